@@ -1,0 +1,139 @@
+/**
+ * The wire between the server and its clients: paths, request and response shapes, error codes.
+ *
+ * The v1alpha1 names and status codes are those that released clients already speak; a field may be added, never
+ * renamed or removed. This is the only file that the `tka` command shares with the server, and it imports only zod.
+ */
+import { z } from 'zod';
+
+export const paths = {
+  login: '/api/v1alpha1/login',
+  logout: '/api/v1alpha1/logout',
+  kubeconfig: '/api/v1alpha1/kubeconfig',
+  whoami: '/api/v1alpha1/whoami',
+  sessions: '/api/v1alpha1/sessions',
+  clusterInfo: '/api/v1alpha1/cluster-info',
+  wellKnown: '/.well-known/tka',
+} as const;
+
+/** How a kubeconfig reaches the cluster: straight to the API server, or through tka. */
+export const modes = ['direct', 'proxy'] as const;
+export const modeSchema = z.enum(modes);
+export type Mode = z.infer<typeof modeSchema>;
+
+/** A duration as Go writes it, in hours, minutes and seconds: `8h`, `1h30m`, `600s`. */
+const durationSchema = z
+  .string()
+  .max(32)
+  .regex(/^(?=\d)(?:\d{1,6}h)?(?:\d{1,6}m)?(?:\d{1,6}s)?$/, 'a duration such as 8h, 90m or 1h30m');
+
+/** Milliseconds of a duration in the contract's form, or undefined where it is none or zero. */
+export function parseDurationMs(text: string): number | undefined {
+  if (!durationSchema.safeParse(text).success) return undefined;
+  const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000 };
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+)([hms])/g)) total += Number(amount) * (units[unit ?? ''] ?? 0);
+  return total > 0 && Number.isSafeInteger(total) ? total : undefined;
+}
+
+export const loginRequestSchema = z.strictObject({
+  role: z.string().min(1).max(253).optional(),
+  period: durationSchema.optional(),
+});
+export type LoginRequest = z.infer<typeof loginRequestSchema>;
+
+/** POST and GET login, POST logout. `until` is RFC 3339. `session` is the name of the session. */
+export const loginResponseSchema = z.object({
+  username: z.string(),
+  role: z.string(),
+  until: z.string(),
+  session: z.string().optional(),
+  namespaces: z.array(z.string()).optional(),
+});
+export type LoginResponse = z.infer<typeof loginResponseSchema>;
+
+export const logoutRequestSchema = z.strictObject({ session: z.string().min(1).max(63).optional() });
+export type LogoutRequest = z.infer<typeof logoutRequestSchema>;
+
+export const sessionSchema = z.object({
+  session: z.string(),
+  username: z.string(),
+  role: z.string(),
+  /** Absent: the role holds in the whole cluster. */
+  namespaces: z.array(z.string()).optional(),
+  until: z.string(),
+  ready: z.boolean(),
+});
+export type Session = z.infer<typeof sessionSchema>;
+export const sessionsResponseSchema = z.object({ sessions: z.array(sessionSchema) });
+export type SessionsResponse = z.infer<typeof sessionsResponseSchema>;
+
+export const ruleSchema = z.object({
+  role: z.string(),
+  period: z.string(),
+  priority: z.number(),
+  namespaces: z.array(z.string()).optional(),
+});
+export const whoamiResponseSchema = z.object({
+  /** Stable identity, for example `controlplane.tailscale.com|user:123`. */
+  subject: z.string(),
+  username: z.string(),
+  node: z.string(),
+  tags: z.array(z.string()),
+  /** What the policy grants, best first. */
+  rules: z.array(ruleSchema),
+  /** Rules that were dropped, each with its reason. */
+  dropped: z.array(z.object({ rule: z.string(), reason: z.string() })),
+});
+export type WhoamiResponse = z.infer<typeof whoamiResponseSchema>;
+
+/** `ca_data` is base64 of PEM; empty where the system's roots are to be trusted. */
+export const clusterInfoSchema = z.object({
+  server_url: z.string(),
+  insecure_skip_tls_verify: z.boolean(),
+  ca_data: z.string(),
+  labels: z.record(z.string(), z.string()),
+});
+export type ClusterInfo = z.infer<typeof clusterInfoSchema>;
+
+export const wellKnownSchema = z.object({
+  cluster: z.string(),
+  labels: z.record(z.string(), z.string()),
+  version: z.string(),
+  modes: z.array(modeSchema),
+  /** PEM of tka's own CA where port 443 is served with it; absent where the tailnet's certificate serves. */
+  ca: z.string().optional(),
+});
+export type WellKnown = z.infer<typeof wellKnownSchema>;
+
+/** What went wrong, as a word that scripts can test. */
+export const errorCodes = [
+  'bad_request',
+  'ambiguous_grant',
+  'not_logged_in',
+  'no_grant',
+  'role_not_granted',
+  'refused_node',
+  'forbidden_origin',
+  'not_found',
+  'session_ending',
+  'unprocessable',
+  'rate_limited',
+  'unavailable',
+  'internal',
+] as const;
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** Every answer of 400 and above. `advice` says what the caller can do next. */
+export const errorResponseSchema = z.object({
+  message: z.string(),
+  advice: z.array(z.string()).default([]),
+  code: z.string().optional(),
+  cause: z.string().optional(),
+});
+export interface ErrorResponse {
+  readonly message: string;
+  readonly advice: readonly string[];
+  readonly code: ErrorCode;
+  readonly cause?: string;
+}

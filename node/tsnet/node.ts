@@ -1,0 +1,108 @@
+/**
+ * What the rest of a program sees of a tailnet node. Types alone; `index.ts` makes one.
+ */
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+
+export interface NodeOptions {
+  /** The name asked for on the tailnet; the control server may add a suffix. */
+  readonly hostname: string;
+  /** Directory of the node's keys and certificates; made with mode 0700 if absent. */
+  readonly stateDir: string;
+  /** Base URL of the control server; absent: Tailscale's own. */
+  readonly controlUrl?: string;
+  /** Needed only to join; a node with state joins again without. Travels over the control pipe alone. */
+  readonly authKey?: string;
+  readonly ephemeral?: boolean;
+  /** Tags to advertise, each as `tag:name`. */
+  readonly tags?: readonly string[];
+  /** Names of the capabilities whose grants WhoIs answers carry. */
+  readonly capabilities: readonly string[];
+  /** The engine's binary; absent: found by engine-path.ts. */
+  readonly enginePath?: string;
+  /** Extra root certificates (a PEM file) for the control server, as SSL_CERT_FILE. */
+  readonly caFile?: string;
+  /** Send the client's own logs to Tailscale. Default false. */
+  readonly uploadLogs?: boolean;
+  /** Engine log lines, free of secrets. */
+  readonly log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
+}
+
+export interface NodeState {
+  readonly status: 'Starting' | 'NeedsLogin' | 'Running' | 'Restarting' | 'Failed' | 'Stopped';
+  /** Running with a netmap that has this node's peers: WhoIs answers can be believed. */
+  readonly ready: boolean;
+  /** Where a person can approve this node; only with NeedsLogin. */
+  readonly authUrl?: string;
+  /** Why it is NeedsLogin, Restarting or Failed, in words for an operator. */
+  readonly reason?: string;
+  readonly addresses: readonly string[];
+  /** Full MagicDNS name without the trailing dot; empty before Running. */
+  readonly dnsName: string;
+  readonly stableNodeId: string;
+  /** Names the tailnet issues certificates for; empty: TLS uses the node's own CA. */
+  readonly certDomains: readonly string[];
+  /** PEM of the node's own CA; absent while certDomains is not empty. */
+  readonly caPem?: string;
+  /** RFC 3339; absent: the key does not expire. */
+  readonly keyExpiry?: string;
+  readonly health: readonly string[];
+  /** Times the engine was started again. */
+  readonly restarts: number;
+}
+
+/** Why a caller must be refused whatever its grants. */
+export type Refusal = 'unknown' | 'funnel' | 'shared-in' | 'expired' | 'foreign-address' | 'router';
+
+/** Who is at a tailnet address, as the node's netmap has it now. */
+export interface Identity {
+  /** Stable node ID. */
+  readonly nodeId: string;
+  readonly nodeKey: string;
+  /** MagicDNS name without the trailing dot, or the host name. */
+  readonly nodeName: string;
+  /** Absent for a tagged node. */
+  readonly user?: { readonly id: string; readonly loginName: string; readonly displayName: string };
+  readonly tags: readonly string[];
+  readonly refusal?: Refusal;
+  /** By capability name, each grant's JSON text as the policy has it, unparsed. */
+  readonly capabilities: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface TailnetListener {
+  readonly port: number;
+  /** Hands every connection of this listener to the server, as if it had accepted it. */
+  attach(server: Server): void;
+  close(): Promise<void>;
+}
+
+/** One accepted tailnet connection. */
+export interface TailnetConnection {
+  /** Address and port of the peer. */
+  readonly remoteAddress: string;
+  readonly localPort: number;
+  readonly tls: boolean;
+  /**
+   * Who is calling. Taken at accept; asked again after a change among the peers, or 10 s. If the answer names another
+   * node, node key or user than at accept, the connection is destroyed and this rejects with an IdentityChangedError.
+   */
+  identity(): Promise<Identity>;
+}
+
+export interface TailnetNode {
+  readonly state: NodeState;
+  /** Resolves once ready; rejects when it has failed for good (bad key, bad control URL) or the signal aborts. */
+  whenReady(signal?: AbortSignal): Promise<void>;
+  /** Ports survive an engine restart. */
+  listen(port: number, options: { readonly tls: boolean }): Promise<TailnetListener>;
+  /** `address` is `ip` or `ip:port`. Rejects with EngineGoneError, or answers with refusal `unknown`. */
+  whoIs(address: string, signal?: AbortSignal): Promise<Identity>;
+  /** Undefined for a socket that did not come through this node. */
+  connectionOf(socket: Socket): TailnetConnection | undefined;
+  on(event: 'state', listener: (state: NodeState) => void): void;
+  /** Something about the peers may have changed: a hint, not a guarantee. */
+  on(event: 'peers', listener: () => void): void;
+  off(event: 'state' | 'peers', listener: (...args: never[]) => void): void;
+  /** Leaves listeners, engine and socket directory closed. An ephemeral node is logged out. */
+  close(): Promise<void>;
+}
