@@ -1,0 +1,71 @@
+/**
+ * Makes the two bundles, `dist/tka-server.js` and `dist/tka.js`, with esbuild.
+ *
+ * Each entry gets its own chunks, split where the sources import on demand, so that nothing heavy is read before it is
+ * needed. Run as a script it prints the size of what each command reads at its start.
+ */
+import { chmod, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const entries = { 'tka-server': 'node/main.ts', tka: 'tui/cli.ts' } as const;
+
+export interface Bundle {
+  readonly name: keyof typeof entries;
+  readonly path: string;
+  /** Bytes of the entry and of everything it imports statically. */
+  readonly startBytes: number;
+}
+
+export async function buildBundles(outdir: string = join(root, 'dist')): Promise<readonly Bundle[]> {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  return Promise.all(
+    (Object.keys(entries) as (keyof typeof entries)[]).map((name) => bundle(name, outdir, version)),
+  );
+}
+
+async function bundle(name: keyof typeof entries, outdir: string, version: string): Promise<Bundle> {
+  const chunks = join(outdir, 'chunks', name);
+  await rm(chunks, { recursive: true, force: true });
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: { [name]: entries[name] },
+    outdir,
+    chunkNames: `chunks/${name}/[name]-[hash]`,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    minify: true,
+    keepNames: true,
+    legalComments: 'none',
+    metafile: true,
+    define: { 'process.env.TKA_VERSION': JSON.stringify(version) },
+    // CommonJS dependencies still call require() for Node's own modules.
+    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    logLevel: 'warning',
+  });
+  const path = join(outdir, `${name}.js`);
+  await chmod(path, 0o755);
+
+  const { outputs } = result.metafile;
+  const seen = new Set<string>();
+  const visit = (file: string): number => {
+    const output = outputs[file];
+    if (output === undefined || seen.has(file)) return 0;
+    seen.add(file);
+    const statics = output.imports.filter((imported) => imported.kind === 'import-statement');
+    return statics.reduce((sum, imported) => sum + visit(imported.path), output.bytes);
+  };
+  const entry = Object.keys(outputs).find((file) => outputs[file]?.entryPoint === entries[name]) ?? '';
+  return { name, path, startBytes: visit(entry) };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const { name, startBytes } of await buildBundles()) {
+    console.log(`${name.padEnd(10)} ${(startBytes / 1024).toFixed(0)} KiB read at start`);
+  }
+}
