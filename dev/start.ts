@@ -1,0 +1,109 @@
+/**
+ * `npm start`: the server against the cluster of the current kubeconfig context and the tailnet of TS_AUTHKEY.
+ *
+ * Says which objects of manifests/ the cluster lacks or has otherwise, and changes nothing unless `--apply` is given.
+ * The server then runs as tka's own account, by impersonation from the caller's context, so that it holds the rights
+ * and meets the admission policies it will have in a pod. The kubeconfig for that is a 0600 file in a temporary
+ * directory, which goes when the server does. Further arguments are the server's.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildBundles } from './build-bundles.ts';
+import { buildEngine } from './build-engine.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const manifests = join(root, 'manifests');
+const ownAccount = 'system:serviceaccount:tka-system:tka';
+
+const { values, positionals } = parseArgs({
+  options: {
+    apply: { type: 'boolean', default: false },
+    context: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+});
+process.exitCode = values.help ? help() : await main();
+
+function help(): number {
+  process.stdout.write(
+    'TS_AUTHKEY=... npm start [-- --apply] [--context NAME] [-- SERVER FLAGS]\n\n' +
+      '  --apply         apply manifests/ to the cluster first\n' +
+      '  --context NAME  a kubeconfig context other than the current one\n',
+  );
+  return 0;
+}
+
+async function main(): Promise<number> {
+  const kubeconfig = kubectl(['config', 'view', '--minify', '--flatten', '--raw', '-o', 'json']);
+  if (kubeconfig === undefined) return 1;
+  if (!install()) return 1;
+
+  await buildEngine();
+  await buildBundles();
+
+  const directory = mkdtempSync(join(tmpdir(), 'tka-start-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'kubeconfig');
+  writeFileSync(file, asOwnAccount(kubeconfig), { mode: 0o600 });
+
+  const server = spawn(
+    process.execPath,
+    [join(root, 'dist/tka-server.js'), 'serve', '--kubernetes-kubeconfig', file, ...positionals],
+    { stdio: 'inherit' },
+  );
+  // The server stops itself in order; this process only waits for it.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => server.kill(signal));
+  return new Promise((resolve) => server.once('close', (code) => resolve(code ?? 1)));
+}
+
+/** True when the cluster has what manifests/ says. */
+function install(): boolean {
+  const wanted = kubectl(['kustomize', manifests], false);
+  if (wanted === undefined) return false;
+  if (values.apply) {
+    return kubectl(['apply', '-k', manifests], true, 'inherit') !== undefined;
+  }
+  const diff = spawnSync('kubectl', [...contextArgs(), 'diff', '-k', manifests], { encoding: 'utf8' });
+  if (diff.status === 0) return true;
+  const changed = [...(diff.stdout ?? '').matchAll(/^\+\+\+ \S*\/(\S+)/gm)].map((match) => match[1] ?? '');
+  process.stderr.write(
+    changed.length > 0
+      ? `The cluster lacks, or has otherwise, ${changed.length} objects of manifests/:\n${changed.map((name) => `  ${name}\n`).join('')}`
+      : `kubectl diff -k manifests/ did not answer for the cluster:\n${diff.stderr}`,
+  );
+  process.stderr.write('Apply them with: npm start -- --apply\n');
+  return false;
+}
+
+function asOwnAccount(kubeconfig: string): string {
+  // kubectl's own output: one context with its cluster and user.
+  const parsed = JSON.parse(kubeconfig) as { users: { user: Record<string, unknown> }[] };
+  for (const { user } of parsed.users) user['as'] = ownAccount;
+  return JSON.stringify(parsed);
+}
+
+function contextArgs(): string[] {
+  return values.context === undefined ? [] : ['--context', values.context];
+}
+
+/** Standard output, or undefined after saying what went wrong. */
+function kubectl(args: readonly string[], useContext = true, stdout: 'pipe' | 'inherit' = 'pipe'): string | undefined {
+  const result = spawnSync('kubectl', [...(useContext ? contextArgs() : []), ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', stdout, 'pipe'],
+  });
+  if (result.error !== undefined) {
+    process.stderr.write(`kubectl cannot be run (${result.error.message}): install it and put it on PATH.\n`);
+    return undefined;
+  }
+  if (result.status !== 0) {
+    process.stderr.write(result.stderr);
+    return undefined;
+  }
+  return result.stdout ?? '';
+}
