@@ -1,0 +1,83 @@
+/**
+ * The API as a Koa application: createApp(deps).callback() serves any http.Server.
+ *
+ * In this order: one error shape around everything, the audit line, the request's origin, the caller, the route. Nothing
+ * of a request but its target, Host and Origin is looked at before its caller is known, and no body is read before.
+ */
+import { Router } from '@koa/router';
+import Koa from 'koa';
+import { createAuditMiddleware } from './audit.ts';
+import { createCallerMiddleware } from './caller.ts';
+import { paths } from './contract.ts';
+import type { HttpDeps } from './deps.ts';
+import { ApiError, answerOf } from './errors.ts';
+import { refuseForeignRequest } from './origin.ts';
+import { clusterInfoRoute } from './routes/cluster-info.ts';
+import { kubeconfigRoute } from './routes/kubeconfig.ts';
+import { loginRoute } from './routes/login.ts';
+import { loginStatusRoute } from './routes/login-status.ts';
+import { logoutRoute } from './routes/logout.ts';
+import { sessionListRoute } from './routes/session-list.ts';
+import { wellKnownRoute } from './routes/well-known.ts';
+import { whoamiRoute } from './routes/whoami.ts';
+import type { ApiMiddleware, RequestState } from './state.ts';
+
+export function createApp(deps: HttpDeps): Koa<RequestState> {
+  const router = new Router<RequestState>({ strict: true, sensitive: true });
+  router.post(paths.login, loginRoute(deps));
+  router.get(paths.login, loginStatusRoute(deps));
+  router.get(paths.kubeconfig, kubeconfigRoute(deps));
+  router.post(paths.logout, logoutRoute(deps));
+  router.get(paths.whoami, whoamiRoute());
+  router.get(paths.sessions, sessionListRoute(deps));
+  router.get(paths.clusterInfo, clusterInfoRoute(deps));
+  router.get(paths.wellKnown, wellKnownRoute(deps));
+
+  const app = new Koa<RequestState>();
+  // What reaches Koa's own handler is a broken connection: the errors of routes end in answerErrors.
+  app.on('error', (error: unknown) => deps.log.debug({ err: error }, 'a connection broke'));
+  app.use(answerErrors(deps));
+  app.use(createAuditMiddleware(deps));
+  app.use(async (ctx, next) => {
+    refuseForeignRequest(ctx.req, deps.connectionOf(ctx.req.socket)?.tls ?? false, deps);
+    await next();
+  });
+  app.use(createCallerMiddleware(deps));
+  app.use(router.routes());
+  app.use((ctx) => {
+    const known = router.match(ctx.path, ctx.method).path.flatMap((layer) => layer.methods);
+    if (known.length === 0) throw new ApiError(404, 'not_found', 'there is no such call');
+    throw new ApiError(405, 'bad_request', `this call does not answer to ${ctx.method}`, {
+      headers: { Allow: [...new Set(known)].join(', ') },
+    });
+  });
+  return app;
+}
+
+function answerErrors(deps: HttpDeps): ApiMiddleware {
+  return async (ctx, next) => {
+    const requestId = deps.newRequestId();
+    const gone = new AbortController();
+    ctx.res.once('close', () => gone.abort());
+    // Koa starts every request with an empty state; this is where it gets its type.
+    Object.assign(ctx.state, { requestId, signal: gone.signal, audit: {} } satisfies RequestState);
+    ctx.set({
+      'X-Request-Id': requestId,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      'Cross-Origin-Resource-Policy': 'same-origin',
+      'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    });
+    try {
+      await next();
+    } catch (error) {
+      if (gone.signal.aborted) return;
+      const { status, headers, body, isBug } = answerOf(error, requestId);
+      if (isBug) deps.log.error({ err: error, requestId, path: ctx.path, method: ctx.method }, 'a request failed');
+      ctx.set({ ...headers });
+      ctx.status = status;
+      ctx.body = body;
+    }
+  };
+}

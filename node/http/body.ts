@@ -1,0 +1,65 @@
+/**
+ * Reads a JSON body strictly: at most 16 KiB of UTF-8, `application/json` alone, an object that fits its schema. No body needs
+ * no type and reads as an empty object: released clients send their POSTs so.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { z } from 'zod';
+import { ApiError } from './errors.ts';
+import { printable } from './subject.ts';
+
+const maxBodyBytes = 16_384;
+
+export async function readBody<T extends z.ZodType>(req: IncomingMessage, schema: T): Promise<z.infer<T>> {
+  const bytes = await readBytes(req);
+  if (bytes.length === 0) return accept(schema, {});
+
+  // A form or plain text needs no preflight from a browser; JSON does, and never gets one answered.
+  if (!/^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(req.headers['content-type'] ?? '')) {
+    throw new ApiError(415, 'bad_request', 'a request body must be of type application/json');
+  }
+  if ((req.headers['content-encoding'] ?? 'identity') !== 'identity') {
+    throw new ApiError(415, 'bad_request', 'a request body must not be compressed');
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new ApiError(400, 'bad_request', 'the request body is not JSON', { cause: error });
+  }
+  return accept(schema, value);
+}
+
+async function readBytes(req: IncomingMessage): Promise<Buffer> {
+  const tooLarge = () =>
+    new ApiError(413, 'bad_request', `a request body may have ${maxBodyBytes} bytes`, {
+      // The rest of the body is still on its way: this connection cannot be used again.
+      headers: { Connection: 'close' },
+    });
+  if (Number(req.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // `for await` would destroy the socket on leaving early, and the answer with it.
+  await new Promise<void>((resolve, reject) => {
+    req.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > maxBodyBytes) {
+        req.pause();
+        reject(tooLarge());
+      } else chunks.push(chunk);
+    });
+    req.once('end', resolve);
+    req.once('error', reject);
+    req.once('close', () => reject(new ApiError(400, 'bad_request', 'the request ended before its body')));
+  });
+  return Buffer.concat(chunks);
+}
+
+function accept<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => {
+    const at = issue.path.join('.');
+    return printable(at === '' ? issue.message : `${at}: ${issue.message}`, 200);
+  });
+  throw new ApiError(400, 'bad_request', 'the request body is not as it should be', { advice: issues.slice(0, 5) });
+}

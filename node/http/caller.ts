@@ -1,0 +1,70 @@
+/**
+ * Middleware: who is calling, and what may they. The answer comes with the connection, never from a header. Whoever cannot be
+ * named is refused; when nobody can say who it is, the answer is 503 and nothing is done.
+ */
+import type { HttpDeps } from './deps.ts';
+import { ApiError } from './errors.ts';
+import { parseGrants } from './grants.ts';
+import type { Connection, Identity } from './identity.ts';
+import type { ApiMiddleware, Caller } from './state.ts';
+import { subjectOf, usernameOf } from './subject.ts';
+
+const refusals: Readonly<Record<NonNullable<Identity['refusal']>, { message: string; advice: string }>> = {
+  unknown: { message: 'the tailnet does not know this address', advice: 'log in to the tailnet again, then retry' },
+  funnel: {
+    message: 'requests from outside of the tailnet are refused',
+    advice: "join the tailnet and use this server's MagicDNS name",
+  },
+  'shared-in': {
+    message: 'this node is shared in from another tailnet',
+    advice: "use a node of this server's own tailnet",
+  },
+  expired: { message: "this node's key has expired", advice: 'run `tailscale login` on it, then retry' },
+  'foreign-address': {
+    message: "this address is not the node's own",
+    advice: "call from the node itself, by the node's tailnet address",
+  },
+  router: {
+    message: 'this node routes for others, so nobody can say who is calling',
+    advice: 'call from a node that is neither a subnet router nor an exit node',
+  },
+};
+
+export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
+  return async (ctx, next) => {
+    const caller = await identify(deps.connectionOf(ctx.req.socket), deps);
+    ctx.state.audit.caller = caller;
+    for (const { rule, reason } of caller.grants.dropped) {
+      deps.log.debug(
+        { subject: caller.subject, rule, reason, requestId: ctx.state.requestId },
+        'a capability rule was dropped',
+      );
+    }
+    await next();
+  };
+}
+
+async function identify(connection: Connection | undefined, deps: HttpDeps): Promise<Caller> {
+  if (connection === undefined) {
+    throw refusedNode(refusals.funnel);
+  }
+  let identity: Identity;
+  try {
+    identity = await connection.identity();
+  } catch (cause) {
+    throw new ApiError(503, 'unavailable', 'nobody can say who is calling: the tailnet node is away', {
+      advice: ['retry in a moment'],
+      retryAfterSeconds: deps.settings.retryAfterSeconds,
+      cause,
+    });
+  }
+  if (identity.refusal !== undefined) throw refusedNode(refusals[identity.refusal]);
+  const subject = subjectOf(identity, deps.settings.controlHost);
+  if (subject === undefined) throw refusedNode(refusals.unknown);
+  const texts = identity.capabilities[deps.settings.capability] ?? [];
+  return { subject, username: usernameOf(identity), identity, grants: parseGrants(texts, deps.settings.ownNamespaces) };
+}
+
+function refusedNode({ message, advice }: { readonly message: string; readonly advice: string }): ApiError {
+  return new ApiError(403, 'refused_node', message, { advice: [advice] });
+}

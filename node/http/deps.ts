@@ -1,0 +1,89 @@
+/**
+ * Everything node/http needs, as one object that node/main.ts fills. Rejections that a caller should see arrive as
+ * ApiErrors; anything else is taken for a bug.
+ */
+import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import type { ClusterInfo, Mode } from './contract.ts';
+import type { Rule } from './grants.ts';
+import type { Connection } from './identity.ts';
+import type { LoginLimiter } from './limits.ts';
+
+/** One session as its owner sees it. */
+export interface SessionView {
+  readonly name: string;
+  readonly username: string;
+  readonly role: string;
+  readonly namespaces?: readonly string[];
+  /** RFC 3339. */
+  readonly until: string;
+  readonly ready: boolean;
+  /** Why it will never become ready as things are: a missing role, for example. */
+  readonly problem?: string;
+}
+
+export interface SignIn {
+  readonly subject: string;
+  readonly username: string;
+  /** Stable node ID. */
+  readonly node: string;
+  readonly rule: Rule;
+  readonly periodMs: number;
+}
+
+/** The sessions of callers. All but `usable`, `end` and `token` of a name take the subject and never reach another's. */
+export interface Sessions {
+  /** Stores the session; provisioning goes on behind. */
+  signIn(request: SignIn, signal: AbortSignal): Promise<SessionView>;
+  /** Live ones, newest first. */
+  list(subject: string): readonly SessionView[];
+  /** Resolves when the session's credential works; rejects with the reason if it never will. */
+  usable(name: string, signal: AbortSignal): Promise<SessionView>;
+  /** Resolves when the session's access is gone. */
+  end(name: string, reason: string, signal: AbortSignal): Promise<void>;
+  token(name: string, signal: AbortSignal): Promise<{ readonly token: string; readonly expiresAt: Date }>;
+}
+
+export interface HttpMetrics {
+  login(result: 'accepted' | 'refused' | 'failed', reason: string): void;
+  loginStage(stage: 'stored' | 'usable', seconds: number): void;
+  headerRejected(kind: 'host' | 'origin' | 'target'): void;
+}
+
+export interface HttpDeps {
+  /** Undefined for a socket that did not come from the tailnet. */
+  connectionOf(socket: Socket): Connection | undefined;
+  /** Names and addresses that this server may be called by, lower case, without ports. */
+  ownNames(): readonly string[];
+  readonly sessions: Sessions;
+  readonly limiter: LoginLimiter;
+  /** Undefined where nobody has told tka the API server's address. */
+  clusterInfo(): ClusterInfo | undefined;
+  /** PEM of tka's own CA where port 443 is served with it. */
+  ownCa(): string | undefined;
+  readonly settings: HttpSettings;
+  readonly metrics: HttpMetrics;
+  readonly log: Logger;
+  now(): Date;
+  newRequestId(): string;
+}
+
+export interface HttpSettings {
+  readonly version: string;
+  readonly clusterName: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly contextPrefix: string;
+  readonly userPrefix: string;
+  /** Name of the control server, the first part of every subject. */
+  readonly controlHost: string;
+  /** Name of the capability that holds the rules. */
+  readonly capability: string;
+  /** The namespaces tka itself lives in. */
+  readonly ownNamespaces: readonly string[];
+  readonly modes: readonly Mode[];
+  readonly retryAfterSeconds: number;
+  /** How long a logout waits for the access to be gone. */
+  readonly logoutTimeoutMs: number;
+  /** How long a kubeconfig call waits for a session that is about to be usable. */
+  readonly readyGraceMs: number;
+}

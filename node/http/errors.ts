@@ -1,0 +1,62 @@
+/**
+ * The errors that a caller of the API is meant to see, and how any error becomes an answer.
+ *
+ * An ApiError is exposed: its message names the object and the remedy, and never holds a secret. Everything else is a
+ * bug: 500, with nothing but the request's ID, and its details in the log alone. The answer carries no `cause`:
+ * released clients read that field as an object and lose the whole message over a string.
+ */
+import type { ErrorCode, ErrorResponse } from './contract.ts';
+
+interface ApiErrorOptions {
+  readonly advice?: readonly string[];
+  /** Seconds after which the same call may succeed. */
+  readonly retryAfterSeconds?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For the log alone. */
+  readonly cause?: unknown;
+}
+
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly expose = true;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly advice: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.status = status;
+    this.code = code;
+    this.advice = options.advice ?? [];
+    this.headers = {
+      ...(options.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(options.retryAfterSeconds) }),
+      ...options.headers,
+    };
+  }
+}
+
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: ErrorResponse;
+  /** True where the error was not foreseen and belongs in the log. */
+  readonly isBug: boolean;
+}
+
+export function answerOf(error: unknown, requestId: string): ErrorAnswer {
+  if (error instanceof ApiError) {
+    const { status, headers, message, advice, code } = error;
+    return { status, headers, body: { message, advice, code }, isBug: status >= 500 && error.cause !== undefined };
+  }
+  return {
+    status: 500,
+    headers: {},
+    body: {
+      message: 'tka failed on this request',
+      advice: [`this is a bug in tka: its log has the details under request ${requestId}`],
+      code: 'internal',
+    },
+    isBug: true,
+  };
+}

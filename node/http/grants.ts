@@ -1,0 +1,152 @@
+/**
+ * Capability rules: what the tailnet's policy grants a caller. Each rule's JSON text is parsed alone and strictly; then one
+ * rule is chosen. Role, scope and period always come from one rule.
+ *
+ * A rule that is not exactly right is dropped with its reason, because the nearest right reading may be the wider one: with
+ * `namespace` for `namespaces` it would hold in the whole cluster. Dropping a rule never changes what the others give.
+ */
+import { z } from 'zod';
+import { parseDurationMs } from './contract.ts';
+import { printable } from './subject.ts';
+
+export interface Rule {
+  readonly role: string;
+  /** As the policy has it. */
+  readonly period: string;
+  readonly periodMs: number;
+  readonly priority: number;
+  /** Absent: the whole cluster. Present: sorted, unique, never empty. */
+  readonly namespaces?: readonly string[];
+}
+
+export interface DroppedRule {
+  /** The rule's text, shortened. */
+  readonly rule: string;
+  readonly reason: string;
+  /** True where nothing but a period under the minimum is wrong. */
+  readonly isTooShort: boolean;
+}
+
+export interface Grants {
+  /** Best first. Identical rules are one. */
+  readonly rules: readonly Rule[];
+  readonly dropped: readonly DroppedRule[];
+}
+
+/** A TokenRequest cannot ask for less than this. */
+export const minPeriodMs = 10 * 60_000;
+const maxPeriodMs = 365 * 24 * 3_600_000;
+const maxRuleLength = 16_384;
+const maxNamespaces = 64;
+
+/** As RBAC names its roles, less what would be a path: a letter or digit first and last, `.`, `_`, `:` and `-` between. */
+export const roleNamePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9._:-]{0,251}[a-zA-Z0-9])?$/;
+const dnsLabelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+const ruleSchema = z.strictObject({
+  role: z.string().regex(roleNamePattern, 'must be the name of a ClusterRole'),
+  period: z.string(),
+  priority: z.int().default(0),
+  namespaces: z
+    .array(z.string().regex(dnsLabelPattern, 'must be the name of a namespace'))
+    .min(1, 'must not be empty: leave it out for the whole cluster')
+    .max(maxNamespaces)
+    .optional(),
+});
+
+/** `ownNamespaces`: those that tka itself lives in; no rule may reach into them. */
+export function parseGrants(texts: readonly string[], ownNamespaces: readonly string[]): Grants {
+  const rules: Rule[] = [];
+  const dropped: DroppedRule[] = [];
+  for (const text of texts) {
+    const parsed = parseRule(text, ownNamespaces);
+    if ('reason' in parsed) dropped.push({ rule: printable(text.slice(0, 300), 200), ...parsed });
+    else if (!rules.some((rule) => isSameRule(rule, parsed))) rules.push(parsed);
+  }
+  return { rules: rules.sort((a, b) => b.priority - a.priority), dropped };
+}
+
+export type Choice =
+  | { readonly kind: 'chosen'; readonly rule: Rule; readonly periodMs: number }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'role-not-granted'; readonly granted: readonly string[] }
+  | { readonly kind: 'ambiguous'; readonly rules: readonly Rule[] }
+  | { readonly kind: 'period-too-long'; readonly rule: Rule }
+  | { readonly kind: 'period-too-short' };
+
+/** The rule that a login with this wish gets: the highest priority wins, among those with the role where one is wished. */
+export function chooseRule(
+  rules: readonly Rule[],
+  wish: { readonly role?: string | undefined; readonly periodMs?: number | undefined } = {},
+): Choice {
+  if (rules.length === 0) return { kind: 'none' };
+  const candidates = wish.role === undefined ? rules : rules.filter((rule) => rule.role === wish.role);
+  const top = Math.max(...candidates.map((rule) => rule.priority));
+  const [rule, ...tied] = candidates.filter((candidate) => candidate.priority === top);
+  if (rule === undefined) return { kind: 'role-not-granted', granted: [...new Set(rules.map(({ role }) => role))] };
+  if (tied.length > 0) return { kind: 'ambiguous', rules: [rule, ...tied] };
+  const periodMs = wish.periodMs ?? rule.periodMs;
+  if (periodMs > rule.periodMs) return { kind: 'period-too-long', rule };
+  if (periodMs < minPeriodMs) return { kind: 'period-too-short' };
+  return { kind: 'chosen', rule, periodMs };
+}
+
+export function isSameScope(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return JSON.stringify(a?.toSorted()) === JSON.stringify(b?.toSorted());
+}
+
+/** One rule in words, for messages. */
+export function describeRule({ role, namespaces, period, priority }: Rule): string {
+  const scope = namespaces === undefined ? 'the whole cluster' : `namespaces ${namespaces.join(', ')}`;
+  return `${role} in ${scope} for ${period} (priority ${priority})`;
+}
+
+function parseRule(text: string, ownNamespaces: readonly string[]): Rule | Omit<DroppedRule, 'rule'> {
+  const drop = (reason: string, isTooShort = false) => ({ reason, isTooShort });
+  if (text.length > maxRuleLength) return drop(`longer than ${maxRuleLength} characters`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return drop('not JSON');
+  }
+  const parsed = ruleSchema.safeParse(value);
+  if (!parsed.success) return drop(parsed.error.issues.map(describeIssue).join('; '));
+  if (hasRepeatedField(text, value)) return drop('a field is there more than once');
+
+  const { role, period, priority, namespaces } = parsed.data;
+  const own = namespaces?.find((namespace) => ownNamespaces.includes(namespace));
+  if (own !== undefined) return drop(`namespaces: ${own} belongs to tka itself`);
+  const periodMs = parseDurationMs(period);
+  if (periodMs === undefined) return drop('period: must be a duration such as 8h, 90m or 1h30m');
+  if (periodMs > maxPeriodMs) return drop('period: must not be longer than 8760h');
+  if (periodMs < minPeriodMs) return drop('period: must not be shorter than 10m', true);
+  const scope = namespaces === undefined ? {} : { namespaces: [...new Set(namespaces)].sort() };
+  return { role, period, periodMs, priority, ...scope };
+}
+
+/**
+ * JSON.parse keeps the last of two namesakes and says nothing. The schema has made sure that no object lies within another,
+ * so the text has as many colons outside its strings as it has fields.
+ */
+function hasRepeatedField(text: string, value: unknown): boolean {
+  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
+  return colons !== Object.keys(Object(value)).length;
+}
+
+function isSameRule(a: Rule, b: Rule): boolean {
+  return (
+    a.role === b.role &&
+    a.periodMs === b.periodMs &&
+    a.priority === b.priority &&
+    isSameScope(a.namespaces, b.namespaces)
+  );
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') {
+    return `unknown field ${issue.keys.map((key) => JSON.stringify(printable(key, 40))).join(', ')}`;
+  }
+  const at = issue.path.join('.');
+  return at === '' ? issue.message : `${at}: ${issue.message}`;
+}

@@ -1,0 +1,57 @@
+/**
+ * How many logins a minute: one bucket a subject, and one for all together. A bucket holds a minute's worth, so that many
+ * at once pass where few came before, and fills evenly.
+ *
+ * Memory is bounded by the subjects of the last minute: a bucket that is full again says no more than one that is not there.
+ */
+
+export interface LoginLimiter {
+  /** Takes one login; undefined, or the seconds to wait where there is none to take. */
+  take(subject: string): number | undefined;
+}
+
+interface LoginLimits {
+  readonly perSubjectPerMinute: number;
+  readonly totalPerMinute: number;
+}
+
+interface Bucket {
+  tokens: number;
+  filledAt: number;
+}
+
+/** `nowMs` is a clock that never runs backwards. */
+export function createLoginLimiter(limits: LoginLimits, nowMs: () => number): LoginLimiter {
+  const total: Bucket = { tokens: limits.totalPerMinute, filledAt: nowMs() };
+  const bySubject = new Map<string, Bucket>();
+  let sweptAt = nowMs();
+
+  return {
+    take(subject) {
+      const now = nowMs();
+      if (now - sweptAt >= 60_000) {
+        for (const [key, bucket] of bySubject) if (now - bucket.filledAt >= 60_000) bySubject.delete(key);
+        sweptAt = now;
+      }
+      const own = bySubject.get(subject) ?? { tokens: limits.perSubjectPerMinute, filledAt: now };
+      fill(own, limits.perSubjectPerMinute, now);
+      fill(total, limits.totalPerMinute, now);
+      // The subject's own bucket first: one that has run dry must not drain everybody's.
+      if (own.tokens < 1) return secondsToOne(own, limits.perSubjectPerMinute);
+      if (total.tokens < 1) return secondsToOne(total, limits.totalPerMinute);
+      own.tokens -= 1;
+      total.tokens -= 1;
+      bySubject.set(subject, own);
+      return undefined;
+    },
+  };
+}
+
+function fill(bucket: Bucket, perMinute: number, now: number): void {
+  bucket.tokens = Math.min(perMinute, bucket.tokens + ((now - bucket.filledAt) * perMinute) / 60_000);
+  bucket.filledAt = now;
+}
+
+function secondsToOne(bucket: Bucket, perMinute: number): number {
+  return Math.max(1, Math.ceil(((1 - bucket.tokens) * 60) / perMinute));
+}

@@ -1,0 +1,99 @@
+/**
+ * GET kubeconfig: 200 in the form that the Accept header asks for, 202 while the session is being provisioned.
+ *
+ * Without an Accept header the answer is the map form; a wildcard gets YAML. The names in it are those released clients know,
+ * prefix and user; a call that names its session gets the session's name in them, so that two roles can lie in one file.
+ */
+import { modeSchema } from '../contract.ts';
+import type { ClusterInfo } from '../contract.ts';
+import type { HttpDeps, SessionView } from '../deps.ts';
+import { ApiError } from '../errors.ts';
+import type { KubeconfigForm } from '../kubeconfig.ts';
+import { kubeconfigName, renderKubeconfig } from '../kubeconfig.ts';
+import { loginAnswer } from '../login-answer.ts';
+import { ownSession, refuseBrokenSession, sessionInQuery } from '../own-session.ts';
+import type { ApiContext, ApiMiddleware } from '../state.ts';
+import { callerOf } from '../state.ts';
+
+export function kubeconfigRoute(deps: HttpDeps): ApiMiddleware {
+  return async (ctx) => {
+    const form = acceptedForm(ctx);
+    const cluster = directCluster(ctx, deps);
+    const name = sessionInQuery(ctx.query);
+    const caller = callerOf(ctx);
+    const session = ownSession(deps.sessions, caller, name);
+    refuseBrokenSession(session);
+    if (!(await isUsable(session, ctx.state.signal, deps))) {
+      ctx.status = 202;
+      ctx.set('Retry-After', String(deps.settings.retryAfterSeconds));
+      ctx.body = loginAnswer(session);
+      return;
+    }
+    ctx.state.audit.event = 'kubeconfig';
+    ctx.state.audit.session = session.name;
+    const { token } = await deps.sessions.token(session.name, ctx.state.signal);
+    const shortName = name ?? caller.username.split('@', 1)[0] ?? caller.username;
+    const [namespace, ...others] = session.namespaces ?? [];
+    const { type, body } = renderKubeconfig(form, {
+      cluster,
+      token,
+      clusterName: deps.settings.clusterName,
+      contextName: kubeconfigName(deps.settings.contextPrefix, shortName),
+      userName: kubeconfigName(deps.settings.userPrefix, shortName),
+      // With several there is no telling which is meant, and the wrong one may be written to.
+      ...(namespace === undefined || others.length > 0 ? {} : { namespace }),
+    });
+    ctx.type = type;
+    ctx.body = body;
+  };
+}
+
+/** A session that is ready but for the API server's caches becomes usable within moments: worth more than a 202. */
+async function isUsable(session: SessionView, gone: AbortSignal, deps: HttpDeps): Promise<boolean> {
+  if (!session.ready) return false;
+  const time = AbortSignal.timeout(deps.settings.readyGraceMs);
+  try {
+    await deps.sessions.usable(session.name, AbortSignal.any([gone, time]));
+    return true;
+  } catch (error) {
+    if (time.aborted && !gone.aborted) return false;
+    throw error;
+  }
+}
+
+const yamlTypes = ['application/yaml', 'text/yaml', 'application/x-yaml'];
+
+function acceptedForm(ctx: ApiContext): KubeconfigForm {
+  ctx.vary('Accept');
+  if (ctx.get('Accept').trim() === '') return 'map';
+  // The first is what a wildcard gets.
+  const type = ctx.accepts([...yamlTypes, 'application/json']);
+  if (type === false) {
+    throw new ApiError(406, 'bad_request', 'a kubeconfig comes as application/yaml or application/json');
+  }
+  return type === 'application/json' ? 'json' : 'yaml';
+}
+
+function directCluster(ctx: ApiContext, deps: HttpDeps): ClusterInfo {
+  const wished = ctx.query['mode'];
+  const mode = modeSchema.optional().safeParse(wished === '' ? undefined : wished);
+  if (!mode.success) throw new ApiError(400, 'bad_request', '`mode` must be direct or proxy');
+  const isOffered = deps.settings.modes.includes(mode.data ?? 'direct');
+  if (mode.data === 'proxy' && !isOffered) {
+    throw new ApiError(422, 'unprocessable', 'the mode proxy is not offered by this server', {
+      advice: ['ask for mode=direct'],
+    });
+  }
+  const cluster = deps.clusterInfo();
+  if (cluster === undefined) {
+    throw new ApiError(
+      422,
+      'unprocessable',
+      "the mode direct is not offered by this server: it does not know the API server's address",
+      {
+        advice: ['whoever runs it can set clusterInfo.apiEndpoint'],
+      },
+    );
+  }
+  return cluster;
+}

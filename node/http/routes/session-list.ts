@@ -1,0 +1,13 @@
+/** GET sessions: the caller's own, newest first. */
+import type { SessionsResponse } from '../contract.ts';
+import type { HttpDeps } from '../deps.ts';
+import { sessionAnswer } from '../login-answer.ts';
+import type { ApiMiddleware } from '../state.ts';
+import { callerOf } from '../state.ts';
+
+export function sessionListRoute(deps: HttpDeps): ApiMiddleware {
+  return (ctx) => {
+    const answer: SessionsResponse = { sessions: deps.sessions.list(callerOf(ctx).subject).map(sessionAnswer) };
+    ctx.body = answer;
+  };
+}

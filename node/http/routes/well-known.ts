@@ -1,0 +1,19 @@
+/** GET /.well-known/tka: what discovery reads. */
+import type { WellKnown } from '../contract.ts';
+import type { HttpDeps } from '../deps.ts';
+import type { ApiMiddleware } from '../state.ts';
+
+export function wellKnownRoute(deps: HttpDeps): ApiMiddleware {
+  return (ctx) => {
+    const { clusterName, labels, version, modes } = deps.settings;
+    const ca = deps.ownCa();
+    const answer: WellKnown = {
+      cluster: clusterName,
+      labels: { ...labels },
+      version,
+      modes: modes.filter((mode) => mode !== 'direct' || deps.clusterInfo() !== undefined),
+      ...(ca === undefined ? {} : { ca }),
+    };
+    ctx.body = answer;
+  };
+}
