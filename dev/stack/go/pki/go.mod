@@ -1,0 +1,3 @@
+module tka.specht-labs.de/dev/stack/pki
+
+go 1.26.0
