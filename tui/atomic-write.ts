@@ -1,0 +1,83 @@
+/**
+ * Replaces a file in one step: whoever reads it sees the old content or the new, never a part.
+ *
+ * A symbolic link stays one (what it points to is replaced), an existing file keeps its mode and owner, a new one and its
+ * directories are for the user alone. Synchronous from start to end, so that a signal cannot come between.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { systemCode } from './errors.ts';
+
+export interface AtomicWriteOptions {
+  /** Waits until the bytes are on the disk, so that a power cut leaves the old file or the new. */
+  readonly durable?: boolean;
+}
+
+export function writeFileAtomically(path: string, content: string, { durable = false }: AtomicWriteOptions = {}): void {
+  const target = resolveLink(path);
+  const before = statSync(target, { throwIfNoEntry: false });
+  if (before === undefined) mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+  const temporary = `${target}.${process.pid}.tmp`;
+  const fd = openExclusively(temporary);
+  try {
+    try {
+      writeSync(fd, content);
+      fchmodSync(fd, before === undefined ? 0o600 : before.mode & 0o7777);
+      if (durable) fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    if (before !== undefined) keepOwner(temporary, before);
+    renameSync(temporary, target);
+  } catch (error) {
+    unlinkSync(temporary);
+    throw error;
+  }
+}
+
+function openExclusively(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o600);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+    // Left by a process that was killed and had the same number as this one.
+    unlinkSync(path);
+    return openSync(path, 'wx', 0o600);
+  }
+}
+
+/** The file at the end of the links; a link that leads to nothing yet is followed too. */
+function resolveLink(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
+    throw error;
+  }
+}
+
+/** A rename makes the file ours; under sudo it must stay the user's. */
+function keepOwner(path: string, { uid, gid, mode }: { uid: number; gid: number; mode: number }): void {
+  const now = statSync(path);
+  if (now.uid === uid && now.gid === gid) return;
+  try {
+    chownSync(path, uid, gid);
+    chmodSync(path, mode & 0o7777);
+  } catch (error) {
+    if (now.uid !== uid) throw error;
+  }
+}

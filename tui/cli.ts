@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+/**
+ * The `tka` command: argv → command → exit code. The only file of the command that touches the process.
+ *
+ * Commands load on demand. `credential` and `version` read their own arguments, because kubectl runs the first at each of its
+ * invocations and the parser costs more than both; all others are declared in program.ts.
+ */
+import { Interrupted, UserError } from './errors.ts';
+import type { Runtime } from './runtime.ts';
+
+const quick = {
+  credential: async (runtime: Runtime, args: readonly string[]) =>
+    (await import('./commands/credential.ts')).credential(runtime, args),
+  version: async (runtime: Runtime, args: readonly string[]) =>
+    (await import('./commands/version.ts')).version(runtime, args),
+};
+
+if (Number(process.versions.node.split('.', 1)[0]) < 22) {
+  process.stderr.write(`error: tka needs Node 22.20 or newer, this is ${process.versions.node}\n`);
+  process.exit(1);
+}
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    stop.abort(new Interrupted(signal));
+  });
+}
+for (const stream of [process.stdout, process.stderr]) {
+  // Whoever read us has seen enough: `tka status | head -1`.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
+const runtime: Runtime = {
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  execPath: process.execPath,
+  script: process.argv[1] ?? '',
+  now: () => new Date(),
+  signal: stop.signal,
+};
+process.exitCode = await main(runtime, process.argv.slice(2));
+
+async function main(runtime: Runtime, argv: readonly string[]): Promise<number> {
+  try {
+    const [name, ...args] = argv;
+    const isHelp = args.some((argument) => argument === '--help' || argument === '-h');
+    if ((name === 'credential' || name === 'version') && !isHelp) {
+      await quick[name](runtime, args);
+      return 0;
+    }
+    if (name === '--version' || name === '-V') {
+      await quick.version(runtime, ['--client']);
+      return 0;
+    }
+    const { runProgram } = await import('./program.ts');
+    return await runProgram(runtime, argv);
+  } catch (error) {
+    return explain(runtime, error);
+  }
+}
+
+async function explain({ signal, stderr, env }: Runtime, error: unknown): Promise<number> {
+  if (signal.reason instanceof Interrupted) return signal.reason.exitCode;
+  const { renderError } = await import('./output.ts');
+  if (error instanceof UserError) {
+    stderr.write(renderError(error.message, error.advice, stderr));
+    return error.exitCode;
+  }
+  if (env['TKA_DEBUG'] === '1') {
+    const { inspect } = await import('node:util');
+    stderr.write(`${inspect(error)}\n`);
+  }
+  stderr.write(renderError('this is a bug in tka: please report it, with what TKA_DEBUG=1 shows', [], stderr));
+  return 1;
+}

@@ -1,0 +1,82 @@
+/**
+ * The credentials of sessions, one file each: `$XDG_CACHE_HOME/tka/credentials/<server>/<session>.json`, 0600 in 0700.
+ *
+ * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
+ * same reason. A file that does not fit is as good as none: the next login writes it anew.
+ */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeFileAtomically } from './atomic-write.ts';
+import { cacheDirectory } from './directories.ts';
+import { systemCode } from './errors.ts';
+import { isSessionName, isToken } from './token.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface SessionKey {
+  readonly server: string;
+  readonly session: string;
+}
+
+export interface Credential extends SessionKey {
+  readonly token: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  /** When the session ends, as far as this machine knows. */
+  readonly until: string;
+  /** The proxy that led to the server, without user and password. */
+  readonly proxy?: string;
+}
+
+export function readCredential(env: Environment, key: SessionKey): Credential | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(credentialPath(env, key), 'utf8'));
+    return isCredential(value) && value.server === key.server && value.session === key.session ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+export function writeCredential(env: Environment, credential: Credential): void {
+  const path = credentialPath(env, credential);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileAtomically(path, `${JSON.stringify(credential)}\n`);
+}
+
+/** Without a session: all of the server's. */
+export function removeCredentials(
+  env: Environment,
+  { server, session }: { server: string; session?: string | undefined },
+): void {
+  const path = session === undefined ? serverDirectory(env, server) : credentialPath(env, { server, session });
+  rmSync(path, { recursive: true, force: true });
+}
+
+function serverDirectory(env: Environment, server: string): string {
+  return join(cacheDirectory(env), 'credentials', encodeURIComponent(server));
+}
+
+function credentialPath(env: Environment, { server, session }: SessionKey): string {
+  if (!isSessionName(session)) throw new Error('not the name of a session');
+  return join(serverDirectory(env, server), `${session}.json`);
+}
+
+function isCredential(value: unknown): value is Credential {
+  if (typeof value !== 'object' || value === null) return false;
+  // Every field is checked below.
+  const { server, session, token, expiresAt, until, proxy } = value as Record<string, unknown>;
+  return (
+    typeof server === 'string' &&
+    typeof session === 'string' &&
+    typeof token === 'string' &&
+    isToken(token) &&
+    isDate(expiresAt) &&
+    isDate(until) &&
+    (proxy === undefined || typeof proxy === 'string')
+  );
+}
+
+function isDate(value: unknown): boolean {
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
+}

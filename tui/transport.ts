@@ -1,0 +1,179 @@
+/**
+ * One HTTP exchange at a time with one server, through a proxy where the environment names one.
+ *
+ * Every answer is capped at 1 MB, redirects are refused, and nothing is waited for without an end. Failures become
+ * UnreachableError with what to look at. `close` ends the kept connection; the caller who made the transport calls it.
+ */
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { RefusedError, systemCode, UnreachableError, UserError } from './errors.ts';
+import { printable } from './output.ts';
+import { tunnelAgent, withoutSecrets } from './proxy.ts';
+
+export interface Exchange {
+  readonly method: 'GET' | 'POST';
+  /** With its query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Called once the request has left: work that may as well be done while the server thinks. */
+  readonly onSent?: () => void;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+}
+
+export interface Transport {
+  readonly server: URL;
+  send(exchange: Exchange): Promise<Answer>;
+  close(): void;
+}
+
+export async function createTransport(server: URL, proxy: URL | undefined): Promise<Transport> {
+  const tunnel = proxy === undefined ? undefined : await tunnelAgent(server, proxy);
+  // An absolute-form request goes to the proxy as if it were the server.
+  const absoluteForm = proxy !== undefined && tunnel === undefined;
+  const peer = absoluteForm ? proxy : server;
+  // Importing these as modules evaluates lazy getters, WebSocket's among them: 20 to 40 ms for nothing.
+  const http = process.getBuiltinModule(peer.protocol === 'https:' ? 'node:https' : 'node:http');
+  const agent: Agent = tunnel ?? new http.Agent({ keepAlive: true });
+  const described: Described = { server, proxy };
+  const open = (exchange: Exchange): ClientRequest =>
+    http.request({
+      agent,
+      method: exchange.method,
+      hostname: peer.hostname.replace(/^\[|\]$/g, ''),
+      port: peer.port === '' ? (peer.protocol === 'https:' ? 443 : 80) : Number(peer.port),
+      path: absoluteForm ? `${server.origin}${exchange.path}` : exchange.path,
+      headers: {
+        ...exchange.headers,
+        host: server.host,
+        ...(exchange.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(exchange.body)) }),
+        ...(absoluteForm ? proxyCredentials(proxy) : {}),
+      },
+    });
+  return {
+    server,
+    send: (exchange) => exchangeOnce(open, exchange, described),
+    close: () => agent.destroy(),
+  };
+}
+
+const maxAnswerBytes = 1024 * 1024;
+const connectTimeoutMs = 10_000;
+
+interface Described {
+  readonly server: URL;
+  readonly proxy: URL | undefined;
+}
+
+function exchangeOnce(
+  open: (exchange: Exchange) => ClientRequest,
+  exchange: Exchange,
+  described: Described,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    exchange.signal.throwIfAborted();
+    const request = open(exchange);
+    const onAbort = (): void => void request.destroy(asError(exchange.signal.reason));
+    const late = (what: string, ms: number) => (): void =>
+      void request.destroy(unreachable(described, `${what} within ${Math.ceil(ms / 1000)} s`));
+    const connectTimer = setTimeout(late('took no connection', connectTimeoutMs), connectTimeoutMs);
+    const answerTimer = setTimeout(late('did not answer', exchange.timeoutMs), exchange.timeoutMs);
+    const settle = (): void => {
+      clearTimeout(connectTimer);
+      clearTimeout(answerTimer);
+      exchange.signal.removeEventListener('abort', onAbort);
+    };
+    exchange.signal.addEventListener('abort', onAbort, { once: true });
+    request.on('error', (error) => {
+      settle();
+      reject(translate(error, described));
+    });
+    request.on('finish', () => {
+      clearTimeout(connectTimer);
+      exchange.onSent?.();
+    });
+    request.on('response', (response) => {
+      collect(response, described)
+        .then(resolve, (error: unknown) => {
+          request.destroy();
+          reject(translate(asError(error), described));
+        })
+        .finally(settle);
+    });
+    request.end(exchange.body);
+  });
+}
+
+async function collect(response: IncomingMessage, { server, proxy }: Described): Promise<Answer> {
+  const status = response.statusCode ?? 0;
+  if (status >= 300 && status < 400) {
+    throw new RefusedError(
+      status,
+      undefined,
+      `${server.origin} redirects to ${printable(response.headers.location ?? 'nowhere')}`,
+      ['The command follows no redirect. If that is your tka server, name it with --server.'],
+    );
+  }
+  if (status === 407 && proxy !== undefined) {
+    throw new UnreachableError(`the proxy ${withoutSecrets(proxy)} asks for a user and a password`, [
+      'Put them into the proxy variable: http://user:password@host:port.',
+    ]);
+  }
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // A stream of an IncomingMessage without an encoding yields Buffers.
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxAnswerBytes) {
+      throw new UserError(`${server.origin} sent more than 1 MB, which no tka server does`, [
+        'Check the name of the server.',
+      ]);
+    }
+    chunks.push(chunk);
+  }
+  return { status, headers: response.headers, text: Buffer.concat(chunks).toString('utf8') };
+}
+
+function translate(error: Error, described: Described): Error {
+  if (error instanceof UserError || error.name === 'Interrupted' || error.name === 'TimeoutError') return error;
+  const code = systemCode(error) ?? '';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return unreachable(described, 'has no address', error);
+  if (code === 'ECONNREFUSED') return unreachable(described, 'refuses the connection', error);
+  if (code.startsWith('HPE_')) return unreachable(described, 'does not speak HTTP', error);
+  if (/CERT|SELF_SIGNED|ALTNAME|TLS|SSL/.test(code)) {
+    return new UnreachableError(
+      `the certificate of ${described.server.origin} cannot be verified: ${printable(error.message)}`,
+      [`Inside a tailnet plain http is encrypted too: try --server http://${described.server.hostname}.`],
+      error,
+    );
+  }
+  return unreachable(described, `cannot be reached (${printable(code === '' ? error.message : code)})`, error);
+}
+
+function unreachable({ server, proxy }: Described, what: string, cause?: Error): UnreachableError {
+  const through = proxy === undefined ? '' : `, asked through the proxy ${withoutSecrets(proxy)},`;
+  return new UnreachableError(
+    `${server.origin}${through} ${what}`,
+    [
+      'Is this machine on the tailnet? `tailscale status` tells.',
+      'Another server is named with --server, TKA_SERVER or the configuration file.',
+    ],
+    cause,
+  );
+}
+
+function proxyCredentials(proxy: URL): Record<string, string> {
+  if (proxy.username === '' && proxy.password === '') return {};
+  const text = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { 'proxy-authorization': `Basic ${Buffer.from(text).toString('base64')}` };
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
