@@ -1,0 +1,186 @@
+package main
+
+// From a tailnet connection to Node: TLS ended where asked for, the caller looked up, the unix socket dialled, the
+// preamble written, the bytes spliced. Whatever fails on the way closes the connection; the caller sees no more.
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"tailscale.com/ipn"
+)
+
+const (
+	handshakeTimeout = 10 * time.Second
+	handOverTimeout  = 5 * time.Second
+	socketBuffer     = 1 << 20 // of the unix socket; as far as the kernel allows
+	// One peer cannot take every connection there is.
+	maxConnections        = 4096
+	maxConnectionsPerPeer = 1024
+)
+
+// handOver is what listeners share: where connections go and what is said about them.
+type handOver struct {
+	socketPath string
+	nonce      string
+	tls        *tls.Config
+	identify   func(ctx context.Context, source netip.AddrPort) identity
+	log        func(logLevel, string)
+	buffers    bufferPool
+
+	mu    sync.Mutex
+	open  map[net.Conn]netip.Addr
+	peers map[netip.Addr]int
+}
+
+func newHandOver(socketPath, nonce string, config *tls.Config,
+	identify func(context.Context, netip.AddrPort) identity, log func(logLevel, string)) *handOver {
+	return &handOver{
+		socketPath: socketPath, nonce: nonce, tls: config, identify: identify, log: log,
+		open: map[net.Conn]netip.Addr{}, peers: map[netip.Addr]int{},
+	}
+}
+
+// serve accepts until the listener is closed.
+func (h *handOver) serve(listener net.Listener, name string, endTLS bool) {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				h.log(logError, fmt.Sprintf("listener %s ended: %v", name, err))
+			}
+			return
+		}
+		go h.handle(connection, name, endTLS)
+	}
+}
+
+// closeAll ends every connection, for the engine's own end.
+func (h *handOver) closeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for connection := range h.open {
+		connection.Close()
+	}
+}
+
+func (h *handOver) handle(connection net.Conn, name string, endTLS bool) {
+	defer connection.Close()
+	source, destination := addrPort(connection.RemoteAddr()), addrPort(connection.LocalAddr())
+	if !h.admit(connection, source.Addr()) {
+		h.log(logWarn, fmt.Sprintf("too many connections: one from %s was closed", source.Addr()))
+		return
+	}
+	defer h.release(connection)
+
+	_, funnel := connection.(*ipn.FunnelConn)
+	peer, ok := connection.(halfCloser)
+	if !ok {
+		peer = fullCloser{connection}
+	}
+	if endTLS {
+		secured := tls.Server(peer, h.tls)
+		ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+		err := secured.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			// Scanners and clients that do not know the CA end here: not worth an operator's attention one by one.
+			h.log(logDebug, fmt.Sprintf("TLS handshake with %s failed: %v", source.Addr(), err))
+			return
+		}
+		peer = secured
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
+	defer cancel()
+	who := h.identify(ctx, source)
+	if funnel {
+		who.Refusal = refusedFunnel
+	}
+	node, err := h.dial(ctx, preamble{
+		Nonce: h.nonce, Listener: name, TLS: endTLS, Identity: who,
+		Source:      endpoint{source.Addr().String(), source.Port()},
+		Destination: endpoint{destination.Addr().String(), destination.Port()},
+	})
+	if err != nil {
+		h.log(logWarn, fmt.Sprintf("a connection could not be handed over: %v", err))
+		return
+	}
+	splice(peer, node, &h.buffers)
+}
+
+// dial connects to Node and writes the preamble.
+func (h *handOver) dial(ctx context.Context, first preamble) (*net.UnixConn, error) {
+	encoded, err := encodePreamble(first)
+	if err != nil {
+		return nil, err
+	}
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "unix", h.socketPath)
+	if err != nil {
+		return nil, err
+	}
+	node := connection.(*net.UnixConn) // what "unix" dials
+	// The kernel may allow less; that is slower and nothing else.
+	_ = node.SetReadBuffer(socketBuffer)
+	_ = node.SetWriteBuffer(socketBuffer)
+	deadline, _ := ctx.Deadline()
+	_ = node.SetWriteDeadline(deadline)
+	if _, err := node.Write(encoded); err != nil {
+		node.Close()
+		return nil, err
+	}
+	_ = node.SetWriteDeadline(time.Time{})
+	return node, nil
+}
+
+func encodePreamble(first preamble) ([]byte, error) {
+	text, err := encodeLine(first)
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...), nil
+}
+
+func (h *handOver) admit(connection net.Conn, peer netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.open) >= maxConnections || h.peers[peer] >= maxConnectionsPerPeer {
+		return false
+	}
+	h.open[connection] = peer
+	h.peers[peer]++
+	return true
+}
+
+func (h *handOver) release(connection net.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	peer := h.open[connection]
+	delete(h.open, connection)
+	if h.peers[peer]--; h.peers[peer] == 0 {
+		delete(h.peers, peer)
+	}
+}
+
+// addrPort is the zero value for an address that is no IP address, which no node owns.
+func addrPort(address net.Addr) netip.AddrPort {
+	if tcp, ok := address.(*net.TCPAddr); ok {
+		parsed := tcp.AddrPort()
+		return netip.AddrPortFrom(parsed.Addr().Unmap(), parsed.Port())
+	}
+	parsed, _ := netip.ParseAddrPort(address.String())
+	return parsed
+}
+
+// fullCloser is for a connection without half-close.
+type fullCloser struct{ net.Conn }
+
+func (f fullCloser) CloseWrite() error { return f.Close() }

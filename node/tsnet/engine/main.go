@@ -1,0 +1,41 @@
+// The engine of node/tsnet: Tailscale's own client in userspace, driven by a Node process over stdin and stdout
+// (protocol.go), handing accepted tailnet connections to it over a unix socket (listener.go). It never parses what the
+// connections carry. It ends when its stdin ends, so that no engine outlives its parent, however that one died.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const (
+	exitBroken   = 1 // the control pipe broke
+	exitUsage    = 2
+	exitMismatch = 3 // another protocol version, or no greeting
+)
+
+func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprintf(os.Stderr, "%s is run by node/tsnet and takes no arguments (protocol %d)\n", os.Args[0], protocolVersion)
+		os.Exit(exitUsage)
+	}
+	// A Ctrl-C or a service's stop reaches the whole process group; the parent decides what ends when, and the end of
+	// stdin tells.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+
+	out := newPipe(os.Stdout, func(error) { os.Exit(exitBroken) })
+	exit := func(code int) {
+		out.flush()
+		os.Exit(code)
+	}
+	engine := newService(out, exit)
+	out.send(helloMessage{Type: "hello", Version: protocolVersion})
+	err := readLines(os.Stdin, engine.handle)
+	engine.close()
+	if err != nil {
+		exit(exitBroken)
+	}
+	exit(0)
+}

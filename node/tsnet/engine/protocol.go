@@ -1,0 +1,253 @@
+package main
+
+// The control pipe's messages, twin of ../protocol.ts: change both together, and protocolVersion with any change
+// that the other side would misread.
+//
+// One JSON object a line, UTF-8, at most maxLine bytes, each with a `type`. Node writes requests to stdin, the engine
+// writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
+// an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
+// `done`, `identity` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
+// `start` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	protocolVersion = 1
+	maxLine         = 1 << 20
+)
+
+// Requests, Node to engine.
+type (
+	helloMessage struct {
+		Type    string `json:"type"`
+		Version int    `json:"version"`
+	}
+
+	// startRequest joins the tailnet; once in an engine's life. It is answered when the client runs, not when it has
+	// joined: `state` messages tell that.
+	startRequest struct {
+		Type         string   `json:"type"`
+		ID           uint32   `json:"id"`
+		Hostname     string   `json:"hostname"`
+		StateDir     string   `json:"stateDir"`
+		ControlURL   string   `json:"controlUrl"` // empty: Tailscale's own
+		AuthKey      string   `json:"authKey"`    // empty: none
+		Ephemeral    bool     `json:"ephemeral"`
+		Tags         []string `json:"tags"`
+		Capabilities []string `json:"capabilities"`
+		SocketPath   string   `json:"socketPath"` // where accepted connections are handed over
+		Nonce        string   `json:"nonce"`      // goes into each preamble
+	}
+
+	listenRequest struct {
+		Type     string `json:"type"`
+		ID       uint32 `json:"id"`
+		Listener string `json:"listener"` // chosen by Node, names the listener in preambles
+		Port     uint16 `json:"port"`
+		TLS      bool   `json:"tls"`
+	}
+
+	// unlistenRequest closes a listener; the connections it accepted go on.
+	unlistenRequest struct {
+		Type     string `json:"type"`
+		ID       uint32 `json:"id"`
+		Listener string `json:"listener"`
+	}
+
+	whoIsRequest struct {
+		Type    string `json:"type"`
+		ID      uint32 `json:"id"`
+		Address string `json:"address"` // ip or ip:port
+	}
+
+	pingRequest struct {
+		Type string `json:"type"`
+		ID   uint32 `json:"id"`
+	}
+
+	// stopRequest closes everything, logs an ephemeral node out, answers, and ends the engine.
+	stopRequest struct {
+		Type string `json:"type"`
+		ID   uint32 `json:"id"`
+	}
+)
+
+// Answers and events, engine to Node.
+type (
+	doneMessage struct {
+		Type string `json:"type"`
+		ID   uint32 `json:"id"`
+	}
+
+	identityMessage struct {
+		Type     string   `json:"type"`
+		ID       uint32   `json:"id"`
+		Identity identity `json:"identity"`
+	}
+
+	failedMessage struct {
+		Type    string      `json:"type"`
+		ID      uint32      `json:"id"`
+		Code    failureCode `json:"code"`
+		Message string      `json:"message"`
+	}
+
+	// stateMessage is the whole state each time, not a difference.
+	stateMessage struct {
+		Type string `json:"type"`
+		state
+	}
+
+	// peersMessage hints that an identity may have changed.
+	peersMessage struct {
+		Type string `json:"type"`
+	}
+
+	logMessage struct {
+		Type    string   `json:"type"`
+		Level   logLevel `json:"level"`
+		Message string   `json:"message"`
+	}
+)
+
+type failureCode string
+
+const (
+	codeBadRequest failureCode = "BadRequest" // a bug of the caller
+	codeNotStarted failureCode = "NotStarted" // `start` must come first
+	codeStart      failureCode = "StartFailed"
+	codeListen     failureCode = "ListenFailed"
+)
+
+type logLevel string
+
+const (
+	logDebug logLevel = "debug"
+	logInfo  logLevel = "info"
+	logWarn  logLevel = "warn"
+	logError logLevel = "error"
+)
+
+// identity says who is at a tailnet address; an unknown one has a refusal and nothing else.
+type identity struct {
+	NodeID       string              `json:"nodeId"`
+	NodeKey      string              `json:"nodeKey"`
+	NodeName     string              `json:"nodeName"`
+	User         *identityUser       `json:"user,omitempty"` // nil for a tagged node
+	Tags         []string            `json:"tags"`
+	Refusal      refusal             `json:"refusal,omitempty"`
+	Capabilities map[string][]string `json:"capabilities"`
+}
+
+type identityUser struct {
+	ID          string `json:"id"`
+	LoginName   string `json:"loginName"`
+	DisplayName string `json:"displayName"`
+}
+
+// refusal says why a caller is turned away whatever its grants.
+type refusal string
+
+const (
+	refusedUnknown refusal = "unknown"
+	refusedFunnel  refusal = "funnel"
+	refusedShared  refusal = "shared-in"
+	refusedExpired refusal = "expired"
+	refusedAddress refusal = "foreign-address"
+	refusedRouter  refusal = "router"
+)
+
+// status is what an operator wants to know first about the node.
+type status string
+
+const (
+	statusStarting   status = "Starting"
+	statusNeedsLogin status = "NeedsLogin"
+	statusRunning    status = "Running"
+	statusFailed     status = "Failed"
+)
+
+type state struct {
+	Status       status   `json:"status"`
+	Ready        bool     `json:"ready"`
+	AuthURL      string   `json:"authUrl,omitempty"`
+	Reason       string   `json:"reason,omitempty"`
+	Addresses    []string `json:"addresses"`
+	DNSName      string   `json:"dnsName"`
+	StableNodeID string   `json:"stableNodeId"`
+	CertDomains  []string `json:"certDomains"`
+	CAPEM        string   `json:"caPem,omitempty"`
+	KeyExpiry    string   `json:"keyExpiry,omitempty"`
+	Health       []string `json:"health"`
+}
+
+// preamble comes before a connection's own bytes on the unix socket: four bytes of length, big endian, then this as JSON.
+type preamble struct {
+	Nonce       string   `json:"nonce"`
+	Listener    string   `json:"listener"`
+	Source      endpoint `json:"source"`
+	Destination endpoint `json:"destination"`
+	TLS         bool     `json:"tls"`
+	Identity    identity `json:"identity"`
+}
+
+type endpoint struct {
+	Address string `json:"address"`
+	Port    uint16 `json:"port"`
+}
+
+// decodeRequest returns one of the request types. A line that is no request in every field is an error, and the id is
+// returned where it could be read, so that the caller can be told.
+func decodeRequest(line []byte) (request any, id uint32, err error) {
+	var head struct {
+		Type string `json:"type"`
+		ID   uint32 `json:"id"`
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
+		return nil, 0, errors.New("not a JSON message") // the parser's own text could quote a secret
+	}
+	switch head.Type {
+	case "hello":
+		request = &helloMessage{}
+	case "start":
+		request = &startRequest{}
+	case "listen":
+		request = &listenRequest{}
+	case "unlisten":
+		request = &unlistenRequest{}
+	case "whoIs":
+		request = &whoIsRequest{}
+	case "ping":
+		request = &pingRequest{}
+	case "stop":
+		request = &stopRequest{}
+	default:
+		return nil, head.ID, fmt.Errorf("unknown message type %.40q", head.Type)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(request); err != nil {
+		return nil, head.ID, fmt.Errorf("malformed %s message", head.Type)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, head.ID, fmt.Errorf("more than one value in a %s message", head.Type)
+	}
+	return request, head.ID, nil
+}
+
+// encodeLine returns message as a line. Grants keep their text: `<` stays `<`.
+func encodeLine(message any) ([]byte, error) {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(message); err != nil {
+		return nil, err
+	}
+	return line.Bytes(), nil
+}

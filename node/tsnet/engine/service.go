@@ -1,0 +1,166 @@
+package main
+
+// Requests to answers. Requests run side by side; `start` and `stop` take their time, the rest is quick.
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The client's own close waits up to 5 s for the control server; Node waits a little longer than this.
+const closeWithin = 4 * time.Second
+
+type service struct {
+	pipe *pipe
+	exit func(code int)
+
+	greeted bool // only the reader's goroutine looks
+
+	mu      sync.Mutex
+	secret  string // what log lines and failures must not show
+	started bool
+	tailnet *tailnet
+	stopped sync.Once
+}
+
+func newService(pipe *pipe, exit func(code int)) *service {
+	return &service{pipe: pipe, exit: exit}
+}
+
+// handle takes one line of the control pipe. It must be called from one goroutine.
+func (s *service) handle(line []byte) {
+	request, id, err := decodeRequest(line)
+	if err != nil {
+		if id == 0 {
+			s.log(logError, "control pipe: "+err.Error())
+		} else {
+			s.fail(id, codeBadRequest, err.Error())
+		}
+		return
+	}
+	if hello, ok := request.(*helloMessage); ok {
+		if hello.Version != protocolVersion {
+			s.log(logError, fmt.Sprintf("this engine speaks protocol %d, not %d", protocolVersion, hello.Version))
+			s.exit(exitMismatch)
+		}
+		s.greeted = true
+		return
+	}
+	if !s.greeted {
+		s.log(logError, "the first message must be hello")
+		s.exit(exitMismatch)
+		return
+	}
+	switch request := request.(type) {
+	case *pingRequest:
+		s.done(request.ID)
+	case *startRequest:
+		go s.start(request)
+	case *listenRequest:
+		go s.listen(request)
+	case *unlistenRequest:
+		if t := s.running(); t != nil {
+			t.unlisten(request.Listener)
+		}
+		s.done(request.ID)
+	case *whoIsRequest:
+		go s.whoIs(request)
+	case *stopRequest:
+		go func() {
+			s.close()
+			s.done(request.ID)
+			s.exit(0)
+		}()
+	}
+}
+
+// close ends the tailnet node, once, within closeWithin.
+func (s *service) close() {
+	s.stopped.Do(func() {
+		t := s.running()
+		if t == nil {
+			return
+		}
+		closed := make(chan struct{})
+		go func() { t.close(); close(closed) }()
+		select {
+		case <-closed:
+		case <-time.After(closeWithin):
+		}
+	})
+}
+
+func (s *service) running() *tailnet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tailnet
+}
+
+func (s *service) start(request *startRequest) {
+	s.mu.Lock()
+	if s.started {
+		s.mu.Unlock()
+		s.fail(request.ID, codeBadRequest, "started already")
+		return
+	}
+	s.started = true
+	s.secret = request.AuthKey
+	s.mu.Unlock()
+
+	t, err := startTailnet(request, s.pipe.send, s.log)
+	if err != nil {
+		s.fail(request.ID, codeStart, err.Error())
+		return
+	}
+	s.mu.Lock()
+	s.tailnet = t
+	s.mu.Unlock()
+	s.done(request.ID)
+}
+
+func (s *service) listen(request *listenRequest) {
+	t := s.running()
+	if t == nil {
+		s.fail(request.ID, codeNotStarted, "listen before start")
+		return
+	}
+	if err := t.listen(request); err != nil {
+		s.fail(request.ID, codeListen, err.Error())
+		return
+	}
+	s.done(request.ID)
+}
+
+func (s *service) whoIs(request *whoIsRequest) {
+	t := s.running()
+	if t == nil {
+		s.pipe.send(identityMessage{Type: "identity", ID: request.ID, Identity: unknownIdentity()})
+		return
+	}
+	who, err := t.whoIs(request.Address)
+	if err != nil {
+		s.fail(request.ID, codeBadRequest, err.Error())
+		return
+	}
+	s.pipe.send(identityMessage{Type: "identity", ID: request.ID, Identity: who})
+}
+
+func (s *service) done(id uint32) { s.pipe.send(doneMessage{Type: "done", ID: id}) }
+
+func (s *service) fail(id uint32, code failureCode, text string) {
+	s.pipe.send(failedMessage{Type: "failed", ID: id, Code: code, Message: s.redact(text)})
+}
+
+func (s *service) log(level logLevel, text string) { s.pipe.log(level, s.redact(text)) }
+
+func (s *service) redact(text string) string {
+	s.mu.Lock()
+	secret := s.secret
+	s.mu.Unlock()
+	if secret == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, secret, "[auth key]")
+}

@@ -1,0 +1,31 @@
+/**
+ * An embedded tailnet node for Node programs: Tailscale's own client in a child process, no tailscaled, no TUN device, no
+ * privileges. `createNode` starts at once; whoever calls it closes it.
+ */
+import { resolve } from 'node:path';
+import { findEngine } from './engine-path.ts';
+import type { NodeOptions, TailnetNode } from './node.ts';
+import { EmbeddedNode } from './tailnet-node.ts';
+
+export * from './errors.ts';
+export type * from './node.ts';
+
+/** Throws an EngineNotFoundError; everything later is told by the node's state and `whenReady`. */
+export function createNode(options: NodeOptions): TailnetNode {
+  return new EmbeddedNode(options, {
+    command: [options.enginePath === undefined ? findEngine() : resolve(options.enginePath)],
+    processEnvironment: process.env,
+    timings: {
+      heartbeatMs: 2_000,
+      suspectAfterMs: 1_000,
+      deadAfterMs: 5_000,
+      firstPauseMs: 50,
+      longestPauseMs: 30_000,
+      lastingMs: 30_000,
+      stopWithinMs: 5_000,
+      preambleWithinMs: 5_000,
+    },
+    random: Math.random,
+    nowMs: () => performance.now(),
+  });
+}

@@ -1,0 +1,139 @@
+/**
+ * The control pipe's messages, twin of engine/protocol.go: change both together, and PROTOCOL_VERSION with any change
+ * that the other side would misread.
+ *
+ * One JSON object a line, UTF-8, at most MAX_LINE bytes, each with a `type`. Node writes requests to stdin, the engine
+ * writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
+ * an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
+ * `done`, `identity` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
+ * `start` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
+ */
+import { z } from 'zod';
+import type { Identity } from './node.ts';
+
+export const PROTOCOL_VERSION = 1;
+export const MAX_LINE = 1 << 20;
+
+export interface HelloMessage {
+  readonly type: 'hello';
+  readonly version: number;
+}
+
+/**
+ * Joins the tailnet; once in an engine's life. Answered when the client runs, not when it has joined: `state` messages
+ * tell that.
+ */
+export interface StartRequest {
+  readonly type: 'start';
+  readonly hostname: string;
+  readonly stateDir: string;
+  /** Empty: Tailscale's own. */
+  readonly controlUrl: string;
+  /** Empty: none. */
+  readonly authKey: string;
+  readonly ephemeral: boolean;
+  readonly tags: readonly string[];
+  readonly capabilities: readonly string[];
+  /** Where accepted connections are handed over. */
+  readonly socketPath: string;
+  /** Goes into each preamble. */
+  readonly nonce: string;
+}
+
+export interface ListenRequest {
+  readonly type: 'listen';
+  /** Chosen by Node, names the listener in preambles. */
+  readonly listener: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** Closes a listener; the connections it accepted go on. */
+export interface UnlistenRequest {
+  readonly type: 'unlisten';
+  readonly listener: string;
+}
+
+export interface WhoIsRequest {
+  readonly type: 'whoIs';
+  /** `ip` or `ip:port`. */
+  readonly address: string;
+}
+
+export interface PingRequest {
+  readonly type: 'ping';
+}
+
+/** Closes everything, logs an ephemeral node out, answers, and ends the engine. */
+export interface StopRequest {
+  readonly type: 'stop';
+}
+
+export type EngineRequest = StartRequest | ListenRequest | UnlistenRequest | WhoIsRequest | PingRequest | StopRequest;
+
+const id = z.number().int().positive();
+
+/** An unknown one has a refusal and nothing else. */
+const identity = z.object({
+  nodeId: z.string(),
+  nodeKey: z.string(),
+  nodeName: z.string(),
+  user: z.object({ id: z.string(), loginName: z.string(), displayName: z.string() }).exactOptional(),
+  tags: z.array(z.string()),
+  refusal: z.enum(['unknown', 'funnel', 'shared-in', 'expired', 'foreign-address', 'router']).exactOptional(),
+  capabilities: z.record(z.string(), z.array(z.string())),
+}) satisfies z.ZodType<Identity>;
+
+const hello = z.object({ type: z.literal('hello'), version: z.number().int() });
+const done = z.object({ type: z.literal('done'), id });
+const identityAnswer = z.object({ type: z.literal('identity'), id, identity });
+const failed = z.object({
+  type: z.literal('failed'),
+  id,
+  code: z.enum(['BadRequest', 'NotStarted', 'StartFailed', 'ListenFailed']),
+  message: z.string(),
+});
+/** The whole state each time, not a difference. */
+const state = z.object({
+  type: z.literal('state'),
+  status: z.enum(['Starting', 'NeedsLogin', 'Running', 'Failed']),
+  ready: z.boolean(),
+  authUrl: z.string().exactOptional(),
+  reason: z.string().exactOptional(),
+  addresses: z.array(z.string()),
+  dnsName: z.string(),
+  stableNodeId: z.string(),
+  certDomains: z.array(z.string()),
+  caPem: z.string().exactOptional(),
+  keyExpiry: z.string().exactOptional(),
+  health: z.array(z.string()),
+});
+/** Hints that an identity may have changed. */
+const peers = z.object({ type: z.literal('peers') });
+const log = z.object({
+  type: z.literal('log'),
+  level: z.enum(['debug', 'info', 'warn', 'error']),
+  message: z.string(),
+});
+
+export const engineMessage = z.discriminatedUnion('type', [hello, done, identityAnswer, failed, state, peers, log]);
+
+const endpoint = z.object({ address: z.string(), port: z.number().int().min(0).max(65535) });
+
+/**
+ * Comes before a connection's own bytes on the unix socket: four bytes of length, big endian, then this as JSON.
+ */
+export const preambleMessage = z.object({
+  nonce: z.string(),
+  listener: z.string(),
+  source: endpoint,
+  destination: endpoint,
+  tls: z.boolean(),
+  identity,
+});
+
+export type EngineMessage = z.infer<typeof engineMessage>;
+export type EngineAnswer = z.infer<typeof done> | z.infer<typeof identityAnswer>;
+export type EngineEvent = z.infer<typeof state> | z.infer<typeof peers> | z.infer<typeof log>;
+export type EngineState = z.infer<typeof state>;
+export type Preamble = z.infer<typeof preambleMessage>;

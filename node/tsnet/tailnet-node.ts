@@ -1,0 +1,315 @@
+/**
+ * The tailnet node: one supervised engine, its listeners and what is known of them. Listeners outlive engines: each new
+ * engine opens them again before the node counts as ready. Connections do not: when an engine ends, every connection that
+ * came through it is destroyed, so that nothing is ever answered with what a former engine said of a caller.
+ */
+import { randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { resolve } from 'node:path';
+import type { Engine } from './engine.ts';
+import { engineEnvironment } from './environment.ts';
+import { EngineGoneError, EngineRequestError, JoinError, NodeClosedError } from './errors.ts';
+import { pinIdentity } from './identity.ts';
+import { type HandOver, openHandOver } from './listener.ts';
+import type { Identity, NodeOptions, NodeState, TailnetConnection, TailnetListener, TailnetNode } from './node.ts';
+import type { EngineEvent, Preamble } from './protocol.ts';
+import { Supervisor, type SupervisorTimings } from './supervisor.ts';
+
+export interface NodeDependencies {
+  /** The engine: program and arguments. */
+  readonly command: readonly [string, ...string[]];
+  readonly processEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly timings: SupervisorTimings & { readonly preambleWithinMs: number };
+  readonly random: () => number;
+  readonly nowMs: () => number;
+}
+
+interface OpenListener {
+  readonly name: string;
+  readonly port: number;
+  readonly tls: boolean;
+  readonly opened: PromiseWithResolvers<void>;
+  server?: Server;
+}
+
+const UNKNOWN: Identity = { nodeId: '', nodeKey: '', nodeName: '', tags: [], refusal: 'unknown', capabilities: {} };
+
+const FIRST_STATE: NodeState = {
+  status: 'Starting',
+  ready: false,
+  addresses: [],
+  dnsName: '',
+  stableNodeId: '',
+  certDomains: [],
+  health: [],
+  restarts: 0,
+};
+
+export class EmbeddedNode implements TailnetNode {
+  readonly #options: NodeOptions;
+  readonly #deps: NodeDependencies;
+  readonly #events = new EventEmitter();
+  readonly #listeners = new Map<string, OpenListener>();
+  readonly #connections = new WeakMap<Socket, TailnetConnection>();
+  readonly #handOver: Promise<HandOver>;
+  readonly #supervisor: Promise<Supervisor>;
+  #engine: Engine | undefined;
+  #nonce: string | undefined;
+  #hints = 0;
+  #nextListener = 1;
+  #failure: Error | undefined;
+  #closed: Promise<void> | undefined;
+  #state = FIRST_STATE;
+
+  constructor(options: NodeOptions, deps: NodeDependencies) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#events.setMaxListeners(0);
+    this.#handOver = openHandOver({
+      nonce: () => this.#nonce,
+      onConnection: (socket, preamble) => this.#accept(socket, preamble),
+      preambleWithinMs: deps.timings.preambleWithinMs,
+      log: this.#log,
+    });
+    this.#supervisor = this.#handOver.then((handOver) => this.#supervise(handOver));
+    this.#supervisor
+      .then(
+        async (supervisor) => supervisor.ended.catch((error: unknown) => this.#fail(error)),
+        (error: unknown) => this.#fail(error),
+      )
+      .catch(() => {});
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  async whenReady(signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.#failure) throw this.#failure;
+      if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
+      if (this.#state.ready) return;
+      if (this.#state.status === 'Failed')
+        throw new JoinError(this.#state.reason ?? 'the node cannot join its tailnet');
+      await once(this.#events, 'state', signal ? { signal } : {});
+    }
+  }
+
+  async listen(port: number, { tls }: { readonly tls: boolean }): Promise<TailnetListener> {
+    if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
+    if (this.#failure) throw this.#failure;
+    const listener: OpenListener = { name: `${this.#nextListener++}`, port, tls, opened: Promise.withResolvers() };
+    this.#listeners.set(listener.name, listener);
+    // Without an engine now, the next one opens it.
+    if (this.#engine) this.#open(this.#engine, listener).catch(() => {});
+    await listener.opened.promise;
+    return {
+      port,
+      attach: (server) => {
+        listener.server = server;
+        // Servers start their header and request timeouts when they begin to listen, which this one never does by itself.
+        if (!server.listening) server.emit('listening');
+      },
+      close: async () => {
+        this.#listeners.delete(listener.name);
+        await this.#engine?.call({ type: 'unlisten', listener: listener.name }).catch(() => {});
+      },
+    };
+  }
+
+  async whoIs(address: string, signal?: AbortSignal): Promise<Identity> {
+    signal?.throwIfAborted();
+    const engine = this.#engine;
+    if (!engine) {
+      if (this.#state.status === 'Starting') return UNKNOWN;
+      throw new EngineGoneError(`no engine to ask who ${address} is: ${this.#state.reason ?? this.#state.status}`);
+    }
+    const answer = engine.call({ type: 'whoIs', address }).then((message) => {
+      if (message.type !== 'identity') throw new EngineGoneError('the engine gave another answer than was asked for');
+      return message.identity;
+    });
+    return signal ? abortable(answer, signal) : answer;
+  }
+
+  connectionOf(socket: Socket): TailnetConnection | undefined {
+    return this.#connections.get(socket);
+  }
+
+  on(event: 'state' | 'peers', listener: (state: NodeState) => void): void {
+    this.#events.on(event, listener);
+  }
+
+  off(event: 'state' | 'peers', listener: (...args: never[]) => void): void {
+    // EventEmitter's own type for any listener at all.
+    this.#events.off(event, listener as (...args: unknown[]) => void);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#rejectListeners(new NodeClosedError('the tailnet node was closed'));
+    const [handOver, supervisor] = await Promise.allSettled([this.#handOver, this.#supervisor]);
+    if (supervisor.status === 'fulfilled') await supervisor.value.close();
+    if (handOver.status === 'fulfilled') await handOver.value.close();
+    this.#forgetEngine();
+    this.#listeners.clear();
+    this.#setState({ ...this.#state, status: 'Stopped', ready: false });
+  }
+
+  #supervise(handOver: HandOver): Supervisor {
+    const { command, processEnvironment, timings, random, nowMs } = this.#deps;
+    const { caFile, uploadLogs = false } = this.#options;
+    return new Supervisor({
+      engine: {
+        command,
+        environment: engineEnvironment(
+          { uploadLogs, ...(caFile === undefined ? {} : { caFile: resolve(caFile) }) },
+          processEnvironment,
+        ),
+        onEvent: (event) => this.#observe(event),
+        log: this.#log,
+      },
+      timings,
+      random,
+      nowMs,
+      bringUp: (engine) => this.#bringUp(engine, handOver.socketPath),
+      onGone: (reason) => {
+        this.#forgetEngine();
+        handOver.destroyConnections();
+        this.#log('warn', `${reason.message}; it is started again`);
+        const { authUrl: _, ...rest } = this.#state;
+        this.#setState({
+          ...rest,
+          status: 'Restarting',
+          ready: false,
+          reason: `${reason.message}; it is started again`,
+          restarts: this.#state.restarts + 1,
+        });
+      },
+    });
+  }
+
+  async #bringUp(engine: Engine, socketPath: string): Promise<void> {
+    const {
+      hostname,
+      stateDir,
+      controlUrl = '',
+      authKey = '',
+      ephemeral = false,
+      tags = [],
+      capabilities,
+    } = this.#options;
+    this.#nonce = randomBytes(32).toString('hex');
+    await engine.call({
+      type: 'start',
+      hostname,
+      stateDir: resolve(stateDir),
+      controlUrl,
+      authKey,
+      ephemeral,
+      tags,
+      capabilities,
+      socketPath,
+      nonce: this.#nonce,
+    });
+    this.#engine = engine;
+    await Promise.all(Array.from(this.#listeners.values(), (listener) => this.#open(engine, listener)));
+  }
+
+  /** Rejects with EngineGoneError; another refusal is the business of whoever asked for the listener. */
+  async #open(engine: Engine, listener: OpenListener): Promise<void> {
+    const { name, port, tls, opened } = listener;
+    try {
+      await engine.call({ type: 'listen', listener: name, port, tls });
+      opened.resolve();
+    } catch (error) {
+      if (!(error instanceof EngineRequestError)) throw error;
+      this.#listeners.delete(name);
+      opened.reject(new Error(`cannot listen on tailnet port ${port}: ${error.message}`, { cause: error }));
+    }
+  }
+
+  #forgetEngine(): void {
+    this.#engine = undefined;
+    this.#nonce = undefined;
+    this.#hints++;
+  }
+
+  #accept(socket: Socket, preamble: Preamble): boolean {
+    const server = this.#listeners.get(preamble.listener)?.server;
+    if (!server) return false;
+    const { source, destination, tls, identity } = preamble;
+    const remote = source.address.includes(':') ? `[${source.address}]` : source.address;
+    this.#connections.set(socket, {
+      remoteAddress: source.address,
+      localPort: destination.port,
+      tls,
+      identity: pinIdentity({
+        first: identity,
+        takenAtMs: this.#deps.nowMs(),
+        ask: () => this.whoIs(`${remote}:${source.port}`),
+        nowMs: this.#deps.nowMs,
+        hints: () => this.#hints,
+        destroy: (error) => {
+          this.#log('warn', `the connection from ${source.address} was destroyed: ${error.message}`);
+          socket.destroy();
+        },
+      }),
+    });
+    server.emit('connection', socket);
+    return true;
+  }
+
+  #observe(event: EngineEvent): void {
+    switch (event.type) {
+      case 'log':
+        return this.#log(event.level, event.message);
+      case 'peers':
+        this.#hints++;
+        this.#events.emit('peers');
+        return;
+      case 'state': {
+        const { type: _, status, ...rest } = event;
+        // To its users a node that is coming back is still Restarting.
+        const isComingBack = this.#state.status === 'Restarting' && status === 'Starting';
+        this.#setState({ ...rest, status: isComingBack ? 'Restarting' : status, restarts: this.#state.restarts });
+      }
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.#forgetEngine();
+    this.#rejectListeners(this.#failure);
+    this.#setState({ ...this.#state, status: 'Failed', ready: false, reason: this.#failure.message });
+  }
+
+  #rejectListeners(reason: Error): void {
+    for (const { opened } of this.#listeners.values()) opened.reject(reason);
+  }
+
+  #setState(state: NodeState): void {
+    this.#state = state;
+    this.#events.emit('state', state);
+  }
+
+  readonly #log: NonNullable<NodeOptions['log']> = (level, message) => this.#options.log?.(level, message);
+}
+
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
