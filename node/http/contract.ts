@@ -4,7 +4,7 @@
  * The v1alpha1 names and status codes are those that released clients already speak; a field may be added, never
  * renamed or removed. This is the only file that the `tka` command shares with the server, and it imports only zod.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const paths = {
   login: '/api/v1alpha1/login',

@@ -1,0 +1,197 @@
+/**
+ * What the server runs with: flags over environment over file over defaults, each value checked and its source kept.
+ *
+ * Strict: an unknown key, a value of the wrong kind or a key that is there twice is a ConfigError that names the key, the
+ * place and the remedy. What released configuration files have and this server has no use for is a warning.
+ */
+import { parseDocument } from 'yaml';
+import type { Config, Setting, SettingKey } from './settings.ts';
+import { environmentNames, fallbackOf, flagNames, settingKeys, settings, unusedGroups } from './settings.ts';
+
+export interface LoadedConfig {
+  readonly values: Config;
+  /** For each key the words for where its value came from. */
+  readonly sources: Readonly<Record<SettingKey, string>>;
+  readonly warnings: readonly string[];
+}
+
+export interface ConfigInput {
+  readonly file?: { readonly path: string; readonly text: string };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** By setting: as written, and under which name. */
+  readonly flags?: Partial<Readonly<Record<SettingKey, { readonly name: string; readonly text: string }>>>;
+  /** --debug. */
+  readonly isDebug?: boolean;
+}
+
+/** The operator must change the configuration: exit code 2, message alone. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+interface Sourced {
+  readonly value: unknown;
+  readonly source: string;
+}
+
+/** Throws a ConfigError. */
+export function loadConfig(input: ConfigInput): LoadedConfig {
+  const warnings: string[] = [];
+  const inFile = input.file === undefined ? new Map<SettingKey, Sourced>() : readFile(input.file, warnings);
+  if (input.isDebug === true) inFile.set('log.level', { value: 'debug', source: 'flag --debug' });
+
+  const values: Record<string, unknown> = {};
+  const sources: Record<string, string> = {};
+  for (const key of settingKeys) {
+    const found = fromFlags(key, input) ??
+      fromEnvironment(key, input, warnings) ??
+      inFile.get(key) ?? { value: fallbackOf(key, input.env), source: 'default' };
+    const setting: Setting<unknown> = settings[key];
+    const parsed = setting.schema.safeParse(found.value);
+    if (!parsed.success) {
+      const reasons = parsed.error.issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
+      const given = setting.isSecret === true ? '' : `, not ${JSON.stringify(found.value)}`;
+      throw new ConfigError(`${key} (${found.source}): ${reasons}${given}`);
+    }
+    values[key] = parsed.data;
+    sources[key] = found.source;
+  }
+  warnings.push(...misspelt(input.env));
+  // Every key of the table was just given a value that its own schema has let pass.
+  return { values: values as Config, sources: sources as Record<SettingKey, string>, warnings };
+}
+
+function fromFlags(key: SettingKey, { flags }: ConfigInput): Sourced | undefined {
+  const flag = flags?.[key];
+  if (flag === undefined) return undefined;
+  return { value: settings[key].read(flag.text), source: `flag ${flag.name}` };
+}
+
+function fromEnvironment(key: SettingKey, { env }: ConfigInput, warnings: string[]): Sourced | undefined {
+  for (const name of environmentNames(key)) {
+    const text = env[name];
+    if (text === undefined || text === '') continue;
+    // Kubernetes gives every pod such variables for a Service of that name; they are not meant for us.
+    if (key.endsWith('.port') && text.startsWith('tcp://')) {
+      warnings.push(
+        `${name} comes from a Kubernetes Service and is not read; name the Service otherwise, or set enableServiceLinks: false`,
+      );
+      continue;
+    }
+    return { value: settings[key].read(text), source: `environment ${name}` };
+  }
+  return undefined;
+}
+
+function readFile({ path, text }: { readonly path: string; readonly text: string }, warnings: string[]) {
+  const found = new Map<SettingKey, Sourced>();
+  const source = `file ${path}`;
+  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
+  const [problem] = document.errors;
+  if (problem !== undefined) throw new ConfigError(`${path} is not YAML: ${problem.message.trim()}`);
+
+  const walk = (value: unknown, at: readonly string[]): void => {
+    const key = at.join('.');
+    const known = settingKeys.find((candidate) => candidate === key);
+    if (known !== undefined) {
+      // `key:` with nothing after it is what a commented-out value leaves behind.
+      if (value !== null) found.set(known, { value, source });
+      return;
+    }
+    if (key === 'debug') {
+      if (value === true)
+        found.set('log.level', found.get('log.level') ?? { value: 'debug', source: `${source} (debug)` });
+      return;
+    }
+    if (at.length > 0 && unusedGroups.includes(at[0] ?? '')) {
+      warnings.push(`${key} in ${path} has no effect in this version`);
+      return;
+    }
+    const isGroup = at.length === 0 || settingKeys.some((candidate) => candidate.startsWith(`${key}.`));
+    if (!isGroup) throw new ConfigError(`${path}: unknown key ${key}${suggestion(key)}`);
+    if (value === null || value === undefined) return;
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      throw new ConfigError(`${path}: ${key === '' ? 'the file' : key} must be a map of keys`);
+    }
+    for (const [name, inner] of Object.entries(value)) walk(inner, [...at, name]);
+  };
+  walk(document.toJS({ maxAliasCount: 10 }) as unknown, []);
+  return found;
+}
+
+function suggestion(key: string): string {
+  const nearest = nearestOf(key, settingKeys);
+  return nearest === undefined ? '; docs/configuration.md lists them all' : `; did you mean ${nearest}?`;
+}
+
+/** Variables that look like ours but for a letter or two: nothing else would ever say so. */
+function misspelt(env: ConfigInput['env']): readonly string[] {
+  const known = settingKeys.flatMap((key) => environmentNames(key));
+  return Object.keys(env)
+    .filter((name) => name.startsWith('TKA_') && !known.includes(name))
+    .flatMap((name) => {
+      const nearest = nearestOf(name, known, 2);
+      return nearest === undefined ? [] : [`${name} in the environment is not read; did you mean ${nearest}?`];
+    });
+}
+
+function nearestOf<T extends string>(
+  word: string,
+  candidates: readonly T[],
+  limit = Math.max(2, word.length / 3),
+): T | undefined {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  return best !== undefined && best.distance <= limit ? best.candidate : undefined;
+}
+
+/** Levenshtein's, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + cost));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** One line a setting: key, value, source. Secrets are masked. */
+export function describeConfig({
+  values,
+  sources,
+}: LoadedConfig): readonly { key: SettingKey; value: unknown; source: string }[] {
+  return settingKeys.map((key) => {
+    const setting: Setting<unknown> = settings[key];
+    const value = values[key];
+    return { key, value: setting.isSecret === true && value !== '' ? '********' : value, source: sources[key] };
+  });
+}
+
+/** What an operator should know about these roles. */
+export function roleWarnings(values: Pick<Config, 'roles.clusterWide'>): readonly string[] {
+  const strong = values['roles.clusterWide'].filter((role) => !/^(view|system:.*)$/.test(role));
+  if (strong.length === 0) return [];
+  return [
+    `tka may bind ${strong.join(', ')} in the whole cluster: whoever the tailnet policy grants edit, admin or more there can become cluster-admin in almost any cluster`,
+  ];
+}
+
+/** Which flag sets which setting. */
+export function flagSettings(): readonly {
+  readonly key: SettingKey;
+  readonly names: readonly string[];
+  readonly isBoolean: boolean;
+  readonly about: string;
+}[] {
+  return settingKeys.flatMap((key) => {
+    const names = flagNames(key);
+    return names.length === 0
+      ? []
+      : [{ key, names, isBoolean: fallbackOf(key, {}) === false, about: settings[key].about }];
+  });
+}
