@@ -1,19 +1,19 @@
 // Supervise ties what it does to the life of the process that started it: its standard input is a pipe whose other
 // end only that process holds, so end of file means that the process is gone, however it ended.
 //
-//	supervise run [-share FILE] -- COMMAND [ARG...]   runs the command in a process group of its own. Writes its process ID
-//	                                                  and a newline to file descriptor 3. Ends as the command ends
-//	                                                  (128+N after signal N). End of input kills the whole group.
-//	supervise lock FILE                               waits for the file's lock, writes "locked" and a newline, and holds
-//	                                                  it until the end of input.
-//	supervise remove DIR                              at the end of input, removes the directory once nobody shares the
-//	                                                  lock of DIR/alive any more.
-//
-// -share holds a shared lock on the file until the group is dead.
+//	supervise run [-share FILE] [-input] -- COMMAND [ARG...]
+//	    runs the command in a process group of its own. Writes its process ID and a newline to file descriptor 3. Ends as
+//	    the command ends (128+N after signal N). End of input kills the whole group. -share: holds a shared lock on the
+//	    file until the group is dead. -input: file descriptor 4 is the command's standard input.
+//	supervise lock FILE
+//	    waits for the file's lock, writes "locked" and a newline, and holds it until the end of input.
+//	supervise remove DIR
+//	    at the end of input, removes the directory once nobody shares the lock of DIR/alive any more.
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -50,23 +50,36 @@ func dispatch(args []string) (int, error) {
 			return remove(args[1])
 		}
 	}
-	return 2, errors.New("usage: supervise run [-share FILE] -- COMMAND [ARG...] | lock FILE | remove DIR")
+	return 2, errors.New("usage: supervise run [-share FILE] [-input] -- COMMAND [ARG...] | lock FILE | remove DIR")
 }
 
 func run(args []string) (int, error) {
-	if args[0] == "-share" && len(args) > 2 {
-		file, err := flock(args[1], syscall.LOCK_SH)
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	share := flags.String("share", "", "")
+	input := flags.Bool("input", false, "")
+	if err := flags.Parse(args); err != nil {
+		return 2, err
+	}
+	if flags.NArg() == 0 {
+		return 2, errors.New("run: no command after --")
+	}
+	if *share != "" {
+		file, err := flock(*share, syscall.LOCK_SH)
 		if err != nil {
 			return 126, err
 		}
-		// Not deferred: the lock has to go with the process, after the group's last member.
+		// Never closed: the lock goes with this process, after the group's last member.
 		defer runtime.KeepAlive(file)
-		args = args[2:]
 	}
-	if len(args) < 2 || args[0] != "--" {
-		return 2, errors.New("run: no command after --")
+	// What we were given by number would otherwise be open in the command too, and its readers never see the end.
+	syscall.CloseOnExec(3)
+	syscall.CloseOnExec(4)
+	command := exec.Command(flags.Arg(0), flags.Args()[1:]...)
+	if *input {
+		stdin := os.NewFile(4, "input")
+		defer stdin.Close()
+		command.Stdin = stdin
 	}
-	command := exec.Command(args[1], args[2:]...)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	command.SysProcAttr = childAttributes()
 	if err := command.Start(); err != nil {
