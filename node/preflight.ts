@@ -1,0 +1,202 @@
+/**
+ * What must hold before tka serves: a Kubernetes that is new enough, the CRD, the admission policies, tka's rights. Each thing that is
+ * missing is said in one sentence, with the command or the verb and resource that is the remedy; all of them at once.
+ *
+ * An API server that is away is no verdict: `untilChecked` goes on asking, says so each time, and ends with the first answer.
+ */
+import { ApiUnavailableError, UnauthorizedError } from '../reconciler/errors.ts';
+
+export interface Access {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+export interface PreflightApi {
+  version(
+    signal: AbortSignal,
+  ): Promise<{ readonly major: string; readonly minor: string; readonly gitVersion: string }>;
+  /** Whether there is an object at this path of the API. */
+  exists(path: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether tka may, by a SelfSubjectAccessReview. */
+  may(access: Access, signal: AbortSignal): Promise<boolean>;
+}
+
+export interface PreflightDeps {
+  readonly api: PreflightApi;
+  readonly sessionsNamespace: string;
+  /** Every role that tka is configured to bind. */
+  readonly roles: readonly string[];
+}
+
+export interface Findings {
+  /** tka cannot run like this. */
+  readonly problems: readonly string[];
+  /** tka can run, but something will be refused. */
+  readonly warnings: readonly string[];
+}
+
+/** tka cannot run in this cluster as it is: exit code 1, message alone. */
+export class PreflightError extends Error {
+  override readonly name = 'PreflightError';
+}
+
+const install = 'install it with: kubectl apply -k manifests/';
+const oldest = { major: 1, minor: 30 };
+const policies = ['tka-signins', 'tka-credentials', 'tka-bindings'];
+const ownNamespace = 'tka-system';
+
+export async function preflight(
+  { api, sessionsNamespace, roles }: PreflightDeps,
+  signal: AbortSignal,
+): Promise<Findings> {
+  const version = await api.version(signal);
+  if (!isNewEnough(version)) {
+    // Nothing below can be trusted on such a server, the policies least of all.
+    const problem = `the API server is Kubernetes ${version.gitVersion}; tka needs ${oldest.major}.${oldest.minor} or newer, for its admission policies`;
+    return { problems: [problem], warnings: [] };
+  }
+  if (sessionsNamespace === ownNamespace) {
+    const problem = `operator.namespace is ${ownNamespace}, tka's own namespace: sessions need one of their own; remove the key for tka-sessions`;
+    return { problems: [problem], warnings: [] };
+  }
+  const [installed, rights, bindings] = await Promise.all([
+    missingObjects(api, signal),
+    missingRights(api, sessionsNamespace, signal),
+    unbindableRoles(api, roles, signal),
+  ]);
+  const problems = [...installed, ...rights];
+  if (roles.length > 0 && bindings.length === roles.length) problems.push(...bindings);
+  return { problems, warnings: problems.length > 0 ? [] : bindings };
+}
+
+/**
+ * Resolves with the warnings. Rejects with a PreflightError; with the signal's reason; or with what nobody foresaw. While the
+ * API server is away it asks again, each time after twice the pause, at most 15 s.
+ */
+export async function untilChecked(
+  check: (signal: AbortSignal) => Promise<Findings>,
+  deps: {
+    readonly onAway: (error: ApiUnavailableError, nextTryMs: number) => void;
+    readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  for (let pauseMs = 500; ; pauseMs = Math.min(15_000, pauseMs * 2)) {
+    try {
+      const { problems, warnings } = await check(signal);
+      if (problems.length > 0) throw new PreflightError(problems.join('\n'));
+      return warnings;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof UnauthorizedError) {
+        throw new PreflightError(
+          "the API server does not know tka's credential: look at kubernetes.kubeconfig and kubernetes.context",
+          { cause: error },
+        );
+      }
+      if (!(error instanceof ApiUnavailableError)) throw error;
+      deps.onAway(error, pauseMs);
+      await deps.sleep(pauseMs, signal);
+    }
+  }
+}
+
+/** Cloud providers write `30+` for the minor version. */
+export function isNewEnough({ major, minor }: { readonly major: string; readonly minor: string }): boolean {
+  const [a, b] = [Number.parseInt(major, 10), Number.parseInt(minor, 10)];
+  return a > oldest.major || (a === oldest.major && b >= oldest.minor);
+}
+
+/** "create serviceaccounts/token in namespace tka-sessions": RBAC's own words. */
+export function describeAccess({ verb, group, resource, subresource, namespace, name }: Access): string {
+  const object = `${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`;
+  const named = name === undefined ? '' : ` ${name}`;
+  return `${verb} ${object}${named}${namespace === undefined ? ' in the whole cluster' : ` in namespace ${namespace}`}`;
+}
+
+/** What the Role and the ClusterRole of manifests/rbac.yaml give, less what only the checks here need. */
+export function neededAccess(sessionsNamespace: string): readonly Access[] {
+  const inSessions = (
+    group: string,
+    resource: string,
+    verbs: readonly string[],
+    subresource?: string,
+  ): readonly Access[] =>
+    verbs.map((verb) => ({
+      verb,
+      group,
+      resource,
+      namespace: sessionsNamespace,
+      ...(subresource === undefined ? {} : { subresource }),
+    }));
+  const everywhere = (group: string, resource: string, verbs: readonly string[]): readonly Access[] =>
+    verbs.map((verb) => ({ verb, group, resource }));
+  return [
+    ...inSessions('tka.specht-labs.de', 'tkasignins', ['get', 'list', 'watch', 'create', 'patch', 'delete']),
+    ...inSessions('tka.specht-labs.de', 'tkasignins', ['patch'], 'status'),
+    ...inSessions('', 'serviceaccounts', ['get', 'list', 'create', 'delete']),
+    ...inSessions('', 'serviceaccounts', ['create'], 'token'),
+    ...inSessions('', 'events', ['create', 'patch']),
+    ...everywhere('rbac.authorization.k8s.io', 'clusterrolebindings', ['get', 'list', 'create', 'delete']),
+    ...everywhere('rbac.authorization.k8s.io', 'rolebindings', ['get', 'list', 'create', 'delete']),
+    ...everywhere('', 'namespaces', ['get']),
+  ];
+}
+
+async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<readonly string[]> {
+  const crd = 'tkasignins.tka.specht-labs.de';
+  const wanted = [
+    {
+      path: `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd}`,
+      what: `the CustomResourceDefinition ${crd}`,
+    },
+    ...policies.flatMap((name) => [
+      {
+        path: `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
+        what: `the admission policy ${name}`,
+      },
+      {
+        path: `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
+        what: `the binding of the admission policy ${name}`,
+      },
+    ]),
+  ];
+  const found = await Promise.all(wanted.map(({ path }) => api.exists(path, signal)));
+  return wanted.filter((_, i) => found[i] !== true).map(({ what }) => `${what} is not installed: ${install}`);
+}
+
+async function missingRights(
+  api: PreflightApi,
+  sessionsNamespace: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const needed = neededAccess(sessionsNamespace);
+  const allowed = await Promise.all(needed.map((access) => api.may(access, signal)));
+  return needed
+    .filter((_, i) => allowed[i] !== true)
+    .map((access) => `tka may not ${describeAccess(access)}: its rights are in manifests/rbac.yaml, ${install}`);
+}
+
+async function unbindableRoles(
+  api: PreflightApi,
+  roles: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const questions = roles.map((name): Access => ({
+    verb: 'bind',
+    group: 'rbac.authorization.k8s.io',
+    resource: 'clusterroles',
+    name,
+  }));
+  const allowed = await Promise.all(questions.map((access) => api.may(access, signal)));
+  return questions
+    .filter((_, i) => allowed[i] !== true)
+    .map(
+      (access) =>
+        `tka may not ${describeAccess(access)}: add the role to manifests/bindable-roles.yaml, or take it from roles.clusterWide and roles.namespaced`,
+    );
+}
