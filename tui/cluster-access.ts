@@ -5,7 +5,7 @@
  * is built from what this file returns.
  */
 import { X509Certificate } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UserError } from './errors.ts';
 import { printable } from './output.ts';
 import { isToken } from './token.ts';

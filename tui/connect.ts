@@ -16,14 +16,20 @@ export interface Connection {
   close(): void;
 }
 
-/** `recordedProxy` is used where the environment names no proxy at all. */
+export interface Remembered {
+  /** The server of a login before, used before the default. */
+  readonly server?: string | undefined;
+  /** Used where the environment names no proxy at all. */
+  readonly proxy?: string | undefined;
+}
+
 export async function connect(
   runtime: Pick<Runtime, 'env'>,
   flag: string | undefined,
-  recordedProxy?: string,
+  remembered: Remembered = {},
 ): Promise<Connection> {
-  const { server } = await chooseServer(runtime, flag);
-  const proxy = await proxyFor(server, runtime.env, recordedProxy);
+  const server = await chooseServer(runtime, flag, remembered.server);
+  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
   const transport = await createTransport(new URL(server), proxy);
   return {
     server,

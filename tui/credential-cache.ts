@@ -38,19 +38,34 @@ export function readCredential(env: Environment, key: SessionKey): Credential | 
   }
 }
 
-export function writeCredential(env: Environment, credential: Credential): void {
+/** False where the directory cannot be written: the plugin then asks the server each time, which is slow but works. */
+export function writeCredential(env: Environment, credential: Credential): boolean {
   const path = credentialPath(env, credential);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeFileAtomically(path, `${JSON.stringify(credential)}\n`);
+  return succeeds(() => {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileAtomically(path, `${JSON.stringify(credential)}\n`);
+  });
 }
 
-/** Without a session: all of the server's. */
+/** Without a session: all of the server's. False where one stays. */
 export function removeCredentials(
   env: Environment,
-  { server, session }: { server: string; session?: string | undefined },
-): void {
+  { server, session }: { readonly server: string; readonly session?: string | undefined },
+): boolean {
   const path = session === undefined ? serverDirectory(env, server) : credentialPath(env, { server, session });
-  rmSync(path, { recursive: true, force: true });
+  return succeeds(() => {
+    rmSync(path, { recursive: true, force: true });
+  });
+}
+
+function succeeds(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 function serverDirectory(env: Environment, server: string): string {

@@ -5,8 +5,7 @@
  * not: it ends with the signal, or after `waitMs` with an error that names the lock and the remedy. A lock is never broken: its
  * holder may be on another machine.
  */
-import { closeSync, mkdirSync, openSync, statSync, unlinkSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemCode, UserError } from './errors.ts';
 
@@ -48,11 +47,10 @@ function tryLocked<T>(paths: readonly string[], work: () => T): Outcome<T> {
 
 function take(lock: string): 'taken' | 'held' | 'impossible' {
   try {
-    mkdirSync(dirname(lock), { recursive: true, mode: 0o700 });
     closeSync(openSync(lock, 'wx', 0o600));
     return 'taken';
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return statSync(dirname(lock)).isDirectory() ? 'held' : 'impossible';
+    if (systemCode(error) === 'EEXIST') return 'held';
     // Nobody can write in there, ourselves included: an attempt to change such a file fails by itself, with its own name.
     return 'impossible';
   }

@@ -97,6 +97,13 @@ export function removeEntries(
   return contexts.reverse();
 }
 
+/** The server of the current context if it is ours, else that of all our contexts if they agree. */
+export function rememberedServer(contexts: readonly OwnContext[]): string | undefined {
+  const current = contexts.find((context) => context.current);
+  const [only, ...others] = new Set(contexts.map(({ server }) => server));
+  return current?.server ?? (others.length === 0 ? only : undefined);
+}
+
 export interface OwnContext extends Marker {
   readonly context: string;
   readonly current: boolean;
@@ -126,9 +133,9 @@ interface Entry {
 }
 
 function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
-  const list = toRecord(file.document.toJS())[`${kind}s`];
-  if (!Array.isArray(list)) return [];
-  return list.map((item: unknown, index) => {
+  const node = file.document.get(`${kind}s`, true);
+  const list: unknown = isSeq(node) ? node.toJS(file.document) : [];
+  return (Array.isArray(list) ? list : []).map((item: unknown, index) => {
     const { name, [kind]: body } = toRecord(item);
     const fields = toRecord(body);
     return { file, kind, index, name: String(name), body: fields, marker: readMarker(fields['extensions']) };
@@ -171,8 +178,8 @@ function add(file: KubeconfigDocument, kind: Kind, name: string): Entry {
   if (!isSeq(list)) document.set(`${kind}s`, document.createNode([]));
   const sequence = document.get(`${kind}s`, true);
   if (!isSeq(sequence)) throw new Error(`no list of ${kind}s in ${file.path}`);
-  // An empty `[]` would go on in flow style, all in one line.
-  if (sequence.items.length === 0) sequence.flow = false;
+  // An empty `[]` would go on in flow style, all in one line. Not false: emptied again, it would then be no valid YAML.
+  if (sequence.items.length === 0) delete sequence.flow;
   document.addIn([`${kind}s`], document.createNode({ name, [kind]: {} }));
   file.changed = true;
   const index = sequence.items.length - 1;
@@ -183,7 +190,7 @@ function put(entry: Entry, fields: Fields, marker: Marker): void {
   const { document } = entry.file;
   const path = [`${entry.kind}s`, entry.index, entry.kind];
   const body = document.getIn(path, true);
-  if (isMap(body) && body.items.length === 0) body.flow = false;
+  if (isMap(body) && body.items.length === 0) delete body.flow;
   for (const [key, value] of Object.entries(fields)) {
     if (isDeepStrictEqual(entry.body[key], value)) continue;
     if (value === undefined) document.deleteIn([...path, key]);

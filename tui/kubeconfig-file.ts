@@ -5,8 +5,8 @@
  * each in one step and with its mode. New entries belong in the first file of the list that exists, else in the last. A file
  * that cannot be read, parsed or written stops everything with an error that names it; nothing is lost.
  */
-import { readFileSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { Document, isMap, isSeq, parseDocument } from 'yaml';
 import { writeFileAtomically } from './atomic-write.ts';
 import { homeDirectory } from './directories.ts';
@@ -45,9 +45,11 @@ export function readKubeconfig(paths: readonly string[]): KubeconfigFiles {
 export interface EditOptions {
   readonly signal: AbortSignal;
   readonly lockWaitMs?: number;
+  /** Makes the directory of the file that new entries go to: without it there is nothing to lock. */
+  readonly create?: boolean;
 }
 
-export function editKubeconfig<T>(
+export async function editKubeconfig<T>(
   paths: readonly string[],
   edit: (files: KubeconfigFiles) => T,
   options: EditOptions,
@@ -58,7 +60,17 @@ export function editKubeconfig<T>(
     for (const file of kubeconfig.files) if (file.changed) write(file);
     return result;
   };
+  if (options.create === true) makeDirectory(paths);
   return withFileLocks(paths, work, { signal: options.signal, waitMs: options.lockWaitMs ?? 10_000 });
+}
+
+function makeDirectory(paths: readonly string[]): void {
+  const path = paths.find((candidate) => existsSync(candidate)) ?? paths.at(-1) ?? '';
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw cannotWrite(path, cause);
+  }
 }
 
 /** YAML as kubectl writes it: lists not indented under their key, long lines left whole. */
@@ -89,7 +101,8 @@ function readIfPresent(path: string): string | undefined {
 }
 
 function parse(text: string, path: string): Document {
-  const document: Document = parseDocument(text);
+  // Numbers that we do not know must come back as they were, the long ones too.
+  const document: Document = parseDocument(text, { intAsBigInt: true });
   const advice = ['Nothing was changed. Correct the file, or name another with --kubeconfig or KUBECONFIG.'];
   const [error] = document.errors;
   if (error !== undefined) {
@@ -122,18 +135,24 @@ function emptyKubeconfig(): Document {
 function write({ path, document }: KubeconfigDocument): void {
   try {
     const before = statSync(path, { throwIfNoEntry: false });
+    // A rename would get past both; root gets past the second.
+    if (before !== undefined) accessSync(path, constants.W_OK);
     if (before !== undefined && (before.mode & 0o222) === 0)
       throw Object.assign(new Error('read-only'), { code: 'EROFS' });
     const like = before === undefined ? '' : readFileSync(path, 'utf8');
     writeFileAtomically(path, renderYaml(document, like), { durable: true });
   } catch (cause) {
-    const code = systemCode(cause);
-    if (code === undefined) throw cause;
-    const advice =
-      code === 'EBUSY'
-        ? 'It looks mounted by itself: mount its directory instead, or name another file with --kubeconfig.'
-        : 'Make the file and its directory writable, or name another with --kubeconfig or KUBECONFIG.';
-    const reason = code === 'EROFS' ? 'it is read-only' : code;
-    throw new UserError(`the kubeconfig ${path} cannot be written: ${reason}`, [advice], 1, cause);
+    throw cannotWrite(path, cause);
   }
+}
+
+function cannotWrite(path: string, cause: unknown): unknown {
+  const code = systemCode(cause);
+  if (code === undefined) return cause;
+  const advice =
+    code === 'EBUSY'
+      ? 'It looks mounted by itself: mount its directory instead, or name another file with --kubeconfig.'
+      : 'Make the file and its directory writable, or name another with --kubeconfig or KUBECONFIG.';
+  const reason = code === 'EROFS' ? 'it is read-only' : code;
+  return new UserError(`the kubeconfig ${path} cannot be written: ${reason}`, [advice], 1, cause);
 }

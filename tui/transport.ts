@@ -4,6 +4,7 @@
  * Every answer is capped at 1 MB, redirects are refused, and nothing is waited for without an end. Failures become
  * UnreachableError with what to look at. `close` ends the kept connection; the caller who made the transport calls it.
  */
+import { isIP } from 'node:net';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { RefusedError, systemCode, UnreachableError, UserError } from './errors.ts';
 import { printable } from './output.ts';
@@ -48,6 +49,8 @@ export async function createTransport(server: URL, proxy: URL | undefined): Prom
       method: exchange.method,
       hostname: peer.hostname.replace(/^\[|\]$/g, ''),
       port: peer.port === '' ? (peer.protocol === 'https:' ? 443 : 80) : Number(peer.port),
+      // Otherwise Node takes it from the Host header, which names the server even where the peer is a proxy.
+      servername: isIP(peer.hostname) === 0 ? peer.hostname : '',
       path: absoluteForm ? `${server.origin}${exchange.path}` : exchange.path,
       headers: {
         ...exchange.headers,

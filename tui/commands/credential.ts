@@ -96,7 +96,7 @@ async function refresh(
     import('../connect.ts'),
     import('../login.ts'),
   ]);
-  const connection = await connect(runtime, key.server, cached?.proxy);
+  const connection = await connect(runtime, key.server, { proxy: cached?.proxy });
   try {
     const deadline = { server: key.server, timeoutMs: refreshTimeoutMs, signal: runtime.signal };
     const access = await withinDeadline(deadline, (signal) =>

@@ -58,17 +58,7 @@ export async function login(runtime: Runtime, flags: LoginFlags): Promise<void> 
     checkTls(session.access, flags, server);
     const key = { server, session: session.session };
     const merged = await merge(runtime, flags, { key, session, words });
-    if (flags.inlineToken !== true) {
-      const expiresAt = accessExpiry(session.access, session.until).toISOString();
-      const { token } = session.access;
-      writeCredential(runtime.env, {
-        ...key,
-        token,
-        expiresAt,
-        until: session.until.toISOString(),
-        ...(proxy === undefined ? {} : { proxy }),
-      });
-    }
+    if (flags.inlineToken !== true) keepCredential(runtime, { key, session, words }, proxy);
     report(runtime, flags, { words, interactive, server, session, merged });
   } finally {
     connection.close();
@@ -129,8 +119,20 @@ async function merge(runtime: Runtime, flags: LoginFlags, { key, session, words 
         ...(namespace === undefined ? {} : { namespace }),
         use: flags.use === true,
       }),
-    { signal: runtime.signal },
+    { signal: runtime.signal, create: true },
   );
+}
+
+function keepCredential(runtime: Runtime, { key, session, words }: Subject, proxy: string | undefined): void {
+  const { access, until } = session;
+  const kept = writeCredential(runtime.env, {
+    ...key,
+    token: access.token,
+    expiresAt: accessExpiry(access, until).toISOString(),
+    until: until.toISOString(),
+    ...(proxy === undefined ? {} : { proxy }),
+  });
+  if (!kept) words.warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
 }
 
 interface Outcome {

@@ -8,8 +8,8 @@ import { connect } from '../connect.ts';
 import { chooseServer } from '../config.ts';
 import { removeCredentials } from '../credential-cache.ts';
 import { RefusedError, UnreachableError } from '../errors.ts';
-import { editKubeconfig, kubeconfigPaths } from '../kubeconfig-file.ts';
-import { removeEntries } from '../kubeconfig-entries.ts';
+import { editKubeconfig, kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
+import { ownContexts, rememberedServer, removeEntries } from '../kubeconfig-entries.ts';
 import { createWords } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -24,13 +24,16 @@ export interface LogoutFlags {
 export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
   const { session } = flags;
-  const { server } = await chooseServer(runtime, flags.server);
-  if (flags.local !== true) await endSession(runtime, flags);
   const paths = kubeconfigPaths(runtime.env, flags.kubeconfig);
+  // Read before anything is ended: that a file is broken must not be found out too late.
+  const remembered = rememberedServer(ownContexts(readKubeconfig(paths).files));
+  const server = await chooseServer(runtime, flags.server, remembered);
+  if (flags.local !== true) await endSession(runtime, server, session);
   const matches = (marker: { server: string; session: string }): boolean =>
     marker.server === server && (session === undefined || marker.session === session);
   const removed = await editKubeconfig(paths, ({ files }) => removeEntries(files, matches), { signal: runtime.signal });
-  removeCredentials(runtime.env, { server, session });
+  if (!removeCredentials(runtime.env, { server, session }))
+    words.warn('the cache directory cannot be written: a credential stays in it');
   const what = session === undefined ? 'every session' : `the session ${session}`;
   words.say(
     flags.local === true
@@ -40,8 +43,8 @@ export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<void
   for (const context of removed) words.say(`Removed context ${context}.`);
 }
 
-async function endSession(runtime: Runtime, { server: flag, session }: LogoutFlags): Promise<void> {
-  const connection = await connect(runtime, flag);
+async function endSession(runtime: Runtime, server: string, session: string | undefined): Promise<void> {
+  const connection = await connect(runtime, server);
   try {
     await connection.api.logout(session === undefined ? {} : { session }, {
       signal: runtime.signal,

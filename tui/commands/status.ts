@@ -8,7 +8,7 @@ import { connect } from '../connect.ts';
 import { readCredential } from '../credential-cache.ts';
 import { UserError } from '../errors.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
-import { type OwnContext, ownContexts } from '../kubeconfig-entries.ts';
+import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
 import { createWords, formatRemaining, printable, renderTable } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -21,7 +21,7 @@ export interface StatusFlags {
 
 export async function status(runtime: Runtime, flags: StatusFlags): Promise<void> {
   const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
-  const connection = await connect(runtime, flags.server);
+  const connection = await connect(runtime, flags.server, { server: rememberedServer(contexts) });
   try {
     const { server, api } = connection;
     const local = contexts.filter((context) => context.server === server);
