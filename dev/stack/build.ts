@@ -149,11 +149,7 @@ async function runToEnd(
   if (code !== 0) throw new Error(`go ended with exit code ${code}\n${output.trim()}`);
 }
 
-async function acquire(
-  supervise: string,
-  file: string,
-  signal: AbortSignal | undefined,
-): Promise<{ release(): void }> {
+async function acquire(supervise: string, file: string, signal: AbortSignal | undefined): Promise<{ release(): void }> {
   const holder = spawn(supervise, ['lock', file], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   try {
     await once(holder.stdout, 'data', signal === undefined ? {} : { signal });

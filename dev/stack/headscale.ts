@@ -13,7 +13,7 @@ import type { Pki } from './pki.ts';
 import { peopleIn, operator } from './policy.ts';
 import { onFreePorts } from './ports.ts';
 import type { Child, Processes } from './processes.ts';
-import { httpsStatus } from './https.ts';
+import { httpsStatus } from './send.ts';
 
 export interface HeadscaleOptions {
   readonly processes: Processes;

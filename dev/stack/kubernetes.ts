@@ -10,8 +10,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { send } from './https.ts';
-import type { Answer } from './https.ts';
+import { send } from './send.ts';
+import type { Answer } from './send.ts';
 import type { CertificateName, Pki } from './pki.ts';
 import { onFreePorts } from './ports.ts';
 import type { Child, Processes, Result } from './processes.ts';
@@ -79,10 +79,15 @@ export class Kubernetes {
     const kubernetes = await onFreePorts({ tcp: 1 }, async ([port = 0]) => {
       return new Kubernetes(options, port, await startApiServer(options, port));
     });
+    const port = kubernetes.#port;
     kubernetes.#writeKubeconfig('admin', 'admin.kubeconfig');
     kubernetes.#writeKubeconfig('controller-manager', 'controller-manager.kubeconfig');
-    await startControllers(options);
-    await Promise.all([kubernetes.#rolesHaveRules(), kubernetes.#applyManifests()]);
+    await Promise.all([
+      startControllers(options).then(() => kubernetes.#rolesHaveRules()),
+      // The admin needs no roles, so this need not wait until the API server has made the built-in ones.
+      kubernetes.#applyManifests(),
+      isReady(kubernetes.#apiServer, options, port),
+    ]);
     return kubernetes;
   }
 
@@ -99,7 +104,12 @@ export class Kubernetes {
   kubectl(args: readonly string[], options: KubectlOptions = {}): Promise<Result> {
     const { kubeconfig = this.kubeconfig, input = '', env = {}, cwd, signal } = options;
     return this.#options.processes.run(
-      { command: this.kubectlPath, args, env: { KUBECONFIG: kubeconfig, ...env }, ...(cwd === undefined ? {} : { cwd }) },
+      {
+        command: this.kubectlPath,
+        args,
+        env: { KUBECONFIG: kubeconfig, ...env },
+        ...(cwd === undefined ? {} : { cwd }),
+      },
       { input, ...(signal === undefined ? {} : { signal }) },
     );
   }
@@ -117,7 +127,11 @@ export class Kubernetes {
       caFile: pki.caFile,
       certFile: pki.cert('admin'),
       keyFile: pki.key('admin'),
-      headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }
@@ -148,6 +162,7 @@ export class Kubernetes {
   /** After `stop`, on the same port; resolves when it is ready. */
   async start(): Promise<void> {
     this.#apiServer = await startApiServer(this.#options, this.#port);
+    await isReady(this.#apiServer, this.#options, this.#port);
   }
 
   async #rolesHaveRules(): Promise<void> {
@@ -167,8 +182,12 @@ export class Kubernetes {
   async #applyManifests(): Promise<void> {
     const { manifests = true, signal } = this.#options;
     if (!manifests || !existsSync(manifestsDir)) return;
-    const { code, stderr } = await this.kubectl(['apply', '--server-side', '-k', manifestsDir]);
-    if (code !== 0) throw new Error(`kubectl apply -k manifests/ failed: ${stderr}`);
+    const apply = async (): Promise<boolean> => {
+      const { code, stderr } = await this.kubectl(['apply', '--server-side', '-k', manifestsDir]);
+      if (code !== 0) throw new Error(stderr);
+      return true;
+    };
+    await until(apply, { what: 'kubectl apply -k manifests/', timeoutMs: 10_000, signal });
     await until(() => this.#admissionRefuses(), { what: 'the admission policies', timeoutMs: 30_000, signal });
   }
 
@@ -238,6 +257,7 @@ async function startEtcd(options: KubernetesOptions): Promise<void> {
   await options.processes.start({ name: 'etcd', command: options.kube, args, cwd: kubeDir(options) });
 }
 
+/** Resolves when it answers at all: it refuses what it cannot do yet. */
 async function startApiServer(options: KubernetesOptions, port: number): Promise<Child> {
   const { processes, kube, pki, signal } = options;
   const args = [
@@ -260,10 +280,16 @@ async function startApiServer(options: KubernetesOptions, port: number): Promise
     '--enable-admission-plugins=NodeRestriction',
   ];
   const child = await processes.start({ name: 'kube-apiserver', command: kube, args, cwd: kubeDir(options) });
-  const isReady = async (): Promise<boolean> =>
-    (await send(`https://127.0.0.1:${port}/readyz`, { caFile: pki.caFile })).status === 200;
-  await child.ready(isReady, { timeoutMs: 60_000, signal });
+  await child.ready(async () => (await apiStatus(pki, port, '/version')) !== 0, { timeoutMs: 60_000, signal });
   return child;
+}
+
+async function isReady(child: Child, { pki, signal }: KubernetesOptions, port: number): Promise<void> {
+  await child.ready(async () => (await apiStatus(pki, port, '/readyz')) === 200, { timeoutMs: 60_000, signal });
+}
+
+async function apiStatus(pki: Pki, port: number, path: string): Promise<number> {
+  return (await send(`https://127.0.0.1:${port}${path}`, { caFile: pki.caFile })).status;
 }
 
 async function startControllers(options: KubernetesOptions): Promise<void> {

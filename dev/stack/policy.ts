@@ -53,3 +53,7 @@ export function peopleIn(policyText: string): string[] {
   const names = [...policyText.matchAll(/"([^"\s:]+@[^"\s]*)"/g)].map(([, name = '']) => name.replace(/@$/, ''));
   return [...new Set(names)].sort();
 }
+
+export function policyText(policy: Policy): string {
+  return `${JSON.stringify(policy, undefined, 2)}\n`;
+}

@@ -70,6 +70,7 @@ export class Processes {
   readonly #supervise: string;
   readonly #children = new Set<Child>();
   readonly #janitor: ChildProcess | undefined;
+  readonly #disposed = new AbortController();
 
   /** Takes over an existing directory. With `keep` it stays behind, logs and all. */
   constructor(options: { readonly dir: string; readonly supervise: string; readonly keep?: boolean }) {
@@ -78,7 +79,15 @@ export class Processes {
     for (const sub of ['home', 'logs']) mkdirSync(join(this.dir, sub), { recursive: true });
     writeFileSync(this.#alive, '');
     if (options.keep === true) return;
-    this.#janitor = spawn(this.#supervise, ['remove', this.dir], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
+    this.#janitor = spawn(this.#supervise, ['remove', this.dir], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+      detached: true,
+    });
+  }
+
+  /** Aborted when the end begins: for whatever else ends with these processes. */
+  get disposed(): AbortSignal {
+    return this.#disposed.signal;
   }
 
   get #alive(): string {
@@ -123,6 +132,7 @@ export class Processes {
 
   /** Kills whatever still runs; the directory is gone when this resolves. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed.abort();
     await Promise.all([...this.#children].map((child) => child.kill()));
     if (this.#janitor === undefined) return;
     lifeline(this.#janitor).end();

@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
 import { text } from 'node:stream/consumers';
 
 export interface RequestOptions {
@@ -17,6 +19,8 @@ export interface RequestOptions {
   readonly keyFile?: string;
   /** Of a server on a unix socket. */
   readonly socketPath?: string;
+  /** An open connection to the server. */
+  readonly socket?: Socket;
   readonly timeoutMs?: number;
 }
 
@@ -27,18 +31,33 @@ export interface Answer {
 }
 
 export function send(url: string, options: RequestOptions = {}): Promise<Answer> {
-  const { method = 'GET', headers = {}, body, caFile, certFile, keyFile, socketPath, timeoutMs = 5000 } = options;
+  const {
+    method = 'GET',
+    headers = {},
+    body,
+    caFile,
+    certFile,
+    keyFile,
+    socketPath,
+    socket,
+    timeoutMs = 5000,
+  } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, {
+  const isTls = url.startsWith('https:');
+  const tls = caFile === undefined ? {} : { ca: readFileSync(caFile) };
+  const request = (isTls ? httpsRequest : httpRequest)(url, {
     method,
     headers: { ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }), ...headers },
     // A server that was stopped and started again must not get a connection from before.
     agent: false,
     signal: AbortSignal.timeout(timeoutMs),
-    ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
+    ...tls,
     ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),
     ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
     ...(socketPath === undefined ? {} : { socketPath }),
+    ...(socket === undefined
+      ? {}
+      : { createConnection: () => (isTls ? tlsConnect({ socket, host: new URL(url).hostname, ...tls }) : socket) }),
   });
   request.once('error', reject);
   request.once('response', (response: IncomingMessage) => {

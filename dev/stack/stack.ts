@@ -1,0 +1,156 @@
+/**
+ * A tailnet and a cluster of one's own, in a temporary directory, on free loopback ports: what tests and the demo run on.
+ *
+ * `startStack` compiles what is missing, starts everything at once and resolves when it is usable; on any failure nothing
+ * is left. Whoever started a stack closes it (`await using`), and if that process dies instead, however it does, the
+ * stack dies with it, temporary directory included. TKA_STACK_KEEP=1 keeps the directory, for its logs.
+ */
+import { mkdtempSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { buildTools } from './build.ts';
+import { Headscale } from './headscale.ts';
+import { Kubernetes } from './kubernetes.ts';
+import { createPki } from './pki.ts';
+import { Machines } from './machines.ts';
+import { defaultUsers, policyOf, policyText } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { PolicyFile } from './policy-file.ts';
+import { Processes } from './processes.ts';
+import { silent } from './progress.ts';
+import type { Progress } from './progress.ts';
+import { Stack } from './running-stack.ts';
+import type { ClusterStack, Ground, StackParts } from './running-stack.ts';
+import { TkaServer } from './tka-server.ts';
+import type { TkaOverrides } from './tka-server.ts';
+
+export interface ClusterOptions {
+  readonly progress?: Progress;
+  /** Aborts the start. A stack that runs is closed, not aborted. */
+  readonly signal?: AbortSignal;
+  /** Names of kube-controller-manager's controllers; default: those that rights and namespaces need. */
+  readonly controllers?: readonly string[];
+  /** Apply `manifests/`. Default true. */
+  readonly manifests?: boolean;
+}
+
+export interface StackOptions extends ClusterOptions {
+  /** One machine each: a login name, or `tag:NAME` for a tagged machine. Default: alice, bob and carol @example.com. */
+  readonly users?: readonly string[];
+  /** A policy, or the path of a policy file; the file is watched. Default: `policyOf()`. */
+  readonly policy?: Policy | string;
+  /** Start the server too, from the bundles in dist/; with these settings. Default true. */
+  readonly tka?: boolean | TkaOverrides;
+  /** Hears why a changed policy file was refused. Default: standard error. */
+  readonly onPolicyRefused?: (reason: Error) => void;
+}
+
+export type { ClusterStack, Stack } from './running-stack.ts';
+
+export function startStack(options: ClusterOptions & { readonly tailnet: false }): Promise<ClusterStack>;
+export function startStack(options?: StackOptions): Promise<Stack>;
+export async function startStack(
+  options: StackOptions & { readonly tailnet?: boolean } = {},
+): Promise<ClusterStack | Stack> {
+  const { progress = silent, signal } = options;
+  const tools = await buildTools({ progress, signal });
+  const dir = mkdtempSync(join(tmpdir(), 'tka-stack-'));
+  const keep = process.env['TKA_STACK_KEEP'] === '1';
+  if (keep) progress.note(`keeping ${dir}`);
+  const processes = new Processes({ dir, supervise: tools.supervise, keep });
+  // What one part's failure makes pointless must not go on while the processes are being ended.
+  const failed = new AbortController();
+  try {
+    const start: Start = {
+      ground: { tools, processes, pki: await createPki(processes, tools.pki, signal) },
+      signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
+      progress,
+    };
+    const cluster = step(progress, 'Kubernetes', startCluster(start, options));
+    if (options.tailnet === false) return await cluster;
+    return await startTailnet(start, options, cluster);
+  } catch (error) {
+    failed.abort();
+    await processes[Symbol.asyncDispose]();
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+interface Start {
+  readonly ground: Ground;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+async function startCluster({ ground, signal }: Start, options: ClusterOptions): Promise<ClusterStack> {
+  const { processes, pki, tools } = ground;
+  const { controllers, manifests } = options;
+  const binaries = { kube: tools.kube, kubectl: tools.kubectl };
+  const kubernetes = await Kubernetes.start({ processes, pki, ...binaries, controllers, manifests, signal });
+  const close = (): Promise<void> => processes[Symbol.asyncDispose]();
+  return {
+    dir: processes.dir,
+    kubernetes,
+    kubeconfig: kubernetes.kubeconfig,
+    caFile: pki.caFile,
+    kubectl: (args, kubectlOptions) => kubernetes.kubectl(args, kubectlOptions),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function startTailnet(start: Start, options: StackOptions, cluster: Promise<ClusterStack>): Promise<Stack> {
+  const { ground, signal, progress } = start;
+  const { processes, pki } = ground;
+  const { tka: wanted = true } = options;
+  const [{ kubernetes }, tailnet] = await Promise.all([
+    cluster,
+    step(progress, 'tailnet', startNetwork(start, options)),
+  ]);
+  const tka = new TkaServer({
+    processes,
+    headscale: tailnet.headscale,
+    caFile: pki.caFile,
+    kubeconfig: () => kubernetes.accountKubeconfig('tka-system', 'tka'),
+  });
+  const stack = new Stack(ground, { ...tailnet, kubernetes, tka });
+  if (wanted !== false) await step(progress, 'tka', stack.startTka(wanted === true ? {} : wanted, signal));
+  return stack;
+}
+
+async function startNetwork(
+  { ground, signal }: Start,
+  options: StackOptions,
+): Promise<Pick<StackParts, 'headscale' | 'policy' | 'machines'>> {
+  const { processes, pki, tools } = ground;
+  const { users = defaultUsers, policy = policyOf() } = options;
+  const report = (reason: Error): void => void process.stderr.write(`policy not changed: ${reason.message}\n`);
+  const { onPolicyRefused = report } = options;
+
+  const headscale = await Headscale.start({ processes, bin: tools.headscale, pki, signal });
+  const path = typeof policy === 'string' ? resolve(policy) : join(processes.dir, 'policy.json');
+  if (typeof policy !== 'string') await writeFile(path, policyText(policy));
+  const policyFile = await PolicyFile.open(path, {
+    apply: (file) => headscale.applyPolicy(file),
+    onRefused: onPolicyRefused,
+    signal: processes.disposed,
+  });
+  const { tailscale, tailscaled } = tools;
+  const machines = new Machines({ processes, tailscale, tailscaled, caFile: pki.caFile, headscale });
+  await Promise.all([...new Set(users)].map((user) => machines.add(user, signal)));
+  return { headscale, policy: policyFile, machines };
+}
+
+async function step<T>(progress: Progress, title: string, work: Promise<T>): Promise<T> {
+  const done = progress.start(title);
+  try {
+    const result = await work;
+    done(true);
+    return result;
+  } catch (error) {
+    done(false);
+    throw error;
+  }
+}
