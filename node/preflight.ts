@@ -4,7 +4,7 @@
  *
  * An API server that is away is no verdict: `untilChecked` goes on asking, says so each time, and ends with the first answer.
  */
-import { ApiUnavailableError, UnauthorizedError } from '../reconciler/errors.ts';
+import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../reconciler/errors.ts';
 
 export interface Access {
   readonly verb: string;
@@ -165,8 +165,17 @@ async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<r
       },
     ]),
   ];
-  const found = await Promise.all(wanted.map(({ path }) => api.exists(path, signal)));
-  return wanted.filter((_, i) => found[i] !== true).map(({ what }) => `${what} is not installed: ${install}`);
+  const answers = await Promise.all(
+    wanted.map(async ({ path, what }) => {
+      try {
+        return (await api.exists(path, signal)) ? undefined : `${what} is not installed: ${install}`;
+      } catch (error) {
+        if (!(error instanceof ForbiddenError)) throw error;
+        return `tka may not get ${what}: its rights are in manifests/rbac.yaml, ${install}`;
+      }
+    }),
+  );
+  return answers.filter((problem) => problem !== undefined);
 }
 
 async function missingRights(

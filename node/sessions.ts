@@ -159,7 +159,9 @@ function viewOf({ metadata, spec, status }: TkaSignin): SessionView {
 function translate(error: unknown, retryAfterSeconds: number): unknown {
   const away = (message: string, advice: string) =>
     new ApiError(503, 'unavailable', message, { advice: [advice], retryAfterSeconds, cause: error });
-  if (error instanceof ApiUnavailableError) return away('the API server is away', 'retry in a moment');
+  // The reconciler's own deadlines end in a TimeoutError; a caller that has gone gets no answer anyway.
+  const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+  if (isLate || error instanceof ApiUnavailableError) return away('the API server is away', 'retry in a moment');
   if (error instanceof UnauthorizedError || error instanceof ForbiddenError) {
     return away(
       'the API server refuses tka',

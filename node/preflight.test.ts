@@ -1,0 +1,171 @@
+import test from 'ava';
+import { readFile } from 'node:fs/promises';
+import { parseAllDocuments } from 'yaml';
+import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../reconciler/errors.ts';
+import type { Access, PreflightApi } from './preflight.ts';
+import { PreflightError, describeAccess, isNewEnough, neededAccess, preflight, untilChecked } from './preflight.ts';
+
+const { signal } = new AbortController();
+const roles = ['view', 'edit'];
+
+function api(overrides: Partial<PreflightApi> = {}): PreflightApi {
+  return {
+    version: () => Promise.resolve({ major: '1', minor: '36', gitVersion: 'v1.36.3' }),
+    exists: () => Promise.resolve(true),
+    may: () => Promise.resolve(true),
+    ...overrides,
+  };
+}
+const check = (overrides: Partial<PreflightApi> = {}, sessionsNamespace = 'tka-sessions') =>
+  preflight({ api: api(overrides), sessionsNamespace, roles }, signal);
+
+test('a complete installation has neither problems nor warnings', async (t) => {
+  t.deepEqual(await check(), { problems: [], warnings: [] });
+});
+
+const versions: readonly [major: string, minor: string, isEnough: boolean][] = [
+  ['1', '29', false],
+  ['1', '29+', false],
+  ['1', '30', true],
+  ['1', '30+', true],
+  ['1', '9', false],
+  ['2', '0', true],
+  ['0', '99', false],
+  ['', '', false],
+];
+
+for (const [major, minor, isEnough] of versions) {
+  test(`Kubernetes ${major}.${minor} is ${isEnough ? '' : 'not '}new enough`, (t) => {
+    t.is(isNewEnough({ major, minor }), isEnough);
+  });
+}
+
+test('an old Kubernetes is the only problem, and both versions are named', async (t) => {
+  const old = { major: '1', minor: '29', gitVersion: 'v1.29.4' };
+  const { problems } = await check({ version: () => Promise.resolve(old), exists: () => Promise.resolve(false) });
+  t.is(problems.length, 1);
+  t.regex(problems.join(), /v1\.29\.4.*1\.30 or newer/);
+});
+
+test('what is not installed is named, with the command that installs it', async (t) => {
+  const { problems } = await check({
+    exists: (path) => Promise.resolve(!/customresourcedefinitions|policies\/tka-bindings/.test(path)),
+  });
+  t.is(problems.length, 2);
+  t.regex(
+    problems.join('\n'),
+    /CustomResourceDefinition tkasignins\.tka\.specht-labs\.de is not installed: .*kubectl apply -k manifests\//,
+  );
+  t.regex(problems.join('\n'), /admission policy tka-bindings/);
+});
+
+test('what tka may not look at is a missing right, not a crash', async (t) => {
+  const { problems } = await check({ exists: () => Promise.reject(new ForbiddenError('get', 'x', 'no')) });
+  t.regex(problems.join('\n'), /tka may not get the CustomResourceDefinition/);
+});
+
+test('a missing right names verb, resource and namespace', async (t) => {
+  const { problems } = await check({
+    may: ({ verb, subresource }) => Promise.resolve(!(verb === 'create' && subresource === 'token')),
+  });
+  t.deepEqual(problems, [
+    'tka may not create serviceaccounts/token in namespace tka-sessions: its rights are in manifests/rbac.yaml, install it with: kubectl apply -k manifests/',
+  ]);
+});
+
+test('a role that may not be bound is a warning, and none at all a problem', async (t) => {
+  const some = await check({ may: ({ verb, name }) => Promise.resolve(!(verb === 'bind' && name === 'edit')) });
+  t.deepEqual(some.problems, []);
+  t.regex(some.warnings.join(), /bind clusterroles\.rbac\.authorization\.k8s\.io edit in the whole cluster/);
+  const none = await check({ may: ({ verb }) => Promise.resolve(verb !== 'bind') });
+  t.is(none.problems.length, 2);
+});
+
+test("sessions in tka's own namespace are refused", async (t) => {
+  const { problems } = await check({}, 'tka-system');
+  t.regex(problems.join(), /operator\.namespace is tka-system/);
+});
+
+test('access is described in the words of RBAC', (t) => {
+  const described: readonly [Access, string][] = [
+    [{ verb: 'get', group: '', resource: 'namespaces' }, 'get namespaces in the whole cluster'],
+    [
+      { verb: 'patch', group: 'a.b', resource: 'c', subresource: 'status', namespace: 'n' },
+      'patch c/status.a.b in namespace n',
+    ],
+  ];
+  for (const [access, words] of described) t.is(describeAccess(access), words);
+});
+
+test('the rights that are checked are those that manifests/rbac.yaml gives', async (t) => {
+  const text = await readFile(new URL('../manifests/rbac.yaml', import.meta.url), 'utf8');
+  const given = parseAllDocuments(text)
+    // The manifests are ours; a document of another shape fails the comparison below.
+    .map(
+      (document) =>
+        document.toJS() as {
+          kind: string;
+          metadata: { namespace?: string; name: string };
+          rules?: { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }[];
+        },
+    )
+    .filter(({ kind, metadata }) => kind.endsWith('Role') && metadata.name === 'tka')
+    .flatMap(({ metadata, rules }) =>
+      (rules ?? [])
+        .filter(({ resourceNames }) => resourceNames === undefined)
+        .flatMap(({ apiGroups, resources, verbs }) =>
+          apiGroups.flatMap((group) =>
+            resources.flatMap((resource) =>
+              verbs.map(
+                (verb) =>
+                  `${verb} ${resource}${group === '' ? '' : `.${group}`}${metadata.namespace === undefined ? ' in the whole cluster' : ` in namespace ${metadata.namespace}`}`,
+              ),
+            ),
+          ),
+        ),
+    );
+  t.deepEqual(neededAccess('tka-sessions').map(describeAccess).sort(), given.sort());
+});
+
+function scripted(...answers: (Error | readonly string[])[]) {
+  const left = [...answers];
+  return () => {
+    const answer = left.shift();
+    if (answer instanceof Error) return Promise.reject(answer);
+    return Promise.resolve({ problems: answer ?? [], warnings: ['careful'] });
+  };
+}
+const away = new ApiUnavailableError('get', '/version', 'connect ECONNREFUSED');
+
+test('an API server that is away is asked again, and each time it is said', async (t) => {
+  const said: number[] = [];
+  const deps = { onAway: (_error: Error, nextTryMs: number) => said.push(nextTryMs), sleep: () => Promise.resolve() };
+  const warnings = await untilChecked(scripted(away, away, away, away, away, away, away, []), deps, signal);
+  t.deepEqual(warnings, ['careful']);
+  t.deepEqual(said, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+});
+
+const fatal: readonly [title: string, answer: Error | readonly string[], message: RegExp][] = [
+  ['problems', ['one', 'two'], /^one\ntwo$/],
+  [
+    'a credential that is refused',
+    new UnauthorizedError('get', '/version', '401'),
+    /does not know tka's credential.*kubernetes\.kubeconfig/,
+  ],
+];
+
+for (const [title, answer, message] of fatal) {
+  test(`${title} end the check`, async (t) => {
+    const deps = { onAway: () => t.fail(), sleep: () => Promise.resolve() };
+    await t.throwsAsync(untilChecked(scripted(answer), deps, signal), { instanceOf: PreflightError, message });
+  });
+}
+
+test('a stop ends the waiting', async (t) => {
+  const stop = new AbortController();
+  const deps = {
+    onAway: () => stop.abort(new Error('stopped')),
+    sleep: (_ms: number, signal: AbortSignal) => Promise.reject(signal.reason as Error),
+  };
+  await t.throwsAsync(untilChecked(scripted(away, away), deps, stop.signal), { message: 'stopped' });
+});
