@@ -20,22 +20,34 @@ export interface Reconciler {
   /**
    * Creates the session's TkaSignin, or moves the end of the one that is there, and enqueues it. Resolves as soon as
    * the API server has stored it: provisioning goes on behind. Calls for one session at once share one write.
+   * A session whose end would come forward is replaced by another of the same name, because its tokens, good until the
+   * later end, die only with its account.
    * Rejects with SessionEndingError while a namesake is being revoked, ApiUnavailableError while the API server is away.
    */
   signIn(request: SignInRequest, signal: AbortSignal): Promise<TkaSignin>;
-  /** Resolves when the session's credential works, seen by asking the API server with it; rejects with the reason if it never will. */
+  /**
+   * Resolves when the session's credential works, seen by asking the API server with it. Rejects with SessionFailedError
+   * (its message says what is missing), SessionEndingError or SessionNotFoundError where it never will.
+   */
   usable(name: string, signal: AbortSignal): Promise<TkaSignin>;
   /** From the informer's cache. */
   get(name: string): TkaSignin | undefined;
   /** From the informer's cache; sessions being revoked included. */
   list(): readonly TkaSignin[];
-  /** Resolves when the ServiceAccount and the bindings are gone; a session that is not there resolves too. */
+  /**
+   * Resolves when the ServiceAccount and the bindings are gone; a session that is not there resolves too. Any reason but
+   * `logout` is a revocation and is told in an Event.
+   */
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
   /**
    * A token that is good until the session's end, minted if the one in memory does not reach it; one mint at a time.
    * Rejects with SessionEndingError where less than 600 s are left, SessionNotReadyError before it is provisioned.
    */
   token(name: string, signal: AbortSignal): Promise<SessionToken>;
+  /** Whether there is such a ClusterRole; what was found is believed for 10 s. Rejects with ForbiddenError where tka may not bind it. */
+  roleExists(role: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether there is such a namespace; what was found is believed for 10 s. */
+  namespaceExists(namespace: string, signal: AbortSignal): Promise<boolean>;
   readonly state: ReconcilerState;
   stop(): Promise<void>;
 }
@@ -47,6 +59,10 @@ export interface ReconcilerState {
   readonly lastListAt: number | undefined;
   readonly lastWatchEventAt: number | undefined;
   readonly queueDepth: number;
+  /** Names of TkaSignins in the namespace that are of another schema, and left alone. */
+  readonly foreign: readonly string[];
+  /** When the next session ends, in milliseconds since the epoch. */
+  readonly nextEndAt: number | undefined;
 }
 
 /** Names of what the reconciler counts; node/metrics.ts gives them their Prometheus form. */

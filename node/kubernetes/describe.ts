@@ -1,0 +1,52 @@
+/**
+ * A request to the API server in RBAC's words: verb, resource with subresource, namespace, name. For counting, and for
+ * errors that name their remedy; nothing is decided by it.
+ */
+export interface Description {
+  /** get, list, watch, create, update, patch, delete or deletecollection. */
+  readonly verb: string;
+  /** For example `serviceaccounts/token`; a path outside the resources as it is. */
+  readonly resource: string;
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+export function describeRequest(method: string, url: URL): Description {
+  const segments = url.pathname.split('/').filter((segment) => segment !== '');
+  const rest = resourceSegments(segments);
+  if (rest === undefined || rest.length === 0) return { verb: method.toLowerCase(), resource: url.pathname };
+  // .../namespaces/NAME/RESOURCE..., but /namespaces and /namespaces/NAME are the namespaces themselves.
+  const namespaced = rest[0] === 'namespaces' && rest.length > 2;
+  const [resource = '', name, ...subresource] = namespaced ? rest.slice(2) : rest;
+  return {
+    verb: verbOf(method, name !== undefined, url.searchParams.get('watch') === 'true'),
+    resource: [resource, ...subresource].join('/'),
+    ...(namespaced && rest[1] !== undefined ? { namespace: decodeURIComponent(rest[1]) } : {}),
+    ...(name === undefined ? {} : { name: decodeURIComponent(name) }),
+  };
+}
+
+/** What follows the group and version; a path before /api or /apis is a proxy's. */
+function resourceSegments(segments: readonly string[]): readonly string[] | undefined {
+  const core = segments.indexOf('api');
+  if (core !== -1 && segments[core + 1] === 'v1') return segments.slice(core + 2);
+  const named = segments.indexOf('apis');
+  return named === -1 ? undefined : segments.slice(named + 3);
+}
+
+function verbOf(method: string, hasName: boolean, isWatch: boolean): string {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+      if (isWatch) return 'watch';
+      return hasName ? 'get' : 'list';
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'DELETE':
+      return hasName ? 'delete' : 'deletecollection';
+    default:
+      return method.toLowerCase();
+  }
+}

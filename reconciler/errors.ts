@@ -1,0 +1,87 @@
+/**
+ * What can go wrong between tka and the API server, by what the catcher does next. node/kubernetes.ts translates every
+ * answer into one of the first group; the second group is about a session and goes on to the person who asked for it.
+ */
+
+/** A request to the API server that failed. `verb` and `resource` are RBAC's words, so that a remedy can name them. */
+export abstract class ApiError extends Error {
+  readonly verb: string;
+  readonly resource: string;
+  constructor(verb: string, resource: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.verb = verb;
+    this.resource = resource;
+  }
+}
+
+/** It is not there. A delete that meets this is done. */
+export class NotFoundError extends ApiError {}
+
+/** Somebody was quicker: the name is taken, or the object changed since it was read. Read it, then decide anew. */
+export class ConflictError extends ApiError {}
+
+/** tka may not. Does not heal by itself: tell the administrator the verb and the resource. */
+export class ForbiddenError extends ApiError {}
+
+/** The API server does not know the credential (any more). */
+export class UnauthorizedError extends ApiError {}
+
+/** The resource version is too old: list again. */
+export class GoneError extends ApiError {}
+
+/** The API server refused the object itself. A bug, or a CRD that does not fit this server. */
+export class InvalidError extends ApiError {}
+
+/** The API server is away, overloaded or too slow: try again later. */
+export class ApiUnavailableError extends ApiError {}
+
+/** The session is about to end, or is being revoked: log in again. */
+export class SessionEndingError extends Error {
+  readonly session: string;
+  constructor(session: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SessionEndingError';
+    this.session = session;
+  }
+}
+
+/** The session is not provisioned yet: ask again in a moment. */
+export class SessionNotReadyError extends Error {
+  readonly session: string;
+  constructor(session: string, message: string) {
+    super(message);
+    this.name = 'SessionNotReadyError';
+    this.session = session;
+  }
+}
+
+/** There is no such session. */
+export class SessionNotFoundError extends Error {
+  readonly session: string;
+  constructor(session: string) {
+    super(`there is no session ${session}`);
+    this.name = 'SessionNotFoundError';
+    this.session = session;
+  }
+}
+
+/** The session cannot be provisioned as things are; the message says what is missing. `reason` is its condition's. */
+export class SessionFailedError extends Error {
+  readonly session: string;
+  readonly reason: string;
+  constructor(session: string, reason: string, message: string) {
+    super(message);
+    this.name = 'SessionFailedError';
+    this.session = session;
+    this.reason = reason;
+  }
+}
+
+/** Something that must go cannot be removed yet, though the API server took the delete: a finalizer of someone else's. */
+export class HeldError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'HeldError';
+  }
+}

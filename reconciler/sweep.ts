@@ -1,0 +1,187 @@
+/**
+ * Looks at every account and binding of this installation and holds them against the sessions: what belongs to no live
+ * TkaSignin is removed, what a live one lacks is reported for its next pass.
+ *
+ * Removed is only what carries this installation's ID, has a name that accountName() makes, names (if it is a binding)
+ * accounts in the sessions namespace and nobody else, and whose TkaSignin the API server, asked directly, does not
+ * have: the cache may be behind. Nothing else is touched.
+ */
+import type { RbacV1Subject, V1ObjectMeta, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
+import type { Logger } from 'pino';
+import { accountNamePattern, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
+import type { Apply } from './apply.ts';
+import type { SigninCache } from './cache.ts';
+import { type Cluster, during } from './cluster.ts';
+import { accountKey, bindingKey, desired, grantsTheSame } from './desired.ts';
+import { NotFoundError } from './errors.ts';
+import { isProvisioned, type Observed } from './plan.ts';
+import type { Signins } from './signins.ts';
+
+export interface SweepDeps {
+  readonly cluster: Cluster;
+  /** The sessions namespace; its name is the installation's ID. */
+  readonly namespace: string;
+  readonly cache: SigninCache;
+  readonly signins: Signins;
+  readonly apply: Apply;
+  readonly log: Logger;
+  readonly onOrphan: (kind: OwnedKind) => void;
+  /** A live session that says it is ready lacks something. */
+  readonly onDamage: (signin: TkaSignin, observed: Observed) => void;
+}
+
+export type OwnedKind = 'ServiceAccount' | 'ClusterRoleBinding' | 'RoleBinding';
+
+/** An account or binding that carries our labels. */
+export interface Owned {
+  readonly kind: OwnedKind;
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly signin: string;
+  readonly signinUid: string;
+  readonly grant?: Pick<V1RoleBinding, 'roleRef' | 'subjects'>;
+}
+
+export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void> {
+  // Before the lists: a session that becomes ready while they are read is not in them as a whole.
+  const before = deps.cache.list();
+  const ready = before.filter((signin) => isProvisioned(signin));
+  const owned = await listOwned(deps, signal);
+  // And a session that ends meanwhile has its own pass to remove what the lists still show.
+  const known = new Set([...before, ...deps.cache.list()].map((signin) => signin.metadata.uid));
+  await removeOrphans(deps, owned, known, signal);
+  const byUid = Map.groupBy(owned, (object) => object.signinUid);
+  for (const signin of ready) {
+    const { name, uid } = signin.metadata;
+    const now = deps.cache.get(name);
+    if (now?.metadata.uid !== uid || now.metadata.deletionTimestamp !== undefined) continue;
+    const observed = compare(signin, byUid.get(uid) ?? []);
+    if (observed.size > 0) deps.onDamage(now, observed);
+  }
+}
+
+/** What of a session's objects is absent or drifted; empty where all is well. */
+export function compare(signin: TkaSignin, owned: readonly Owned[]): Observed {
+  const damage = new Map<string, 'absent' | 'drifted'>();
+  const wanted = desired(signin);
+  if (!owned.some(({ kind, name }) => kind === 'ServiceAccount' && name === wanted.account.metadata.name)) {
+    damage.set(accountKey, 'absent');
+  }
+  for (const binding of wanted.bindings) {
+    const found = owned.find(
+      ({ grant, name, namespace }) => grant !== undefined && name === binding.name && namespace === binding.namespace,
+    );
+    if (found?.grant === undefined) damage.set(bindingKey(binding.namespace), 'absent');
+    else if (!grantsTheSame(found.grant, binding.object)) damage.set(bindingKey(binding.namespace), 'drifted');
+  }
+  return damage;
+}
+
+/** The part of the decision that needs no API server: whether it may be removed if it has no TkaSignin. */
+export function isOurs(object: Owned, namespace: string): boolean {
+  if (!accountNamePattern.test(object.name)) return false;
+  if (object.kind === 'ServiceAccount') return object.namespace === namespace;
+  const subjects = object.grant?.subjects ?? [];
+  return subjects.length > 0 && subjects.every((subject) => isSessionAccount(subject, namespace));
+}
+
+function isSessionAccount(subject: RbacV1Subject, namespace: string): boolean {
+  return subject.kind === 'ServiceAccount' && subject.namespace === namespace;
+}
+
+async function removeOrphans(
+  deps: SweepDeps,
+  owned: readonly Owned[],
+  known: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const suspects = owned.filter((object) => !known.has(object.signinUid) && isOurs(object, deps.namespace));
+  for (const objects of Map.groupBy(suspects, (object) => object.signinUid).values()) {
+    const [first] = objects;
+    if (first === undefined || (await isAlive(deps.signins, first, signal))) continue;
+    // Bindings before the account they name.
+    for (const object of objects.toSorted(
+      (a, b) => Number(a.kind === 'ServiceAccount') - Number(b.kind === 'ServiceAccount'),
+    )) {
+      deps.log.warn(
+        { kind: object.kind, name: object.name, namespace: object.namespace },
+        'removing what belongs to no session',
+      );
+      if (object.kind === 'ServiceAccount') {
+        await deps.apply.deleteAccount({ metadata: { name: object.name, namespace: deps.namespace } }, signal);
+      } else {
+        await deps.apply.deleteBinding(object, signal);
+      }
+      deps.onOrphan(object.kind);
+    }
+  }
+}
+
+async function isAlive(signins: Signins, object: Owned, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await signins.read(object.signin, signal)).metadata.uid === object.signinUid;
+  } catch (error) {
+    if (error instanceof NotFoundError) return false;
+    throw error;
+  }
+}
+
+async function listOwned({ cluster, namespace }: SweepDeps, signal: AbortSignal): Promise<readonly Owned[]> {
+  const labelSelector = `${labels.managedBy}=${managedByValue},${labels.install}=${namespace},${labels.signinUid}`;
+  const query = (_continue: string | undefined): { labelSelector: string; limit: number; _continue?: string } => ({
+    labelSelector,
+    limit: 500,
+    ...(_continue === undefined ? {} : { _continue }),
+  });
+  const lists = await Promise.all([
+    pages(
+      'ServiceAccount',
+      async (from) => await cluster.core.listNamespacedServiceAccount({ namespace, ...query(from) }, during(signal)),
+    ),
+    pages('ClusterRoleBinding', async (from) => await cluster.rbac.listClusterRoleBinding(query(from), during(signal))),
+    pages(
+      'RoleBinding',
+      async (from) => await cluster.rbac.listRoleBindingForAllNamespaces(query(from), during(signal)),
+    ),
+  ]);
+  return lists.flat();
+}
+
+interface Page {
+  readonly metadata?: { readonly _continue?: string };
+  readonly items: readonly (V1ServiceAccount | V1RoleBinding)[];
+}
+
+async function pages(kind: OwnedKind, read: (from: string | undefined) => Promise<Page>): Promise<readonly Owned[]> {
+  const found: Owned[] = [];
+  let from: string | undefined;
+  do {
+    const page = await read(from);
+    for (const item of page.items) {
+      const object = toOwned(kind, item.metadata, 'roleRef' in item ? item : undefined);
+      if (object !== undefined) found.push(object);
+    }
+    from = page.metadata?._continue;
+  } while (from !== undefined && from !== '');
+  return found;
+}
+
+function toOwned(
+  kind: OwnedKind,
+  metadata: V1ObjectMeta | undefined,
+  grant: Pick<V1RoleBinding, 'roleRef' | 'subjects'> | undefined,
+): Owned | undefined {
+  const signin = metadata?.labels?.[labels.signin];
+  const signinUid = metadata?.labels?.[labels.signinUid];
+  if (metadata?.name === undefined || signin === undefined || signinUid === undefined) return undefined;
+  return {
+    kind,
+    name: metadata.name,
+    namespace: metadata.namespace,
+    signin,
+    signinUid,
+    ...(grant === undefined
+      ? {}
+      : { grant: { roleRef: grant.roleRef, ...(grant.subjects && { subjects: grant.subjects }) } }),
+  };
+}

@@ -1,0 +1,150 @@
+/**
+ * Tokens of sessions' ServiceAccounts, by TokenRequest. No token outlives its session: the API server's own answer, and
+ * the token's `exp` claim, are held against the session's end before anybody sees it.
+ *
+ * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one.
+ * One mint at a time for each session; the last token stays in memory, by the session's UID, until the session's end.
+ */
+import { accountName, type TkaSignin } from '../crd/tkasignin.ts';
+import { endOf } from '../crd/parse.ts';
+import { type Clock, withSignal } from './clock.ts';
+import { type Cluster, during } from './cluster.ts';
+import { InvalidError, NotFoundError, SessionEndingError, SessionNotReadyError } from './errors.ts';
+import type { SessionToken } from './reconciler.ts';
+
+export interface Tokens {
+  get(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
+  forget(uid: string): void;
+}
+
+export interface TokensDeps {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly onMinted: (seconds: number) => void;
+}
+
+export const minimumSeconds = 600;
+const mintDeadlineMs = 10_000;
+/** TokenRequest's special number: the API server makes a token asked for 3607 s last a year. */
+const extendedSeconds = 3607;
+
+interface Held extends SessionToken {
+  readonly mintedAt: number;
+  /** The end it was minted for. */
+  readonly end: number;
+}
+
+export function createTokens(deps: TokensDeps): Tokens {
+  const held = new Map<string, Held>();
+  const minting = new Map<string, Promise<Held>>();
+  return {
+    async get(signin, signal) {
+      const { uid } = signin.metadata;
+      for (;;) {
+        const have = held.get(uid);
+        if (have !== undefined && isGood(have, endOf(signin), deps.clock.now())) return publicPart(have);
+        const underway = minting.get(uid);
+        if (underway !== undefined) {
+          // It may be for an end that has moved since: the result is looked at anew.
+          await withSignal(underway, signal);
+          continue;
+        }
+        const minted = mint(deps, signin).finally(() => minting.delete(uid));
+        minting.set(uid, minted);
+        const fresh = await withSignal(
+          minted.then((token) => {
+            held.set(uid, token);
+            return token;
+          }),
+          signal,
+        );
+        return publicPart(fresh);
+      }
+    },
+    forget(uid) {
+      held.delete(uid);
+    },
+  };
+}
+
+/** What to ask for, or undefined where the session has too little left. */
+export function secondsToAsk(end: number, now: number): number | undefined {
+  // One second less than what is left: the API server counts from its own, later, now.
+  const seconds = Math.floor((end - now) / 1000) - 1;
+  if (seconds < minimumSeconds) return undefined;
+  return seconds === extendedSeconds ? seconds - 1 : seconds;
+}
+
+/** `exp` of a JWT in milliseconds since the epoch; undefined where it cannot be read. */
+export function expiryClaim(token: string): number | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    if (typeof claims !== 'object' || claims === null || !('exp' in claims)) return undefined;
+    return typeof claims.exp === 'number' ? claims.exp * 1000 : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin): Promise<Held> {
+  const { name: session, namespace } = signin.metadata;
+  const end = endOf(signin);
+  const startedAt = clock.now();
+  let seconds = secondsToAsk(end, startedAt);
+  // The API server's clock may run ahead of ours: what it gives too much is asked less the second time.
+  for (let attempt = 0; attempt < 2 && seconds !== undefined; attempt += 1) {
+    const { token, expiresAt } = await request(cluster, signin, seconds, namespace);
+    if (expiresAt <= end) {
+      onMinted((clock.now() - startedAt) / 1000);
+      return { token, expiresAt: new Date(expiresAt), mintedAt: startedAt, end };
+    }
+    const shorter: number = seconds - Math.ceil((expiresAt - end) / 1000) - 1;
+    seconds = shorter < minimumSeconds ? undefined : shorter;
+  }
+  throw new SessionEndingError(
+    session,
+    `session ${session} ends at ${signin.spec.expiresAt}, too soon for another token: log in again to renew it`,
+  );
+}
+
+async function request(
+  cluster: Cluster,
+  signin: TkaSignin,
+  expirationSeconds: number,
+  namespace: string,
+): Promise<{ readonly token: string; readonly expiresAt: number }> {
+  try {
+    const body = { spec: { audiences: [], expirationSeconds } };
+    const { status } = await cluster.core.createNamespacedServiceAccountToken(
+      { name: accountName(signin), namespace, body },
+      during(AbortSignal.timeout(mintDeadlineMs)),
+    );
+    const { token, expirationTimestamp } = status ?? {};
+    if (token === undefined || expirationTimestamp === undefined) {
+      throw new InvalidError(
+        'create',
+        'serviceaccounts/token',
+        'the API server answered a TokenRequest without a token',
+      );
+    }
+    const answered = expirationTimestamp.getTime();
+    return { token, expiresAt: Math.max(answered, expiryClaim(token) ?? answered) };
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new SessionNotReadyError(signin.metadata.name, `session ${signin.metadata.name} has no account yet`);
+  }
+}
+
+/** A token reaches far enough if a new one would not reach much further. */
+function isGood(have: Held, end: number, now: number): boolean {
+  const expiresAt = have.expiresAt.getTime();
+  if (expiresAt > end || expiresAt <= now) return false;
+  // Two seconds are the asking short and the rounding.
+  if (end - expiresAt <= 3000) return true;
+  // The API server has a maximum of its own and gave less than asked: used until half its life is over.
+  return have.end === end && expiresAt - now > (expiresAt - have.mintedAt) / 2;
+}
+
+function publicPart({ token, expiresAt }: Held): SessionToken {
+  return { token, expiresAt };
+}
