@@ -165,6 +165,8 @@ export function headscaleConfig({ dir, port, stunPort, certFile, keyFile }: Conf
         private_key_path: join(dir, 'derp.key'),
         automatically_add_embedded_derp_region: true,
         ipv4: '127.0.0.1',
+        // Says that there is none: clients would else ask over IPv6 and wait 3 s for an answer before they are Running.
+        ipv6: 'none',
       },
       urls: [],
       paths: [],
@@ -173,6 +175,8 @@ export function headscaleConfig({ dir, port, stunPort, certFile, keyFile }: Conf
     disable_check_updates: true,
     database: { type: 'sqlite', sqlite: { path: join(dir, 'db.sqlite'), write_ahead_log: true } },
     log: { level: 'info', format: 'text' },
+    // It collects changes for half a second and more, for the sake of tailnets with thousands of nodes.
+    tuning: { batch_change_delay: '20ms', node_store_batch_timeout: '5ms' },
     policy: { mode: 'database' },
     dns: { magic_dns: true, base_domain: tailnetDomain, override_local_dns: false, nameservers: { global: [] } },
     unix_socket: join(dir, 'socket'),

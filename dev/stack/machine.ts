@@ -199,7 +199,8 @@ async function startTailscaled(options: MachineOptions, dir: string, port: numbe
       '--port=0',
       '--no-logs-no-support',
     ],
-    env: { SSL_CERT_FILE: caFile, TS_NO_LOGS_NO_SUPPORT: 'true' },
+    // Without TS_LOGS_DIR it keeps an ID for its logs in the real machine's /var/lib/tailscale.
+    env: { SSL_CERT_FILE: caFile, TS_NO_LOGS_NO_SUPPORT: 'true', TS_LOGS_DIR: dir },
   });
   const answers = async (): Promise<boolean> => (await readStatus(socket)).BackendState !== 'NoState' && isOpen(port);
   await child.ready(answers, { timeoutMs: 30_000, signal });
