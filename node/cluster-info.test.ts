@@ -19,12 +19,12 @@ clusters:
 function deps(config: string, overrides: Partial<ClusterInfoDeps> = {}): ClusterInfoDeps {
   return {
     config: loadConfig({ file: { path: 'c', text: config }, env: {} }).values,
-    own: { server: 'https://own.example:6443', caPem: pem, isInsecure: false, isInCluster: false },
+    own: { server: 'https://own.example:6443', caData: ca, isInsecure: false, isInCluster: false },
     readConfigMap: () => Promise.resolve(undefined),
     ...overrides,
   };
 }
-const inCluster = { server: 'https://10.96.0.1:443', caPem: pem, isInsecure: false, isInCluster: true };
+const inCluster = { server: 'https://10.96.0.1:443', caData: ca, isInsecure: false, isInCluster: true };
 const reference = 'clusterInfo: { configMapRef: { enabled: true } }';
 const map = (data: Record<string, string>) => ({ readConfigMap: () => Promise.resolve(data) });
 

@@ -12,13 +12,8 @@ import type { Config } from './settings.ts';
 
 export interface ClusterInfoDeps {
   readonly config: Config;
-  /** How tka itself reaches the API server; `isInCluster`: by the pod's account, at an address that only pods can use. */
-  readonly own: {
-    readonly server: string;
-    readonly caPem?: string;
-    readonly isInsecure: boolean;
-    readonly isInCluster: boolean;
-  };
+  /** How tka itself reaches the API server; `isInCluster`: at an address that only pods can use. */
+  readonly own: Found & { readonly isInCluster: boolean };
   /** Undefined where there is no such ConfigMap. */
   readConfigMap(namespace: string, name: string): Promise<Readonly<Record<string, string>> | undefined>;
 }
@@ -54,10 +49,7 @@ export async function findClusterInfo(deps: ClusterInfoDeps): Promise<ClusterInf
       const isInsecure = config['clusterInfo.insecureSkipTLSVerify'];
       return { where: 'clusterInfo', found: { server: explicit, caData: config['clusterInfo.caData'], isInsecure } };
     }
-    if (!own.isInCluster) {
-      const caData = own.caPem === undefined ? '' : Buffer.from(own.caPem).toString('base64');
-      return { where: "tka's own kubeconfig", found: { server: own.server, caData, isInsecure: own.isInsecure } };
-    }
+    if (!own.isInCluster) return { where: "tka's own kubeconfig", found: own };
     return { where: 'ConfigMap kube-public/cluster-info', found: await fromKubeadm(deps) };
   })();
   if (found === undefined) return undefined;

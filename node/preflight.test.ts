@@ -152,6 +152,11 @@ const fatal: readonly [title: string, answer: Error | readonly string[], message
     new UnauthorizedError('get', '/version', '401'),
     /does not know tka's credential.*kubernetes\.kubeconfig/,
   ],
+  [
+    'a refusal',
+    new ForbiddenError('create', 'x', 'cannot create x: no impersonation'),
+    /the API server refuses tka: cannot create x/,
+  ],
 ];
 
 for (const [title, answer, message] of fatal) {

@@ -98,6 +98,8 @@ export async function untilChecked(
           { cause: error },
         );
       }
+      if (error instanceof ForbiddenError)
+        throw new PreflightError(`the API server refuses tka: ${error.message}`, { cause: error });
       if (!(error instanceof ApiUnavailableError)) throw error;
       deps.onAway(error, pauseMs);
       await deps.sleep(pauseMs, signal);

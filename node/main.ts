@@ -1,0 +1,161 @@
+/**
+ * `tka-server`: reads the command line and runs one subcommand. Exit codes: 0 done, 1 it cannot run, 2 usage or configuration.
+ *
+ * What an operator can mend is one line without a stack. The first SIGTERM or SIGINT stops in order, the second at once.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import type { LoadedConfig } from './config.ts';
+import { ConfigError, describeConfig, flagSettings, loadConfig, roleWarnings } from './config.ts';
+import type { SettingKey } from './settings.ts';
+
+const version = process.env.TKA_VERSION ?? 'dev';
+
+process.exitCode = await main(process.argv);
+
+async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('tka-server')
+    .description('Tailscale identity in, short-lived Kubernetes access out')
+    .exitOverride()
+    .showHelpAfterError('(tka-server --help lists the commands, tka-server serve --help the settings)');
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => void process.stdout.write(`tka-server ${version}\n`));
+  withSettings(program.command('serve', { isDefault: true }))
+    .description('run the server')
+    .action(async (flags: Flags, command: Command) => {
+      exitCode = await runServe(read(flags, command));
+    });
+  withSettings(program.command('config'))
+    .description('print the settings in force and where each comes from')
+    .option('-o, --output <form>', 'text or json', 'text')
+    .action((flags: Flags, command: Command) => printConfig(read(flags, command), flags['output'] === 'json'));
+  for (const command of program.commands) command.exitOverride().allowExcessArguments(false);
+
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    // Commander has said what is wrong, or printed the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`tka-server: ${error instanceof Error ? error.message : String(error)}\n`);
+    return error instanceof ConfigError ? 2 : 1;
+  }
+}
+
+/** What commander makes of the flags: by the name in camel case, `true` for a flag without a value. */
+type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+function withSettings(command: Command): Command {
+  command.option('-c, --config <file>', 'configuration file').option('--debug', 'log.level: debug');
+  for (const { names, isBoolean, about } of flagSettings()) {
+    const [own, ...others] = names;
+    const value = isBoolean ? '[true|false]' : '<value>';
+    command.addOption(new Option(`${own} ${value}`, about));
+    // Names of released servers: they work, and need no line each.
+    const short = others.filter((name) => !name.startsWith('--'));
+    const long = others.filter((name) => name.startsWith('--'));
+    for (const name of long) command.addOption(new Option(`${[...short, name].join(', ')} ${value}`, about).hideHelp());
+  }
+  return command;
+}
+
+function read(flags: Flags, command: Command): LoadedConfig {
+  const given: Partial<Record<SettingKey, { readonly name: string; readonly text: string }>> = {};
+  for (const { key, names } of flagSettings()) {
+    const option = command.options.find(
+      (candidate) =>
+        candidate.long !== undefined &&
+        candidate.long !== null &&
+        names.includes(candidate.long) &&
+        flags[candidate.attributeName()] !== undefined,
+    );
+    if (option !== undefined) given[key] = { name: option.long ?? '', text: String(flags[option.attributeName()]) };
+  }
+  const path = configFile(flags['config']);
+  return loadConfig({
+    env: process.env,
+    flags: given,
+    isDebug: flags['debug'] === true,
+    ...(path === undefined ? {} : { file: { path, text: readText(path) } }),
+  });
+}
+
+/** The file that was named, else the first of the usual ones that is there. */
+function configFile(named: string | boolean | undefined): string | undefined {
+  const { TKA_CONFIG, XDG_CONFIG_HOME, HOME = '/' } = process.env;
+  if (typeof named === 'string') return named;
+  if (TKA_CONFIG !== undefined && TKA_CONFIG !== '') return TKA_CONFIG;
+  return [join(XDG_CONFIG_HOME ?? join(HOME, '.config'), 'tka/config.yaml'), '/etc/tka/config.yaml'].find((path) => {
+    try {
+      readFileSync(path);
+      return true;
+    } catch (error) {
+      // One that is there but cannot be read must not be passed over: its settings were meant.
+      return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    }
+  });
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`cannot read the configuration file ${path} (${code})`, { cause: error });
+  }
+}
+
+function printConfig(loaded: LoadedConfig, isJson: boolean): void {
+  const lines = describeConfig(loaded);
+  for (const warning of [...loaded.warnings, ...roleWarnings(loaded.values)])
+    process.stderr.write(`warning: ${warning}\n`);
+  if (isJson) {
+    process.stdout.write(
+      `${JSON.stringify(Object.fromEntries(lines.map(({ key, value, source }) => [key, { value, source }])), null, 2)}\n`,
+    );
+    return;
+  }
+  const width = (of: (line: (typeof lines)[number]) => string) =>
+    Math.min(60, Math.max(...lines.map((line) => of(line).length)));
+  const keys = width(({ key }) => key);
+  const values = width(({ value }) => JSON.stringify(value));
+  for (const { key, value, source } of lines) {
+    process.stdout.write(`${key.padEnd(keys)}  ${JSON.stringify(value).padEnd(values)}  ${source}\n`);
+  }
+}
+
+async function runServe(loaded: LoadedConfig): Promise<number> {
+  // What follows takes tens of megabytes, which the other subcommands do without.
+  const [{ createLog }, { serve }] = await Promise.all([import('./log.ts'), import('./serve.ts')]);
+  const log = createLog(loaded.values['log.level']);
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) {
+      log.warn({ signal }, 'stopping at once');
+      process.exit(1);
+    }
+    log.info({ signal }, 'stopping in order; a second signal stops at once');
+    stop.abort(new Error(`stopped by ${signal}`));
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  const onBug = (error: unknown): void => {
+    log.fatal({ err: error }, 'a bug in tka-server');
+    process.exit(1);
+  };
+  process.on('uncaughtException', onBug).on('unhandledRejection', onBug);
+  try {
+    await serve({ loaded, version, log, stop: stop.signal });
+    return 0;
+  } catch (error) {
+    log.debug({ err: error }, 'why the server ends');
+    log.fatal(
+      { error: error instanceof Error ? error.name : 'Error' },
+      error instanceof Error ? error.message : String(error),
+    );
+    return error instanceof ConfigError ? 2 : 1;
+  }
+}

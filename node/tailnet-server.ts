@@ -1,0 +1,70 @@
+/**
+ * The HTTP server behind the tailnet's listeners: limits for slow and large requests, and a stop that lets what is under way finish.
+ *
+ * `close()` answers what has begun with `Connection: close`, waits for it until the signal aborts, then hangs up on whoever is left.
+ */
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+
+export interface TailnetServer {
+  readonly server: Server;
+  close(signal: AbortSignal): Promise<void>;
+}
+
+const limits = {
+  /** From the first byte of a request to its last header, and to its last byte. A waiting login is neither. */
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
+  keepAliveTimeout: 60_000,
+  maxHeaderSize: 16_384,
+  insecureHTTPParser: false,
+} as const;
+
+export function createTailnetServer(
+  listener: RequestListener,
+  overrides: Partial<Record<keyof typeof limits, number>> = {},
+): TailnetServer {
+  let underWay = 0;
+  let isClosing = false;
+  const idle = Promise.withResolvers<void>();
+  const server = createServer({ ...limits, ...overrides, insecureHTTPParser: false }, (req, res) => {
+    underWay += 1;
+    if (isClosing) res.setHeader('Connection', 'close');
+    res.once('close', () => {
+      underWay -= 1;
+      if (isClosing && underWay === 0) idle.resolve();
+    });
+    listener(req, res);
+  });
+  // A client that breaks off is no event of ours; the parser's own answer (400, 431) has been sent where it could be.
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const status =
+      { HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large', ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout' }[
+        error.code ?? ''
+      ] ?? '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  });
+  return {
+    server,
+    async close(signal) {
+      isClosing = true;
+      // It never listened by itself, so that it cannot say when it has closed: the requests are counted instead.
+      server.close();
+      server.closeIdleConnections();
+      if (underWay > 0) {
+        const aborted = Promise.withResolvers<void>();
+        const onAbort = (): void => aborted.resolve();
+        if (signal.aborted) onAbort();
+        signal.addEventListener('abort', onAbort, { once: true });
+        await Promise.race([idle.promise, aborted.promise]);
+        signal.removeEventListener('abort', onAbort);
+      }
+      server.closeAllConnections();
+    },
+  };
+}

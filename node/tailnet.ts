@@ -1,0 +1,86 @@
+/**
+ * The server's own node on the tailnet: made from the configuration, its changes told in the log, its names for the Host allow-list.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { ConfigError } from './config.ts';
+import type { Config } from './settings.ts';
+import { createNode } from './tsnet/index.ts';
+import type { NodeState, TailnetNode } from './tsnet/node.ts';
+
+/** Throws a ConfigError for a key file that cannot be read, an EngineNotFoundError where there is no engine. */
+export async function startTailnetNode(config: Config, log: Logger): Promise<TailnetNode> {
+  const authKey = await authKeyOf(config);
+  const node = createNode({
+    hostname: config['tailscale.hostname'],
+    stateDir: config['tailscale.stateDir'],
+    capabilities: [config['tailscale.capName']],
+    ephemeral: config['tailscale.ephemeral'],
+    tags: config['tailscale.tags'],
+    ...(authKey === '' ? {} : { authKey }),
+    ...(config['tailscale.controlUrl'] === '' ? {} : { controlUrl: config['tailscale.controlUrl'] }),
+    ...(config['tailscale.caFile'] === '' ? {} : { caFile: config['tailscale.caFile'] }),
+    log: (level, message) => log[level]({ component: 'engine' }, message),
+  });
+  node.on('state', createStateLog(log));
+  return node;
+}
+
+async function authKeyOf(config: Config): Promise<string> {
+  const key = config['tailscale.authKey'];
+  const file = config['tailscale.authKeyFile'];
+  if (file === '') return key.trim();
+  if (key !== '') throw new ConfigError('tailscale.authKey and tailscale.authKeyFile are both set: remove one of them');
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`tailscale.authKeyFile: cannot read ${file} (${code})`, { cause: error });
+  }
+}
+
+/** Says what an operator wants to hear of a node, once a change. */
+export function createStateLog(log: Logger): (state: NodeState) => void {
+  let told = '';
+  return ({ status, ready, authUrl, reason, dnsName, addresses, keyExpiry }) => {
+    const line = JSON.stringify([status, ready, authUrl, reason, dnsName, addresses]);
+    if (line === told) return;
+    told = line;
+    if (authUrl !== undefined) {
+      log.warn(
+        { authUrl },
+        'the tailnet node waits for a person to approve it: open the URL, or start with an auth key',
+      );
+    } else if (status === 'Running' && ready) {
+      log.info({ dnsName, addresses, keyExpiry }, 'on the tailnet');
+    } else if (status === 'Failed') {
+      log.error({ reason }, 'the tailnet node has failed');
+    } else if (status === 'Restarting') {
+      log.warn({ reason }, 'the tailnet engine is started again');
+    } else {
+      log.info({ status, reason }, 'tailnet node');
+    }
+  };
+}
+
+/** Every name and address the node may be called by, lower case; IPv6 in brackets, as in a Host header. */
+export function ownNamesOf({
+  dnsName,
+  addresses,
+  certDomains,
+}: Pick<NodeState, 'dnsName' | 'addresses' | 'certDomains'>): readonly string[] {
+  const names = [dnsName, ...certDomains].map((name) => name.toLowerCase()).filter((name) => name !== '');
+  const shortName = names[0]?.split('.', 1) ?? [];
+  const hosts = addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address));
+  return [...new Set([...names, ...shortName, ...hosts])];
+}
+
+/** The ports to listen on: 443 always speaks TLS, the other one is the plain API inside of WireGuard. */
+export function listenersOf(port: number): readonly { readonly port: number; readonly tls: boolean }[] {
+  return port === 443
+    ? [{ port: 443, tls: true }]
+    : [
+        { port, tls: false },
+        { port: 443, tls: true },
+      ];
+}
