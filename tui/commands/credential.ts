@@ -15,7 +15,7 @@ import {
 } from '../credential-cache.ts';
 import { exitCodes, RefusedError, usageError, UserError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
-import { isSessionName } from '../token.ts';
+import { isSessionName, tokenExpiry } from '../token.ts';
 
 /** Reads its own arguments: the parser of the other commands costs more than all of this. */
 export async function credential(runtime: Runtime, args: readonly string[]): Promise<void> {
@@ -45,6 +45,8 @@ export async function credential(runtime: Runtime, args: readonly string[]): Pro
 const renewBeforeMs = 60_000;
 const stillGoodMs = 5000;
 const refreshTimeoutMs = 9000;
+/** For a token that does not say when it ends. */
+const unknownLifeMs = 5 * 60_000;
 const apiVersion = 'client.authentication.k8s.io/v1';
 
 function readArguments(args: readonly string[]): SessionKey & { readonly mode: Mode | undefined } {
@@ -92,7 +94,7 @@ async function refresh(
   mode: Mode | undefined,
   cached: Credential | undefined,
 ): Promise<Credential> {
-  const [{ connect }, { accessExpiry, fetchAccess, withinDeadline }] = await Promise.all([
+  const [{ connect }, { fetchAccess, withinDeadline }] = await Promise.all([
     import('../connect.ts'),
     import('../login.ts'),
   ]);
@@ -102,17 +104,17 @@ async function refresh(
     const access = await withinDeadline(deadline, (signal) =>
       fetchAccess({ api: connection.api, ...key, mode, signal }),
     );
-    const fallback = new Date(runtime.now().getTime() + 5 * 60_000);
+    // Another machine may have prolonged the session, so what this one knew of its end counts last.
     const known = cached === undefined ? undefined : new Date(cached.until);
-    // A session that another machine has prolonged lasts longer than this one knows: then the token's own end counts.
-    const until = known !== undefined && known > runtime.now() ? known : fallback;
-    const expiresAt = accessExpiry(access, until).toISOString();
+    const fallback = new Date(runtime.now().getTime() + unknownLifeMs);
+    const end = tokenExpiry(access.token) ?? (known !== undefined && known > runtime.now() ? known : fallback);
+    const expiresAt = end.toISOString();
     const proxy = connection.proxy ?? cached?.proxy;
     const fresh = {
       ...key,
       token: access.token,
       expiresAt,
-      until: until.toISOString(),
+      until: known !== undefined && known > end ? known.toISOString() : expiresAt,
       ...(proxy === undefined ? {} : { proxy }),
     };
     writeCredential(runtime.env, fresh);

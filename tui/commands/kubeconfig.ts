@@ -29,7 +29,7 @@ export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Prom
         'If that is what you want: --insecure-skip-tls-verify',
       ]);
     }
-    const { stringify } = await import('yaml');
+    const { renderKubeconfig } = await import('../kubeconfig-file.ts');
     const { name, url, ca, token, namespace } = access;
     const trust = ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') };
     const insecure = ca === undefined && access.insecureSkipTlsVerify ? { 'insecure-skip-tls-verify': true } : {};
@@ -41,7 +41,7 @@ export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Prom
       contexts: [{ name, context: { cluster: name, user: name, ...(namespace === undefined ? {} : { namespace }) } }],
       'current-context': name,
     };
-    runtime.stdout.write(stringify(content, { lineWidth: 0, indentSeq: false }));
+    runtime.stdout.write(renderKubeconfig(content));
   } finally {
     connection.close();
   }

@@ -1,0 +1,237 @@
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { type Api, createApi } from './api.ts';
+import { type ExitCode, RefusedError, UnreachableError, UserError } from './errors.ts';
+import { type Handler, sendJson, startStubServer, type StubServer } from './stub-server.ts';
+import { createTransport } from './transport.ts';
+
+const signal = new AbortController().signal;
+
+interface Setup {
+  readonly stub: StubServer;
+  readonly api: Api;
+}
+
+async function setup(t: ExecutionContext, answers: Readonly<Record<string, Handler>> = {}): Promise<Setup> {
+  const stub = await startStubServer();
+  for (const [call, handler] of Object.entries(answers)) stub.answer(call, handler);
+  const transport = await createTransport(new URL(stub.url), undefined);
+  t.teardown(async () => {
+    transport.close();
+    await stub.close();
+  });
+  return { stub, api: createApi(transport) };
+}
+
+const sessionsCall = 'GET /api/v1alpha1/sessions';
+
+test('a login asks the server to wait, and sends a body only for a wish', async (t) => {
+  const { stub, api } = await setup(t);
+  await api.login({}, { signal, waitSeconds: 30 });
+  await api.login({ role: 'view', period: '90m' }, { signal, waitSeconds: 5 });
+  const [plain, wish] = stub.requests;
+  t.like(plain, { call: 'POST /api/v1alpha1/login', body: '' });
+  t.is(plain?.headers.prefer, 'wait=30');
+  t.is(plain?.headers['content-type'], undefined);
+  t.is(wish?.headers['content-type'], 'application/json');
+  t.deepEqual(JSON.parse(wish?.body ?? ''), { role: 'view', period: '90m' });
+});
+
+test('202 means later, after as long as the server says, within bounds', async (t) => {
+  const waits: readonly [Record<string, string>, number][] = [
+    [{ 'retry-after': '2' }, 2000],
+    [{}, 1000],
+    [{ 'retry-after': '86400' }, 10_000],
+    [{ 'retry-after': '0' }, 100],
+    [{ 'retry-after': '-5' }, 100],
+    [{ 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }, 1000],
+  ];
+  const { stub, api } = await setup(t);
+  for (const [headers, retryAfterMs] of waits) {
+    stub.answer('GET /api/v1alpha1/kubeconfig', (_, response) => sendJson(response, 202, {}, headers));
+    t.deepEqual(await api.kubeconfig({}, { signal }), { state: 'pending', retryAfterMs });
+  }
+});
+
+test('a session and a mode are asked for in the query', async (t) => {
+  const { stub, api } = await setup(t);
+  await api.kubeconfig({ session: 'alice-1', mode: 'direct' }, { signal });
+  t.deepEqual(stub.calls, ['GET /api/v1alpha1/kubeconfig?mode=direct&session=alice-1']);
+});
+
+test('a refusal has the reason and the advice of the server, without its escapes', async (t) => {
+  const { api } = await setup(t, {
+    [sessionsCall]: (_, response) =>
+      sendJson(response, 403, {
+        message: 'no \u001B[31mgrant\u001B[0m\r\nok: yes',
+        advice: ['ask\u202E nobody', 'b'],
+        code: 'no_grant',
+      }),
+  });
+  const error = await t.throwsAsync(api.sessions({ signal }), { instanceOf: RefusedError });
+  t.like(error, {
+    message: 'no grant ok: yes',
+    advice: ['ask nobody', 'b'],
+    code: 'no_grant',
+    status: 403,
+    exitCode: 3,
+  });
+});
+
+const exitCodes: readonly [number, ExitCode][] = [
+  [400, 1],
+  [401, 3],
+  [403, 3],
+  [404, 1],
+  [409, 1],
+  [422, 1],
+  [429, 1],
+  [500, 1],
+  [503, 4],
+];
+for (const [status, exitCode] of exitCodes) {
+  test(`an error of status ${status} ends with exit code ${exitCode}`, async (t) => {
+    const { api } = await setup(t, {
+      [sessionsCall]: (_, response) => sendJson(response, status, { message: 'no', advice: [], code: 'x' }),
+    });
+    t.is((await t.throwsAsync(api.sessions({ signal }), { instanceOf: RefusedError }))?.exitCode, exitCode);
+  });
+}
+
+const strangers: readonly [string, Handler][] = [
+  [
+    'HTML',
+    (_, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome to the hotel</h1>'),
+  ],
+  [
+    'JSON that is none',
+    (_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{"a":'),
+  ],
+  [
+    'an HTML error',
+    (_, response) => void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>'),
+  ],
+  ['a 404 of another kind', (_, response) => sendJson(response, 404, { error: 'x' })],
+  ['nothing', (_, response) => void response.writeHead(200).end()],
+];
+for (const [what, handler] of strangers) {
+  test(`who answers with ${what} is no tka server`, async (t) => {
+    const { api } = await setup(t, { [sessionsCall]: handler });
+    await t.throwsAsync(api.sessions({ signal }), { instanceOf: UnreachableError, message: /not a tka server/ });
+  });
+}
+
+test('an answer of another shape is refused, with the field', async (t) => {
+  const { api } = await setup(t, {
+    [sessionsCall]: (_, response) => sendJson(response, 200, { sessions: [{ session: 1 }] }),
+  });
+  await t.throwsAsync(api.sessions({ signal }), { instanceOf: UserError, message: /sessions 0 session/ });
+});
+
+test('a redirect is refused, and names where it leads', async (t) => {
+  const { stub, api } = await setup(t, {
+    [sessionsCall]: (_, response) => void response.writeHead(302, { location: '/api/v1alpha1/login' }).end(),
+  });
+  await t.throwsAsync(api.sessions({ signal }), { instanceOf: UserError, message: /redirects to \/api/ });
+  t.is(stub.calls.length, 1);
+});
+
+test('an answer without end is cut at 1 MB', async (t) => {
+  let sent = 0;
+  const { api } = await setup(t, {
+    [sessionsCall]: (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const more = (): void => {
+        while (!response.destroyed && response.write(' '.repeat(64 * 1024))) sent += 64 * 1024;
+      };
+      response.on('drain', more);
+      more();
+    },
+  });
+  await t.throwsAsync(api.sessions({ signal }), { instanceOf: UserError, message: /more than 1 MB/ });
+  t.true(sent < 32 * 1024 * 1024);
+});
+
+test('a server that never answers is given up after the time-out', async (t) => {
+  const { api } = await setup(t, { [sessionsCall]: () => {} });
+  await t.throwsAsync(api.sessions({ signal, timeoutMs: 50 }), {
+    instanceOf: UnreachableError,
+    message: /did not answer within 1 s/,
+  });
+});
+
+test('a server that sends a byte now and then is given up all the same', async (t) => {
+  const { api } = await setup(t, {
+    [sessionsCall]: (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const timer = setInterval(() => response.write(' '), 10);
+      response.on('close', () => clearInterval(timer));
+    },
+  });
+  await t.throwsAsync(api.sessions({ signal, timeoutMs: 100 }), { instanceOf: UnreachableError });
+});
+
+test('a call ends with its signal', async (t) => {
+  const stop = new AbortController();
+  const reason = new Error('enough');
+  const { api } = await setup(t, { [sessionsCall]: () => stop.abort(reason) });
+  const error = await t.throwsAsync(api.sessions({ signal: stop.signal }));
+  t.true(error === reason || error?.cause === reason);
+});
+
+async function tcpServer(t: ExecutionContext, greeting: string): Promise<string> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.end(greeting);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  t.teardown(() => void server.close());
+  // Listening on a port, so the address is none of a pipe.
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function failure(t: ExecutionContext, url: string): Promise<UnreachableError | undefined> {
+  const transport = await createTransport(new URL(url), undefined);
+  t.teardown(() => transport.close());
+  return t.throwsAsync(createApi(transport).sessions({ signal }), { instanceOf: UnreachableError });
+}
+
+test('who does not speak HTTP is told from who is not there', async (t) => {
+  t.regex((await failure(t, await tcpServer(t, 'SSH-2.0-OpenSSH\r\n')))?.message ?? '', /does not speak HTTP/);
+  t.regex((await failure(t, await tcpServer(t, '')))?.message ?? '', /cannot be reached/);
+  t.regex((await failure(t, 'http://127.0.0.1:1'))?.message ?? '', /refuses the connection/);
+  t.regex((await failure(t, 'http://tka.invalid'))?.message ?? '', /has no address/);
+});
+
+test('both requests of a login share one connection', async (t) => {
+  const ports = new Set<number | undefined>();
+  const { api } = await setup(t, {
+    [sessionsCall]: (_, response) => {
+      ports.add(response.socket?.remotePort);
+      sendJson(response, 200, { sessions: [] });
+    },
+  });
+  await api.sessions({ signal });
+  await api.sessions({ signal });
+  t.is(ports.size, 1);
+});
+
+test('work for the meantime begins once the request has left', async (t) => {
+  const order: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { api } = await setup(t, {
+    [sessionsCall]: (_, response) => {
+      // Answered only when the work has begun: it cannot have waited for the answer.
+      void promise.then(() => sendJson(response, 200, { sessions: [] }));
+    },
+  });
+  const meanwhile = (): Promise<void> => {
+    order.push('meanwhile');
+    resolve();
+    return Promise.resolve();
+  };
+  await api.sessions({ signal, meanwhile });
+  t.deepEqual(order, ['meanwhile']);
+});

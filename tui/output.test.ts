@@ -1,0 +1,68 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { formatRemaining, isInteractive, printable, renderTable } from './output.ts';
+
+const texts: readonly [string, string][] = [
+  ['plain', 'plain'],
+  ['two\r\nlines', 'two lines'],
+  ['\u001B[31mred\u001B[0m', 'red'],
+  ['\u001B]8;;http://evil\u0007click\u001B]8;;\u0007', 'click'],
+  ['\u009B31mred', 'red'],
+  ['a\u0000b\u007Fc', 'a b c'],
+  ['user\u202Egnp.exe', 'usergnp.exe'],
+  ['zero\u200Bwidth', 'zerowidth'],
+  ['line\u2028separator', 'line separator'],
+  ['Ünïcødé 日本', 'Ünïcødé 日本'],
+  ['x'.repeat(600), `${'x'.repeat(500)}…`],
+];
+for (const [text, expected] of texts) {
+  test(`${JSON.stringify(text.slice(0, 30))} is shown as ${JSON.stringify(expected.slice(0, 30))}`, (t) => {
+    t.is(printable(text), expected);
+  });
+}
+
+test('nothing that drives a terminal is ever left', (t) => {
+  const unit = fc.oneof(
+    fc.constantFrom('\u001B', '[', ']', '\u009B', '\u0007', '\r', ';', 'm', '\u202E'),
+    fc.string({ unit: 'binary' }),
+  );
+  fc.assert(
+    fc.property(fc.array(unit), (parts) => {
+      t.notRegex(printable(parts.join('')), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    }),
+  );
+});
+
+const remaining: readonly [number, string][] = [
+  [8 * 3_600_000, '8h00m'],
+  [3_599_999, '59m'],
+  [59_000, '59s'],
+  [0, '0s'],
+  [-5, '0s'],
+];
+for (const [ms, expected] of remaining) {
+  test(`${ms} ms are ${expected}`, (t) => {
+    t.is(formatRemaining(ms), expected);
+  });
+}
+
+test('columns are as wide as their widest cell', (t) => {
+  t.is(
+    renderTable([
+      ['A', 'B'],
+      ['long', ''],
+      ['', 'x'],
+    ]),
+    'A     B\nlong\n      x\n',
+  );
+});
+
+test('a prompt is welcome only on a terminal, without the flag, and not in CI', (t) => {
+  const stream = (isTTY: boolean) => ({ isTTY, write: () => true });
+  const terminal = { env: {}, stdout: stream(true), stderr: stream(true) };
+  t.true(isInteractive(terminal, undefined));
+  t.false(isInteractive(terminal, true));
+  t.false(isInteractive({ ...terminal, stdout: stream(false) }, undefined));
+  t.false(isInteractive({ ...terminal, env: { CI: 'true' } }, undefined));
+  t.true(isInteractive({ ...terminal, env: { CI: 'false' } }, undefined));
+});
