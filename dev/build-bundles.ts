@@ -21,9 +21,7 @@ export interface Bundle {
 
 export async function buildBundles(outdir: string = join(root, 'dist')): Promise<readonly Bundle[]> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
-  return Promise.all(
-    (Object.keys(entries) as (keyof typeof entries)[]).map((name) => bundle(name, outdir, version)),
-  );
+  return Promise.all((Object.keys(entries) as (keyof typeof entries)[]).map((name) => bundle(name, outdir, version)));
 }
 
 async function bundle(name: keyof typeof entries, outdir: string, version: string): Promise<Bundle> {
@@ -45,7 +43,9 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
     metafile: true,
     define: { 'process.env.TKA_VERSION': JSON.stringify(version) },
     // CommonJS dependencies still call require() for Node's own modules.
-    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
     logLevel: 'warning',
   });
   const path = join(outdir, `${name}.js`);

@@ -40,7 +40,9 @@ for (const step of steps) {
   passed += counts.passed;
   // A runner that fails without counting (a crash, no test found) still counts as one.
   failed += code === 0 ? counts.failed : Math.max(counts.failed, 1);
-  console.log(`── ${step.title}: ${code === 0 ? 'ok' : 'FAILED'} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  console.log(
+    `── ${step.title}: ${code === 0 ? 'ok' : 'FAILED'} in ${((performance.now() - started) / 1000).toFixed(0)} s`,
+  );
 }
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
