@@ -33,6 +33,12 @@ async function main(argv: readonly string[]): Promise<number> {
     .description('print the settings in force and where each comes from')
     .option('-o, --output <form>', 'text or json', 'text')
     .action((flags: Flags, command: Command) => printConfig(read(flags, command), flags['output'] === 'json'));
+  withSettings(program.command('legacy'))
+    .description('list what an earlier tka left in the cluster')
+    .option('--remove', 'remove it too')
+    .action(async (flags: Flags, command: Command) => {
+      exitCode = await runLegacyCommand(read(flags, command), flags['remove'] === true);
+    });
   for (const command of program.commands) command.exitOverride().allowExcessArguments(false);
 
   try {
@@ -158,4 +164,17 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
     );
     return error instanceof ConfigError ? 2 : 1;
   }
+}
+
+async function runLegacyCommand({ values }: LoadedConfig, isRemoving: boolean): Promise<number> {
+  const [{ createLog }, { runLegacy }] = await Promise.all([import('./log.ts'), import('./legacy-command.ts')]);
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort(new Error('stopped')));
+  return runLegacy({
+    config: values,
+    isRemoving,
+    log: createLog('error'),
+    write: (line) => process.stdout.write(`${line}\n`),
+    stop: stop.signal,
+  });
 }

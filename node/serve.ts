@@ -21,6 +21,7 @@ import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import { connectKubernetes } from './kubernetes.ts';
+import { describeLegacy, findLegacy } from './legacy.ts';
 import { createMetrics } from './metrics.ts';
 import { preflight, untilChecked } from './preflight.ts';
 import { createSessions } from './sessions.ts';
@@ -83,6 +84,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     });
     downs.push({ what: 'connections to the API server', down: () => kubernetes.close() });
     await checkCluster(kubernetes, config, log, stop, (waitsFor) => (started.waitsFor = waitsFor));
+    await reportLegacy(kubernetes, log, stop);
     const clusterInfo = await clusterInfoOf(kubernetes, config, stop);
     if (clusterInfo === undefined)
       log.warn("nobody told tka the API server's address: there will be no kubeconfigs; set clusterInfo.apiEndpoint");
@@ -198,6 +200,25 @@ async function checkCluster(
   );
   for (const warning of warnings) log.warn(warning);
   log.info({ server, context: kubernetes.contextName }, 'the cluster is ready for tka');
+}
+
+/** Access that an earlier tka left lives for ever: worth a line at each start, and never a reason not to start. */
+async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: AbortSignal): Promise<void> {
+  try {
+    const { objects } = await findLegacy(kubernetes, stop);
+    if (objects.length === 0) return;
+    const shown = objects.slice(0, 20).map(describeLegacy);
+    log.warn(
+      { count: objects.length, objects: shown },
+      'an earlier tka left access that never ends: see tka-server legacy',
+    );
+  } catch (error) {
+    stop.throwIfAborted();
+    log.warn(
+      { reason: error instanceof Error ? error.message : String(error) },
+      'cannot look for what an earlier tka left',
+    );
+  }
 }
 
 function clusterInfoOf(kubernetes: Kubernetes, config: Config, stop: AbortSignal) {

@@ -1,0 +1,162 @@
+import test from 'ava';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url));
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `tka-server` with nothing of this machine's environment but PATH. `onLine` sees each line of standard output. */
+function run(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  onLine: (line: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
+): Promise<Run> {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text;
+    for (const line of text.split('\n')) if (line !== '') onLine(line, (signal) => child.kill(signal));
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...output })));
+}
+
+async function directory(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'tka-main-'));
+  t.teardown(() => rm(path, { recursive: true }));
+  return path;
+}
+
+async function kubeconfig(t: { teardown(fn: () => Promise<void>): void }, server: string): Promise<string> {
+  const file = join(await directory(t), 'kubeconfig');
+  const named = {
+    clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    users: [{ name: 'u', user: { token: 'secret-token' } }],
+  };
+  await writeFile(
+    file,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      ...named,
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    }),
+  );
+  return file;
+}
+
+/** A port that nobody listens on: taken for a moment, and given back. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+test('version prints the version', async (t) => {
+  const { code, stdout } = await run(['version']);
+  t.is(code, 0);
+  t.regex(stdout, /^tka-server \S+\n$/);
+});
+
+test('config prints every value with its source, and no secret', async (t) => {
+  const { code, stdout } = await run(['config', '--health-port', '9090'], {
+    TS_AUTHKEY: 'tskey-secret',
+    TS_HOSTNAME: 'gate',
+  });
+  t.is(code, 0);
+  t.regex(stdout, /^tailscale\.hostname +"gate" +environment TS_HOSTNAME$/m);
+  t.regex(stdout, /^health\.port +9090 +flag --health-port$/m);
+  t.regex(stdout, /^health\.address +"127\.0\.0\.1" +default$/m);
+  t.notRegex(stdout, /tskey/);
+});
+
+test('config warns of roles that amount to cluster-admin', async (t) => {
+  const { stderr } = await run(['config']);
+  t.regex(stderr, /tka may bind edit, admin, cluster-admin in the whole cluster/);
+});
+
+const usage: readonly [title: string, args: readonly string[], env: Record<string, string>, says: RegExp][] = [
+  ['an unknown flag', ['serve', '--nope'], {}, /unknown option '--nope'/],
+  ['an unknown flag without a subcommand', ['--nope'], {}, /unknown option '--nope'/],
+  ['a stray argument', ['version', 'x'], {}, /too many arguments/],
+  ['a bad value', ['serve'], { TKA_HEALTH_PORT: 'x' }, /health\.port \(environment TKA_HEALTH_PORT\)/],
+  [
+    'a file that is not there',
+    ['serve', '-c', '/nonexistent/tka.yaml'],
+    {},
+    /cannot read the configuration file \/nonexistent\/tka\.yaml \(ENOENT\)/,
+  ],
+];
+
+for (const [title, args, env, says] of usage) {
+  test(`${title} is exit code 2 with one sentence`, async (t) => {
+    const { code, stderr } = await run(args, env);
+    t.is(code, 2);
+    t.regex(stderr, says);
+    t.notRegex(stderr, /^\s+at /m);
+  });
+}
+
+test('a key that is wrong in the file is named', async (t) => {
+  const file = join(await directory(t), 'config.yaml');
+  await writeFile(file, 'tailscale:\n  hostnam: x\n');
+  const { code, stderr } = await run(['serve'], { TKA_CONFIG: file });
+  t.is(code, 2);
+  t.is(stderr, `tka-server: ${file}: unknown key tailscale.hostnam; did you mean tailscale.hostname?\n`);
+});
+
+test('a health port that is taken ends the server with a sentence', async (t) => {
+  const taken = createServer();
+  t.teardown(() => void taken.close());
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const { port } = taken.address() as AddressInfo;
+  const { code, stdout } = await run(['serve', '--health-port', String(port)]);
+  t.is(code, 1);
+  t.regex(
+    stdout,
+    new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: another program has it; choose another health\\.port`),
+  );
+  t.notRegex(stdout, /"stack"/);
+});
+
+test('no kubeconfig at all ends the server with the keys to set', async (t) => {
+  const { code, stdout } = await run(['serve', '--health-port', String(await freePort())]);
+  t.is(code, 1);
+  t.regex(stdout, /"level":"fatal".*kubernetes\.kubeconfig/);
+});
+
+test('an API server that is away is waited for, visibly and unready, until the server is stopped', async (t) => {
+  const file = await kubeconfig(t, `https://127.0.0.1:${await freePort()}`);
+  const health = await freePort();
+  let ready: Promise<Response> | undefined;
+  const { code, stdout } = await run(
+    ['serve', '--kubernetes-kubeconfig', file, '--health-port', String(health)],
+    {},
+    (line, kill) => {
+      if (!line.includes('asking again') || ready !== undefined) return;
+      ready = fetch(`http://127.0.0.1:${health}/readyz`);
+      void ready.then(() => kill('SIGTERM'));
+    },
+  );
+  t.is(code, 0);
+  const answer = await ready;
+  t.is(answer?.status, 503);
+  t.regex((await answer?.text()) ?? '', /the API server https:\/\/127\.0\.0\.1:\d+ is away/);
+  t.regex(stdout, /"msg":"stopped"/);
+  t.notRegex(stdout, /secret-token/);
+});
