@@ -23,7 +23,9 @@ export function findEngine(deps: EnginePathDependencies = defaults()): string {
     if (!deps.isExecutable(path)) throw new EngineNotFoundError(`TKA_ENGINE is ${path}: no executable file is there`);
     return path;
   }
-  const candidates = ['engine', '../engine', '../../engine', '../../dist/engine'].map((folder) => join(deps.directory, folder, NAME));
+  const candidates = ['engine', '../engine', '../../engine', '../../dist/engine'].map((folder) =>
+    join(deps.directory, folder, NAME),
+  );
   const found = candidates.find((path) => deps.isExecutable(path));
   if (found) return found;
   throw new EngineNotFoundError(

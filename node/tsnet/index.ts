@@ -16,8 +16,8 @@ export function createNode(options: NodeOptions): TailnetNode {
     command: [options.enginePath === undefined ? findEngine() : resolve(options.enginePath)],
     processEnvironment: process.env,
     timings: {
-      heartbeatMs: 2_000,
-      suspectAfterMs: 1_000,
+      heartbeatMs: 500,
+      suspectAfterMs: 100,
       deadAfterMs: 5_000,
       firstPauseMs: 50,
       longestPauseMs: 30_000,

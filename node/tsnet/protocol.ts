@@ -38,6 +38,8 @@ export interface StartRequest {
   readonly socketPath: string;
   /** Goes into each preamble. */
   readonly nonce: string;
+  /** Addresses that a former engine served of late: the new one makes itself known to them. */
+  readonly callers: readonly string[];
 }
 
 export interface ListenRequest {

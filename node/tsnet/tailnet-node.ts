@@ -36,6 +36,8 @@ interface OpenListener {
 
 const UNKNOWN: Identity = { nodeId: '', nodeKey: '', nodeName: '', tags: [], refusal: 'unknown', capabilities: {} };
 
+const REMEMBERED_CALLERS = 64;
+
 const FIRST_STATE: NodeState = {
   status: 'Starting',
   ready: false,
@@ -59,6 +61,8 @@ export class EmbeddedNode implements TailnetNode {
   #nonce: string | undefined;
   #hints = 0;
   #nextListener = 1;
+  /** Addresses of callers, the latest last. */
+  readonly #callers = new Set<string>();
   #failure: Error | undefined;
   #closed: Promise<void> | undefined;
   #state = FIRST_STATE;
@@ -217,6 +221,7 @@ export class EmbeddedNode implements TailnetNode {
       capabilities,
       socketPath,
       nonce: this.#nonce,
+      callers: [...this.#callers],
     });
     this.#engine = engine;
     await Promise.all(Array.from(this.#listeners.values(), (listener) => this.#open(engine, listener)));
@@ -245,6 +250,7 @@ export class EmbeddedNode implements TailnetNode {
     const server = this.#listeners.get(preamble.listener)?.server;
     if (!server) return false;
     const { source, destination, tls, identity } = preamble;
+    this.#remember(source.address);
     const remote = source.address.includes(':') ? `[${source.address}]` : source.address;
     this.#connections.set(socket, {
       remoteAddress: source.address,
@@ -264,6 +270,15 @@ export class EmbeddedNode implements TailnetNode {
     });
     server.emit('connection', socket);
     return true;
+  }
+
+  #remember(caller: string): void {
+    this.#callers.delete(caller);
+    this.#callers.add(caller);
+    for (const oldest of this.#callers) {
+      if (this.#callers.size <= REMEMBERED_CALLERS) break;
+      this.#callers.delete(oldest);
+    }
   }
 
   #observe(event: EngineEvent): void {

@@ -5,6 +5,8 @@ package main
 // speaking for itself, is refused.
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -94,7 +96,7 @@ func nodeName(node *tailcfg.Node) string {
 	return ""
 }
 
-// grants keeps each rule's text as it is, repeated keys and all: parsing strictly is the reader's part. What is too
+// grants keeps each rule's text, repeated keys and all, less the white space: parsing strictly is the reader's part. What is too
 // large is replaced by a text that no JSON parser takes, so that it is dropped there, with a reason, and widens nothing.
 func grants(granted tailcfg.PeerCapMap, capabilities []string) map[string][]string {
 	answer := map[string][]string{}
@@ -106,12 +108,9 @@ func grants(granted tailcfg.PeerCapMap, capabilities []string) map[string][]stri
 		}
 		texts := make([]string, 0, len(rules))
 		for i, rule := range rules {
-			text := string(rule)
+			text := compact(string(rule))
 			if len(text) > maxRule {
 				text = fmt.Sprintf("!rule of %d bytes, more than %d", len(text), maxRule)
-			}
-			if text == "" {
-				text = "null"
 			}
 			if len(text) > left {
 				texts = append(texts, fmt.Sprintf("!%d more rules: more than %d bytes in all", len(rules)-i, maxRules))
@@ -124,4 +123,13 @@ func grants(granted tailcfg.PeerCapMap, capabilities []string) map[string][]stri
 		answer[capability] = texts
 	}
 	return answer
+}
+
+// compact is token for token what it was given.
+func compact(text string) string {
+	var compacted bytes.Buffer
+	if err := json.Compact(&compacted, []byte(text)); err != nil {
+		return "!not JSON"
+	}
+	return compacted.String()
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"tailscale.com/envknob"
 )
 
 const (
@@ -30,6 +32,9 @@ func main() {
 		out.flush()
 		os.Exit(code)
 	}
+	// The client may keep the netmap on disk and start with it; who may do what must come from the control server.
+	envknob.Setenv("TS_USE_CACHED_NETMAP", "false")
+
 	engine := newService(out, exit)
 	out.send(helloMessage{Type: "hello", Version: protocolVersion})
 	err := readLines(os.Stdin, engine.handle)

@@ -109,7 +109,7 @@ func (s *service) start(request *startRequest) {
 	s.secret = request.AuthKey
 	s.mu.Unlock()
 
-	t, err := startTailnet(request, s.pipe.send, s.log)
+	t, err := startTailnet(request, s.pipe.send, s.log, s.redact)
 	if err != nil {
 		s.fail(request.ID, codeStart, err.Error())
 		return

@@ -90,7 +90,7 @@ func (s *state) needsLogin(o observed) {
 		s.Status = statusFailed
 		s.Reason = fmt.Sprintf("this node was refused by %s: %s", o.controlURL, brief(refused))
 	case o.loginError != "":
-		s.Reason = fmt.Sprintf("cannot reach the control server %s: %s", o.controlURL, brief(o.loginError))
+		s.Reason = fmt.Sprintf("cannot log in at the control server %s: %s", o.controlURL, brief(o.loginError))
 	case o.authURL != "":
 		s.Status = statusNeedsLogin
 		s.AuthURL = o.authURL

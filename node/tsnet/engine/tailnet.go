@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -25,7 +26,8 @@ import (
 const (
 	whoIsTimeout = 2 * time.Second
 	// A tailnet may hold this node alone; after this long without a peer it is believed to.
-	peersWithin = 2 * time.Second
+	// (headscale may send the first netmap up to 1.5 s before the peers.)
+	peersWithin = 3 * time.Second
 	// Changes that the notify bus does not tell (DNS settings, certificate domains) are seen this often.
 	lookAgain = 15 * time.Second
 	// At most this many hints a second about changed peers.
@@ -36,9 +38,12 @@ type tailnet struct {
 	server       *tsnet.Server
 	local        *local.Client
 	capabilities []string
+	callers      []string
 	send         func(message any)
 	log          func(logLevel, string)
+	redact       func(string) string
 	handOver     *handOver
+	context      context.Context // of everything it does by itself
 	stop         context.CancelFunc
 	watching     sync.WaitGroup
 
@@ -61,7 +66,10 @@ const (
 )
 
 // startTailnet returns when the client runs; whether and when it joins is told by state messages.
-func startTailnet(request *startRequest, send func(any), log func(logLevel, string)) (*tailnet, error) {
+func startTailnet(request *startRequest, send func(any), log func(logLevel, string), redact func(string) string) (*tailnet, error) {
+	if err := checkControlURL(request.ControlURL); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(request.StateDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -70,7 +78,8 @@ func startTailnet(request *startRequest, send func(any), log func(logLevel, stri
 		return nil, fmt.Errorf("the node's own CA: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &tailnet{capabilities: request.Capabilities, send: send, log: log, stop: cancel, listeners: map[string]net.Listener{}}
+	t := &tailnet{capabilities: request.Capabilities, callers: request.Callers, send: send, log: log, redact: redact,
+		context: ctx, stop: cancel, listeners: map[string]net.Listener{}}
 	t.seen = observed{
 		gaveAuthKey: request.AuthKey != "",
 		controlURL:  request.ControlURL,
@@ -80,7 +89,7 @@ func startTailnet(request *startRequest, send func(any), log func(logLevel, stri
 		t.seen.controlURL = ipn.DefaultControlURL
 	}
 	clientLog := func(format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); !strings.HasPrefix(text, "[v") {
+		if text := fmt.Sprintf(format, args...); !strings.Contains(text, "[v1]") && !strings.Contains(text, "[v2]") && !strings.Contains(text, "[v\x00") {
 			log(logDebug, text)
 		}
 	}
@@ -267,7 +276,9 @@ func (o *observed) noteHealth(h *health.State) {
 	o.health = nil
 	o.loginError = ""
 	for code, warning := range h.Warnings {
-		o.health = append(o.health, warning.Title+": "+warning.Text)
+		if code != tsconst.HealthWarnableLoginState { // that one is the state's reason
+			o.health = append(o.health, warning.Title+": "+warning.Text)
+		}
 		if code == tsconst.HealthWarnableLoginState {
 			o.loginError = warning.Args[health.ArgError]
 		}
@@ -310,7 +321,7 @@ func (t *tailnet) look(ctx context.Context) {
 	t.publishLocked()
 }
 
-// awaitPeers decides when the first netmap counts as complete.
+// awaitPeers ends the wait for the first netmap's peers where there are none.
 func (t *tailnet) awaitPeers(ctx context.Context) {
 	if status, err := t.local.Status(ctx); err != nil || len(status.Peer) == 0 {
 		if !pause(ctx, peersWithin) {
@@ -328,8 +339,13 @@ func (t *tailnet) publishLocked() {
 	if t.sent != nil && reflect.DeepEqual(*t.sent, next) {
 		return
 	}
+	if next.Ready && (t.sent == nil || !t.sent.Ready) {
+		go greetCallers(t.context, t.local, t.callers)
+	}
 	t.sent = &next
-	t.send(stateMessage{Type: "state", state: next})
+	told := next
+	told.Reason = t.redact(told.Reason) // it quotes servers
+	t.send(stateMessage{Type: "state", state: told})
 }
 
 // hint tells Node that peers may have changed: at once, and then once for all that changes in hintEvery.
@@ -355,6 +371,17 @@ func (t *tailnet) hintLocked() {
 			t.hintLocked()
 		}
 	})
+}
+
+func checkControlURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.Host == "" || (parsed.Scheme != "https" && parsed.Scheme != "http") {
+		return fmt.Errorf("the control URL %.100q is not of the form https://host", text)
+	}
+	return nil
 }
 
 // pause is false when ctx ended first.
