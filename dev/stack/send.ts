@@ -48,8 +48,9 @@ export function send(url: string, options: RequestOptions = {}): Promise<Answer>
   const request = (isTls ? httpsRequest : httpRequest)(url, {
     method,
     headers: { ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }), ...headers },
-    // A server that was stopped and started again must not get a connection from before.
-    agent: false,
+    // A server that was stopped and started again must not get a connection from before. Any agent, false included,
+    // would make a connection of its own and leave the given socket unused.
+    ...(socket === undefined ? { agent: false } : {}),
     signal: AbortSignal.timeout(timeoutMs),
     ...tls,
     ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),

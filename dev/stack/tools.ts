@@ -59,8 +59,8 @@ export const tools: readonly Tool[] = [
 ];
 
 /** Arguments of `go` that compile the tool into the directory. */
-export function buildArguments(tool: Tool, outDir: string): string[] {
-  const ldflags = tool.ldflags(toolVersion(tool));
+export function buildArguments(tool: Tool, outDir: string, version: string = toolVersion(tool)): string[] {
+  const ldflags = tool.ldflags(version);
   return ['build', '-mod=readonly', '-trimpath', `-ldflags=${ldflags}`, '-o', `${outDir}/`, ...tool.packages];
 }
 
@@ -78,13 +78,14 @@ export function toolVersion(tool: Tool, read: ReadSource = readSource): string {
 export function cacheKey(tool: Tool, files: readonly string[] = sources(tool), read: ReadSource = readSource): string {
   const hash = createHash('sha256');
   const add = (part: string): void => void hash.update(`${Buffer.byteLength(part)}:${part}`);
-  for (const part of [process.platform, process.arch, ...buildArguments(tool, '')]) add(part);
+  const version = toolVersion(tool, read);
+  for (const part of [process.platform, process.arch, ...buildArguments(tool, '', version)]) add(part);
   for (const [link, target] of Object.entries(tool.links ?? {})) add(`${link}=${target}`);
   for (const file of [...files].sort()) {
     add(file);
     add(read(tool.name, file));
   }
-  return `${tool.name}-${toolVersion(tool, read)}-${hash.digest('hex').slice(0, 12)}`;
+  return `${tool.name}-${version}-${hash.digest('hex').slice(0, 12)}`;
 }
 
 /** `$XDG_CACHE_HOME/tka`, by default `~/.cache/tka`. */
