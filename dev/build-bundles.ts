@@ -4,8 +4,8 @@
  * Each entry gets its own chunks, split where the sources import on demand, so that nothing heavy is read before it is
  * needed. Run as a script it prints the size of what each command reads at its start.
  */
-import { chmod, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, readFile, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -25,8 +25,6 @@ export async function buildBundles(outdir: string = join(root, 'dist')): Promise
 }
 
 async function bundle(name: keyof typeof entries, outdir: string, version: string): Promise<Bundle> {
-  const chunks = join(outdir, 'chunks', name);
-  await rm(chunks, { recursive: true, force: true });
   const result = await build({
     absWorkingDir: root,
     entryPoints: { [name]: entries[name] },
@@ -52,6 +50,7 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
   await chmod(path, 0o755);
 
   const { outputs } = result.metafile;
+  await removeStale(join(outdir, 'chunks', name), new Set(Object.keys(outputs).map((file) => basename(file))));
   const seen = new Set<string>();
   const visit = (file: string): number => {
     const output = outputs[file];
@@ -62,6 +61,12 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
   };
   const entry = Object.keys(outputs).find((file) => outputs[file]?.entryPoint === entries[name]) ?? '';
   return { name, path, startBytes: visit(entry) };
+}
+
+/** Only once the new files are there: a program that starts meanwhile finds one whole build or the other. */
+async function removeStale(chunks: string, made: ReadonlySet<string>): Promise<void> {
+  const present = await readdir(chunks).catch(() => []);
+  await Promise.all(present.filter((file) => !made.has(file)).map((file) => rm(join(chunks, file), { force: true })));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
