@@ -1,0 +1,155 @@
+import test from 'ava';
+import { manualClock, settled } from './testing/manual-clock.ts';
+import { WorkQueue, type WorkQueueOptions } from './workqueue.ts';
+
+function start(process: WorkQueueOptions['process'], options: Partial<WorkQueueOptions> = {}) {
+  const clock = manualClock();
+  const queue = new WorkQueue({ process, concurrency: 1, clock, random: () => 1, ...options });
+  return { clock, queue };
+}
+
+/** A process whose every call ends when the test says so. */
+function gated() {
+  const running: { readonly key: string; readonly end: (error?: Error) => void }[] = [];
+  const started: string[] = [];
+  const process = async (key: string): Promise<undefined> => {
+    started.push(key);
+    await new Promise<void>((resolve, reject) => {
+      running.push({ key, end: (error) => (error === undefined ? resolve() : reject(error)) });
+    });
+  };
+  return { process, started, end: (error?: Error) => running.shift()?.end(error) };
+}
+
+test('keys are processed in the order they came', async (t) => {
+  const { process, started, end } = gated();
+  const { queue } = start(process);
+  for (const key of ['a', 'b', 'c']) queue.add(key);
+  for (let i = 0; i < 3; i += 1) {
+    await settled();
+    end();
+  }
+  await settled();
+  t.deepEqual(started, ['a', 'b', 'c']);
+});
+
+test('a key that waits is not queued twice', async (t) => {
+  const { process, started, end } = gated();
+  const { queue } = start(process);
+  for (const key of ['a', 'b', 'b', 'b']) queue.add(key);
+  t.is(queue.depth, 2);
+  for (let i = 0; i < 4; i += 1) {
+    await settled();
+    end();
+  }
+  t.deepEqual(started, ['a', 'b']);
+});
+
+test('adds while a key is processed make it run once more, after, and never twice at once', async (t) => {
+  const { process, started, end } = gated();
+  const { queue } = start(process, { concurrency: 8 });
+  queue.add('a');
+  await settled();
+  queue.add('a');
+  queue.add('a');
+  await settled();
+  t.deepEqual(started, ['a']);
+  end();
+  await settled();
+  t.deepEqual(started, ['a', 'a']);
+  end();
+  await settled();
+  t.deepEqual(started, ['a', 'a']);
+  t.is(queue.depth, 0);
+});
+
+test('no more than the allowed number run at once, and a busy key does not hold up others', async (t) => {
+  const { process, started } = gated();
+  const { queue } = start(process, { concurrency: 2 });
+  for (const key of ['a', 'b', 'c']) queue.add(key);
+  await settled();
+  t.deepEqual(started, ['a', 'b']);
+});
+
+test('a failing key comes back with a growing delay of its own, which success forgets', async (t) => {
+  let fail = true;
+  const delays: number[] = [];
+  const { clock, queue } = start(() => (fail ? Promise.reject(new Error('no')) : Promise.resolve(undefined)), {
+    onRetry: (_key, _error, _attempt, delayMs) => delays.push(delayMs),
+    baseDelayMs: 100,
+    maxDelayMs: 500,
+  });
+  queue.add('a');
+  await clock.advance(1500);
+  t.deepEqual(delays, [100, 200, 400, 500, 500]);
+  fail = false;
+  await clock.advance(1000);
+  fail = true;
+  queue.add('a');
+  await clock.advance(0);
+  t.is(delays.at(-1), 100);
+});
+
+test('half of a delay is chance', async (t) => {
+  const delays: number[] = [];
+  const { clock, queue } = start(() => Promise.reject(new Error('no')), {
+    random: () => 0,
+    baseDelayMs: 100,
+    onRetry: (_key, _error, _attempt, delayMs) => delays.push(delayMs),
+  });
+  queue.add('a');
+  await clock.advance(0);
+  t.deepEqual(delays, [50]);
+});
+
+test('of several delays the soonest counts, and a direct add overtakes it', async (t) => {
+  const runs: number[] = [];
+  const { clock, queue } = start(() => {
+    runs.push(clock.now());
+    return Promise.resolve(undefined);
+  });
+  const startedAt = clock.now();
+  queue.addAfter('a', 500);
+  queue.addAfter('a', 100);
+  queue.addAfter('a', 900);
+  await clock.advance(1000);
+  t.deepEqual(runs, [startedAt + 100]);
+  queue.addAfter('a', 500);
+  queue.add('a');
+  await clock.advance(1000);
+  t.is(runs.length, 2);
+});
+
+test('what process returns is when the key is looked at again', async (t) => {
+  let runs = 0;
+  const { clock, queue } = start(() => {
+    runs += 1;
+    return Promise.resolve(runs === 1 ? 250 : undefined);
+  });
+  queue.add('a');
+  await clock.advance(249);
+  t.is(runs, 1);
+  await clock.advance(1);
+  t.is(runs, 2);
+  t.is(clock.timers, 0);
+});
+
+test('stop waits for what is processed, and nothing is processed after', async (t) => {
+  const { process, started, end } = gated();
+  const { clock, queue } = start(process);
+  queue.add('a');
+  queue.add('b');
+  queue.addAfter('c', 10);
+  await settled();
+  let stopped = false;
+  const stopping = queue.stop().then(() => {
+    stopped = true;
+  });
+  await settled();
+  t.false(stopped);
+  end(new Error('failed while stopping'));
+  await stopping;
+  queue.add('d');
+  await clock.advance(100_000);
+  t.deepEqual(started, ['a']);
+});
