@@ -98,6 +98,13 @@ test('a file with comments alone keeps them', async (t) => {
   t.regex(readFileSync(path, 'utf8'), /^# my clusters/);
 });
 
+test('numbers longer than a double come back whole', async (t) => {
+  const path = join(temporary(t), 'config');
+  writeFileSync(path, 'x-unknown: 12345678901234567890\n');
+  await merge([path]);
+  t.regex(readFileSync(path, 'utf8'), /^x-unknown: 12345678901234567890\n/);
+});
+
 test('lists that were indented stay so', async (t) => {
   const path = join(temporary(t), 'config');
   const before = 'users:\n  - name: a\n    user: {}\n';
