@@ -130,6 +130,6 @@ function noGrant({ grants: { dropped } }: Caller): ApiError {
     });
   }
   return new ApiError(403, 'no_grant', "the tailnet's policy grants you nothing here", {
-    advice: [...reasons, 'ask whoever keeps the policy of your tailnet; `tka whoami` shows what it says about you'],
+    advice: [...reasons, 'ask whoever keeps the policy of your tailnet for a grant of this capability to you'],
   });
 }
