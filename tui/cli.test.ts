@@ -325,8 +325,7 @@ test('the proxy variables are used, and what kubectl has to know of them is writ
   t.is(ran.code, 0, ran.stderr);
   t.is(stub.requests[0]?.headers.host, 'tka');
   t.is(read(cli.kubeconfig).clusters[0]?.cluster['proxy-url'], stub.url);
-  const [credential] = filesUnder(join(cli.home, '.cache', 'tka', 'credentials'));
-  t.is((JSON.parse(readFileSync(credential ?? '', 'utf8')) as { proxy: string }).proxy, stub.url);
+  t.true(read(cli.kubeconfig).users[0]?.user.exec?.args.includes(`--proxy=${stub.url}`));
 });
 
 test('nothing of a hostile server reaches the kubeconfig or the terminal but what was checked', async (t) => {

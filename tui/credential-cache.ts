@@ -24,8 +24,6 @@ export interface Credential extends SessionKey {
   readonly expiresAt: string;
   /** When the session ends, as far as this machine knows. */
   readonly until: string;
-  /** The proxy that led to the server, without user and password. */
-  readonly proxy?: string;
 }
 
 export function readCredential(env: Environment, key: SessionKey): Credential | undefined {
@@ -80,15 +78,14 @@ function credentialPath(env: Environment, { server, session }: SessionKey): stri
 function isCredential(value: unknown): value is Credential {
   if (typeof value !== 'object' || value === null) return false;
   // Every field is checked below.
-  const { server, session, token, expiresAt, until, proxy } = value as Record<string, unknown>;
+  const { server, session, token, expiresAt, until } = value as Record<string, unknown>;
   return (
     typeof server === 'string' &&
     typeof session === 'string' &&
     typeof token === 'string' &&
     isToken(token) &&
     isDate(expiresAt) &&
-    isDate(until) &&
-    (proxy === undefined || typeof proxy === 'string')
+    isDate(until)
   );
 }
 

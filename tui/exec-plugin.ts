@@ -13,7 +13,13 @@ import type { Runtime } from './runtime.ts';
 
 type Program = Pick<Runtime, 'env' | 'execPath' | 'script'>;
 
-export function execEntry(runtime: Program, { server, session }: SessionKey, mode: Mode | undefined): Fields {
+export interface PluginCall extends SessionKey {
+  readonly mode: Mode | undefined;
+  /** The proxy that led to the server, without user and password: kubectl may run without the variables of the login. */
+  readonly proxy: string | undefined;
+}
+
+export function execEntry(runtime: Program, { server, session, mode, proxy }: PluginCall): Fields {
   const [command, ...before] = commandLine(runtime);
   return {
     apiVersion: 'client.authentication.k8s.io/v1',
@@ -24,6 +30,7 @@ export function execEntry(runtime: Program, { server, session }: SessionKey, mod
       `--server=${server}`,
       `--session=${session}`,
       ...(mode === undefined ? [] : [`--mode=${mode}`]),
+      ...(proxy === undefined ? [] : [`--proxy=${proxy}`]),
     ],
     interactiveMode: 'Never',
     provideClusterInfo: false,

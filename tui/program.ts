@@ -89,7 +89,8 @@ function declare(runtime: Runtime): Command {
     .description('print the credential of a session for kubectl (a client-go credential plugin)')
     .addOption(serverOption())
     .requiredOption('--session <name>', 'which session')
-    .addOption(modeOption());
+    .addOption(modeOption())
+    .option('--proxy <url>', 'the way to the server where the environment names no proxy');
   program
     .command('version')
     .description('print the versions of the command and of the server')

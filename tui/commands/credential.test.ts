@@ -118,7 +118,7 @@ test('an unreachable server is one line and exit code 4', async (t) => {
 });
 
 test('the proxy of the login is used where the environment names none', async (t) => {
-  const { stub, cli, cache, key } = await setup(t);
+  const { stub, cli } = await setup(t);
   const asked: string[] = [];
   const proxy = createServer((request, response) => {
     asked.push(request.url ?? '');
@@ -130,8 +130,8 @@ test('the proxy of the login is used where the environment names none', async (t
   t.teardown(() => void proxy.close());
   // Listening on a port, so the address is none of a pipe.
   const { port } = proxy.address() as AddressInfo;
-  cache(30_000, { proxy: `http://127.0.0.1:${port}` });
-  t.is((await cli.run(['credential', '--server', key.server, '--session', session])).code, 0);
+  const proxied = ['credential', `--server=${stub.url}`, `--session=${session}`, `--proxy=http://127.0.0.1:${port}`];
+  t.is((await cli.run(proxied)).code, 0);
   t.deepEqual(asked, [`${stub.url}/api/v1alpha1/kubeconfig?session=${session}`]);
 });
 

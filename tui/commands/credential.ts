@@ -6,20 +6,15 @@
  */
 import { parseArgs } from 'node:util';
 import type { Mode } from '../../node/http/contract.ts';
-import {
-  type Credential,
-  readCredential,
-  removeCredentials,
-  type SessionKey,
-  writeCredential,
-} from '../credential-cache.ts';
+import { type Credential, readCredential, removeCredentials, writeCredential } from '../credential-cache.ts';
 import { exitCodes, RefusedError, usageError, UserError } from '../errors.ts';
+import type { PluginCall } from '../exec-plugin.ts';
 import type { Runtime } from '../runtime.ts';
 import { isSessionName, tokenExpiry } from '../token.ts';
 
 /** Reads its own arguments: the parser of the other commands costs more than all of this. */
 export async function credential(runtime: Runtime, args: readonly string[]): Promise<void> {
-  const { mode, ...key } = readArguments(args);
+  const { mode, proxy, ...key } = readArguments(args);
   checkExecInfo(runtime.env['KUBERNETES_EXEC_INFO']);
   const cached = readCredential(runtime.env, key);
   const left = cached === undefined ? 0 : Date.parse(cached.expiresAt) - runtime.now().getTime();
@@ -28,7 +23,7 @@ export async function credential(runtime: Runtime, args: readonly string[]): Pro
     return;
   }
   try {
-    print(runtime, await refresh(runtime, key, mode, cached));
+    print(runtime, await refresh(runtime, { ...key, mode, proxy }, cached));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     if (isEnded(error)) {
@@ -49,18 +44,24 @@ const refreshTimeoutMs = 9000;
 const unknownLifeMs = 5 * 60_000;
 const apiVersion = 'client.authentication.k8s.io/v1';
 
-function readArguments(args: readonly string[]): SessionKey & { readonly mode: Mode | undefined } {
-  const { server, session, mode } = parse(args);
+function readArguments(args: readonly string[]): PluginCall {
+  const { server, session, mode, proxy } = parse(args);
   const origin = server === undefined ? null : URL.parse(server);
   if (origin === null || session === undefined || !isSessionName(session) || !(mode === undefined || isMode(mode))) {
     throw usageError('tka credential needs --server URL and --session NAME, as `tka login` writes them for kubectl');
   }
-  return { server: origin.origin, session, mode };
+  return { server: origin.origin, session, mode, proxy };
 }
 
-function parse(args: readonly string[]): { server?: string; session?: string; mode?: string } {
+const options = {
+  server: { type: 'string', short: 's' },
+  session: { type: 'string' },
+  mode: { type: 'string' },
+  proxy: { type: 'string' },
+} as const;
+
+function parse(args: readonly string[]): { readonly [name in keyof typeof options]?: string } {
   try {
-    const options = { server: { type: 'string' }, session: { type: 'string' }, mode: { type: 'string' } } as const;
     return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     throw usageError(error instanceof Error ? error.message : 'unknown argument');
@@ -90,32 +91,29 @@ function checkExecInfo(text: string | undefined): void {
 
 async function refresh(
   runtime: Runtime,
-  key: SessionKey,
-  mode: Mode | undefined,
+  { server, session, mode, proxy }: PluginCall,
   cached: Credential | undefined,
 ): Promise<Credential> {
   const [{ connect }, { fetchAccess, withinDeadline }] = await Promise.all([
     import('../connect.ts'),
     import('../login.ts'),
   ]);
-  const connection = await connect(runtime, key.server, { proxy: cached?.proxy });
+  const connection = await connect(runtime, server, { proxy });
+  const { api } = connection;
   try {
-    const deadline = { server: key.server, timeoutMs: refreshTimeoutMs, signal: runtime.signal };
-    const access = await withinDeadline(deadline, (signal) =>
-      fetchAccess({ api: connection.api, ...key, mode, signal }),
-    );
+    const deadline = { server, timeoutMs: refreshTimeoutMs, signal: runtime.signal };
+    const access = await withinDeadline(deadline, (signal) => fetchAccess({ api, server, session, mode, signal }));
     // Another machine may have prolonged the session, so what this one knew of its end counts last.
     const known = cached === undefined ? undefined : new Date(cached.until);
     const fallback = new Date(runtime.now().getTime() + unknownLifeMs);
     const end = tokenExpiry(access.token) ?? (known !== undefined && known > runtime.now() ? known : fallback);
     const expiresAt = end.toISOString();
-    const proxy = connection.proxy ?? cached?.proxy;
     const fresh = {
-      ...key,
+      server,
+      session,
       token: access.token,
       expiresAt,
       until: known !== undefined && known > end ? known.toISOString() : expiresAt,
-      ...(proxy === undefined ? {} : { proxy }),
     };
     writeCredential(runtime.env, fresh);
     return fresh;

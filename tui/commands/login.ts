@@ -57,8 +57,8 @@ export async function login(runtime: Runtime, flags: LoginFlags): Promise<void> 
     });
     checkTls(session.access, flags, server);
     const key = { server, session: session.session };
-    const merged = await merge(runtime, flags, { key, session, words });
-    if (flags.inlineToken !== true) keepCredential(runtime, { key, session, words }, proxy);
+    const merged = await merge(runtime, flags, { key, session, words, proxy });
+    if (flags.inlineToken !== true) keepCredential(runtime, { key, session, words });
     report(runtime, flags, { words, interactive, server, session, merged });
   } finally {
     connection.close();
@@ -83,13 +83,17 @@ function checkTls(access: ClusterAccess, flags: LoginFlags, server: string): voi
   ]);
 }
 
-interface Subject {
+interface Kept {
   readonly key: { readonly server: string; readonly session: string };
   readonly session: UsableSession;
   readonly words: Words;
 }
 
-async function merge(runtime: Runtime, flags: LoginFlags, { key, session, words }: Subject): Promise<MergeResult> {
+async function merge(
+  runtime: Runtime,
+  flags: LoginFlags,
+  { key, session, words, proxy }: Kept & { readonly proxy: string | undefined },
+): Promise<MergeResult> {
   const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries }] = await Promise.all([
     import('../kubeconfig-file.ts'),
     import('../kubeconfig-entries.ts'),
@@ -105,7 +109,7 @@ async function merge(runtime: Runtime, flags: LoginFlags, { key, session, words 
     'insecure-skip-tls-verify': insecure && access.ca === undefined ? true : undefined,
     ...(kubectlProxy.url === undefined ? {} : { 'proxy-url': kubectlProxy.url }),
   };
-  const exec = flags.inlineToken === true ? undefined : execEntry(runtime, key, flags.mode);
+  const exec = flags.inlineToken === true ? undefined : execEntry(runtime, { ...key, mode: flags.mode, proxy });
   const user: Fields = { exec, token: flags.inlineToken === true ? access.token : undefined };
   const { namespace } = access;
   return editKubeconfig(
@@ -123,14 +127,13 @@ async function merge(runtime: Runtime, flags: LoginFlags, { key, session, words 
   );
 }
 
-function keepCredential(runtime: Runtime, { key, session, words }: Subject, proxy: string | undefined): void {
+function keepCredential(runtime: Runtime, { key, session, words }: Kept): void {
   const { access, until } = session;
   const kept = writeCredential(runtime.env, {
     ...key,
     token: access.token,
     expiresAt: accessExpiry(access, until).toISOString(),
     until: until.toISOString(),
-    ...(proxy === undefined ? {} : { proxy }),
   });
   if (!kept) words.warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
 }
