@@ -1,7 +1,10 @@
 import test from 'ava';
 import { createProgress, elapsed } from './progress.ts';
 
-function capture(isTTY: boolean): { readonly stream: Parameters<typeof createProgress>[0]; readonly written: () => string } {
+function capture(isTTY: boolean): {
+  readonly stream: Parameters<typeof createProgress>[0];
+  readonly written: () => string;
+} {
   let text = '';
   const write = (chunk: string | Uint8Array): boolean => {
     text += String(chunk);

@@ -74,6 +74,7 @@ func run(args []string) (int, error) {
 	// What we were given by number would otherwise be open in the command too, and its readers never see the end.
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
+	adoptOrphans()
 	command := exec.Command(flags.Arg(0), flags.Args()[1:]...)
 	if *input {
 		stdin := os.NewFile(4, "input")
@@ -88,7 +89,7 @@ func run(args []string) (int, error) {
 	group := command.Process.Pid
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		killGroup(group)
+		_ = syscall.Kill(-group, syscall.SIGKILL)
 	}()
 	report := os.NewFile(3, "pid")
 	_, _ = fmt.Fprintln(report, group)
@@ -114,6 +115,12 @@ func killGroup(group int) {
 	for range 200 {
 		if syscall.Kill(-group, syscall.SIGKILL) != nil {
 			return
+		}
+		// Those whose parent is gone are ours to bury, where the system lets us: until then they count as members.
+		for {
+			if buried, err := syscall.Wait4(-group, nil, syscall.WNOHANG, nil); err != nil || buried <= 0 {
+				break
+			}
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
