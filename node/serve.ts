@@ -24,6 +24,7 @@ import { connectKubernetes } from './kubernetes.ts';
 import { describeLegacy, findLegacy } from './legacy.ts';
 import { createMetrics } from './metrics.ts';
 import { preflight, untilChecked } from './preflight.ts';
+import { releaseStartupMemory } from './startup-memory.ts';
 import { createSessions } from './sessions.ts';
 import type { Config } from './settings.ts';
 import { listenersOf, ownNamesOf, startTailnetNode } from './tailnet.ts';
@@ -164,6 +165,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       { ports: listenersOf(config['tailscale.port']), dnsName: node.state.dnsName, addresses: node.state.addresses },
       'serving',
     );
+    downs.push({ what: 'timer', down: releaseStartupMemory(2000) });
     await orStopped(failed, stop);
   } catch (error) {
     // Whoever asked for the stop does not want to hear that something was not finished.
