@@ -6,7 +6,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ClusterInfo } from './http/contract.ts';
 import type { Config } from './settings.ts';
 

@@ -5,7 +5,7 @@
  * released servers and Tailscale's own programs call it comes besides. docs/configuration.md is held to this table by a test.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -3,7 +3,7 @@
  * no type and reads as an empty object: released clients send their POSTs so.
  */
 import type { IncomingMessage } from 'node:http';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ApiError } from './errors.ts';
 import { printable } from './subject.ts';
 

@@ -5,7 +5,7 @@
  * A rule that is not exactly right is dropped with its reason, because the nearest right reading may be the wider one: with
  * `namespace` for `namespaces` it would hold in the whole cluster. Dropping a rule never changes what the others give.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDurationMs } from './contract.ts';
 import { printable } from './subject.ts';
 
