@@ -54,6 +54,8 @@ type tailnet struct {
 	hints     hintState
 	listeners map[string]net.Listener
 
+	localConnections connectionSet
+
 	looking sync.Mutex // one look at a time, so that an older answer never replaces a newer one
 }
 
@@ -107,6 +109,7 @@ func startTailnet(request *startRequest, send func(any), log func(logLevel, stri
 		cancel()
 		return nil, err
 	}
+	t.local.Dial = t.localConnections.dialer(t.local.Dial)
 	certificates := &certificates{
 		ca: ca, hostname: request.Hostname, names: t.names, fromTailnet: t.local.GetCertificate, now: time.Now,
 	}
@@ -127,6 +130,8 @@ func (t *tailnet) close() {
 	t.mu.Unlock()
 	t.handOver.closeAll()
 	t.stop()
+	t.watching.Wait()
+	t.localConnections.closeAll()
 	_ = t.server.Close()
 }
 
