@@ -18,7 +18,7 @@ export interface HeartbeatDependencies {
 /** Resolves with the reason once the engine is not alive; rejects when the signal aborts. */
 export async function untilSilent(deps: HeartbeatDependencies, signal: AbortSignal): Promise<string> {
   for (;;) {
-    await setTimeout(deps.intervalMs, undefined, { signal, ref: false });
+    await setTimeout(deps.intervalMs, undefined, { signal });
     let answered = false;
     const pong = deps.ping().then(
       () => (answered = true),
@@ -35,7 +35,7 @@ export async function untilSilent(deps: HeartbeatDependencies, signal: AbortSign
 async function within(ms: number, event: Promise<unknown>, signal: AbortSignal): Promise<void> {
   const done = new AbortController();
   const either = AbortSignal.any([signal, done.signal]);
-  const late = setTimeout(ms, undefined, { signal: either, ref: false }).catch(() => {});
+  const late = setTimeout(ms, undefined, { signal: either }).catch(() => {});
   await Promise.race([event, late]);
   done.abort();
   signal.throwIfAborted();

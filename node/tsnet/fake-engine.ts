@@ -1,0 +1,118 @@
+/**
+ * An engine for tests, which speaks the protocol and no more: it joins nothing. What it does wrong is asked of it by its
+ * argument, or by WhoIs questions that no program would ask.
+ */
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+
+interface Request {
+  readonly type: string;
+  readonly id: number;
+  readonly address: string;
+  readonly socketPath: string;
+  readonly nonce: string;
+  readonly hostname: string;
+  readonly port: number;
+}
+
+const [fault] = process.argv.slice(2);
+const IDENTITY = { nodeId: 'n1', nodeKey: 'k1', nodeName: 'laptop', tags: [], capabilities: {} };
+let start: Request | undefined;
+let isSilent = false;
+
+const say = (message: object): boolean => process.stdout.write(`${JSON.stringify(message)}\n`);
+const state = (more: object): boolean =>
+  say({
+    type: 'state',
+    status: 'Running',
+    ready: true,
+    addresses: ['100.64.0.9'],
+    dnsName: 'tka.tail.test',
+    stableNodeId: 'n9',
+    certDomains: [],
+    health: [],
+    ...more,
+  });
+
+if (fault === 'babble') process.stdout.write('Usage: something else\n');
+else say({ type: 'hello', version: fault === 'version' ? 99 : 1 });
+
+createInterface({ input: process.stdin })
+  .on('line', (line) => answer(JSON.parse(line) as Request))
+  .on('close', () => process.exit(0));
+
+function answer(request: Request): void {
+  const { type, id } = request;
+  if (isSilent || type === 'hello') return;
+  switch (type) {
+    case 'start':
+      start = request;
+      if (fault === 'no-start') {
+        say({ type: 'failed', id, code: 'StartFailed', message: 'the state directory is read-only' });
+        return;
+      }
+      say({ type: 'done', id });
+      if (fault === 'refused') state({ status: 'Failed', ready: false, reason: 'the auth key was refused by X' });
+      else if (fault === 'login') state({ status: 'NeedsLogin', ready: false, authUrl: 'https://control/a/1' });
+      else state({});
+      return;
+    case 'listen':
+      if (request.port === 1) say({ type: 'failed', id, code: 'ListenFailed', message: 'port in use' });
+      else say({ type: 'done', id });
+      return;
+    case 'whoIs':
+      return whoIs(request);
+    case 'stop':
+      say({ type: 'done', id });
+      process.exit(0);
+      return;
+    default:
+      say({ type: 'done', id });
+  }
+}
+
+function whoIs({ id, address }: Request): void {
+  const [order, listener = '', nonce = start?.nonce] = address.split(' ');
+  switch (order) {
+    case 'die':
+      process.exit(7);
+      return;
+    case 'silence':
+      isSilent = true;
+      return;
+    case 'stop-yourself':
+      process.kill(process.pid, 'SIGSTOP');
+      return;
+    case 'environment':
+      say({ type: 'identity', id, identity: { ...IDENTITY, tags: Object.keys(process.env) } });
+      return;
+    case 'peers':
+      say({ type: 'peers' });
+      break;
+    case 'connect':
+    case 'connect-slowly': {
+      const preamble = Buffer.from(
+        JSON.stringify({
+          nonce,
+          listener,
+          source: { address: '100.64.0.1', port: 4711 },
+          destination: { address: '100.64.0.9', port: 80 },
+          tls: false,
+          identity: IDENTITY,
+        }),
+      );
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(preamble.length);
+      const socket = connect(start?.socketPath ?? '').on('error', () => {});
+      const head = `GET / HTTP/1.1\r\nHost: tka\r\n${order === 'connect' ? '\r\n' : ''}`;
+      socket.write(Buffer.concat([length, preamble, Buffer.from(head)]));
+      break;
+    }
+  }
+  // After a hint the fake answers as somebody else, so that a pinned connection notices.
+  say({
+    type: 'identity',
+    id,
+    identity: address.startsWith('100.64.0.1:') ? { ...IDENTITY, nodeKey: 'k2' } : IDENTITY,
+  });
+}
