@@ -160,6 +160,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       }),
     );
     await orStopped(Promise.race([Promise.all([listening, node.whenReady(stop)]), failed]), stop);
+    stop.throwIfAborted();
     delete started.waitsFor;
     log.info(
       { ports: listenersOf(config['tailscale.port']), dnsName: node.state.dnsName, addresses: node.state.addresses },

@@ -47,12 +47,15 @@ test('a change of the node is told once', (t) => {
   const { authUrl: _, ...running } = state;
   tell({ ...running, status: 'Running', ready: true, dnsName: 'tka.x' });
   tell({ ...running, status: 'Running', ready: true, dnsName: 'tka.x', health: ['a warning'] });
+  tell({ ...running, status: 'Restarting', reason: 'killed' });
+  tell({ ...running, status: 'Restarting' });
   tell({ ...running, status: 'Failed', reason: 'bad key' });
   t.deepEqual(
     lines.map(({ level, authUrl, dnsName, reason }) => ({ level, authUrl, dnsName, reason })),
     [
       { level: 40, authUrl: 'https://login', dnsName: undefined, reason: undefined },
       { level: 30, authUrl: undefined, dnsName: 'tka.x', reason: undefined },
+      { level: 40, authUrl: undefined, dnsName: undefined, reason: 'killed' },
       { level: 50, authUrl: undefined, dnsName: undefined, reason: 'bad key' },
     ],
   );

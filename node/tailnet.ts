@@ -43,22 +43,24 @@ async function authKeyOf(config: Config): Promise<string> {
 export function createStateLog(log: Logger): (state: NodeState) => void {
   let told = '';
   return ({ status, ready, authUrl, reason, dnsName, addresses, keyExpiry }) => {
-    const line = JSON.stringify([status, ready, authUrl, reason, dnsName, addresses]);
-    if (line === told) return;
+    const isServing = status === 'Running' && ready;
+    const line = JSON.stringify(isServing ? [dnsName, addresses] : [status, authUrl, reason]);
+    // On its way up again a node tells each step; what matters was said when it went down.
+    if (line === told || (status === 'Restarting' && reason === undefined)) return;
     told = line;
     if (authUrl !== undefined) {
       log.warn(
         { authUrl },
         'the tailnet node waits for a person to approve it: open the URL, or start with an auth key',
       );
-    } else if (status === 'Running' && ready) {
+    } else if (isServing) {
       log.info({ dnsName, addresses, keyExpiry }, 'on the tailnet');
     } else if (status === 'Failed') {
       log.error({ reason }, 'the tailnet node has failed');
-    } else if (status === 'Restarting') {
-      log.warn({ reason }, 'the tailnet engine is started again');
+    } else if (reason !== undefined && status !== 'Stopped') {
+      log.warn({ status, reason }, 'the tailnet node is not ready');
     } else {
-      log.info({ status, reason }, 'tailnet node');
+      log.info({ status }, 'tailnet node');
     }
   };
 }

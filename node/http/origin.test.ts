@@ -95,11 +95,19 @@ test('an absolute target, which would override the Host, is refused', async (t) 
   t.deepEqual(fixture.rejectedHeaders, ['target']);
 });
 
-test('an empty Host is none of ours', async (t) => {
-  await using fixture = await createFixture();
-  const socket = connect(fixture.port, '127.0.0.1');
-  socket.end(`GET ${paths.whoami} HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n`);
-  const chunks: Buffer[] = [];
-  for await (const chunk of socket) chunks.push(chunk as Buffer);
-  t.regex(Buffer.concat(chunks).toString(), /^HTTP\/1\.1 421 /);
-});
+const oddHosts: readonly [title: string, lines: string][] = [
+  ['an empty Host', 'Host:'],
+  ['two Hosts', 'Host: tka\r\nHost: evil.example'],
+  ['two Hosts of ours', 'Host: tka\r\nhost: tka'],
+];
+
+for (const [title, lines] of oddHosts) {
+  test(`${title} is none of ours`, async (t) => {
+    await using fixture = await createFixture();
+    const socket = connect(fixture.port, '127.0.0.1');
+    socket.end(`GET ${paths.whoami} HTTP/1.1\r\n${lines}\r\nConnection: close\r\n\r\n`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    t.regex(Buffer.concat(chunks).toString(), /^HTTP\/1\.1 421 /);
+  });
+}

@@ -20,7 +20,8 @@ export function refuseForeignRequest(req: IncomingMessage, isTls: boolean, deps:
     deps.metrics.headerRejected('target');
     throw new ApiError(400, 'bad_request', 'the request target must be a path');
   }
-  const host = req.headers.host ?? '';
+  // Node keeps the first of two and forgets the other, which something before us may have gone by.
+  const host = countOf(req.rawHeaders, 'host') === 1 ? (req.headers.host ?? '') : '';
   if (!deps.ownNames().includes(nameIn(host))) {
     deps.metrics.headerRejected('host');
     throw new ApiError(421, 'bad_request', 'this server does not go by that name', {
@@ -31,6 +32,10 @@ export function refuseForeignRequest(req: IncomingMessage, isTls: boolean, deps:
     deps.metrics.headerRejected('origin');
     throw new ApiError(403, 'forbidden_origin', 'web pages of other origins may not call this server');
   }
+}
+
+function countOf(rawHeaders: readonly string[], name: string): number {
+  return rawHeaders.filter((header, i) => i % 2 === 0 && header.toLowerCase() === name).length;
 }
 
 /** The name in a Host header, lower case, without the port and the root's dot; empty where it is none. */
