@@ -77,13 +77,18 @@ export class Machine {
     return readStatus(this.socket);
   }
 
-  /** Resolves when this machine knows the peer, so that a first request to it finds it. */
-  async sees(ip: string, signal?: AbortSignal): Promise<void> {
-    await until(async () => Object.values((await this.status()).Peer).some((peer) => peer.TailscaleIPs.includes(ip)), {
-      what: `${this.hostname} to see ${ip}`,
-      timeoutMs: 30_000,
-      signal,
-    });
+  /**
+   * Resolves when a connection to the peer stands. To know the peer is not enough: one that was killed and is back has
+   * another endpoint, and what is sent to the old one is lost.
+   */
+  async reaches(ip: string, port: number, signal?: AbortSignal): Promise<void> {
+    await until(
+      async () => {
+        (await this.connect(ip, port)).destroy();
+        return true;
+      },
+      { what: `${this.hostname} to reach ${ip}:${port}`, timeoutMs: 30_000, signal },
+    );
   }
 
   /** The tailscale command against this machine. */

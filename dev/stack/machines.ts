@@ -39,9 +39,9 @@ export class Machines {
     return machine;
   }
 
-  /** Resolves when each of them knows the peer. */
-  async see(ip: string, signal?: AbortSignal): Promise<void> {
-    await Promise.all(this.#all.map((machine) => machine.sees(ip, signal)));
+  /** Resolves when each of them can connect to the peer. */
+  async reach(ip: string, port: number, signal?: AbortSignal): Promise<void> {
+    await Promise.all(this.#all.map((machine) => machine.reaches(ip, port, signal)));
   }
 
   async close(): Promise<void> {

@@ -100,7 +100,7 @@ export class Stack implements ClusterStack {
   /** Adds a machine for the user or tag. A second one for the same user is another node of theirs. */
   async addUser(user: string, signal?: AbortSignal): Promise<Machine> {
     const machine = await this.#machines.add(user, signal);
-    if (this.tka.ip !== '') await machine.sees(this.tka.ip, signal);
+    if (this.tka.ip !== '') await machine.reaches(this.tka.ip, 80, signal);
     return machine;
   }
 
@@ -113,7 +113,7 @@ export class Stack implements ClusterStack {
   /** As `tka.start`, and every machine knows the server when it resolves. */
   async startTka(overrides: TkaOverrides = {}, signal?: AbortSignal): Promise<void> {
     await this.tka.start(overrides, signal);
-    if (overrides.untilReady !== false) await this.#machines.see(this.tka.ip, signal);
+    if (overrides.untilReady !== false) await this.#machines.reach(this.tka.ip, 80, signal);
   }
 
   async restartTka(overrides: TkaOverrides = {}, signal?: AbortSignal): Promise<void> {
