@@ -53,9 +53,8 @@ export function createTailnetServer(
     server,
     async close(signal) {
       isClosing = true;
-      // It never listened by itself, so that it cannot say when it has closed: the requests are counted instead.
+      // Hangs up on the idle. It never listened by itself, so that it cannot say when the rest is done: requests are counted.
       server.close();
-      server.closeIdleConnections();
       if (underWay > 0) {
         const aborted = Promise.withResolvers<void>();
         const onAbort = (): void => aborted.resolve();
