@@ -53,6 +53,19 @@ test('202 means later, after as long as the server says, within bounds', async (
   }
 });
 
+test('a gateway that fails once is asked again, and the session is the same', async (t) => {
+  const { stub, api } = await setup(t);
+  let failures = 1;
+  stub.answer('POST /api/v1alpha1/login', (_, response) => {
+    failures -= 1;
+    if (failures >= 0) response.writeHead(502).end();
+    else sendJson(response, 200, { username: 'a@b', role: 'view', until: '2030-01-01T00:00:00Z', session: 'a-1' });
+  });
+  const answer = await api.login({}, { signal, waitSeconds: 1 });
+  t.like(answer, { state: 'ready', value: { session: 'a-1' } });
+  t.is(stub.calls.length, 2);
+});
+
 test('a session and a mode are asked for in the query', async (t) => {
   const { stub, api } = await setup(t);
   await api.kubeconfig({ session: 'alice-1', mode: 'direct' }, { signal });
@@ -109,7 +122,7 @@ const strangers: readonly [string, Handler][] = [
   ],
   [
     'an HTML error',
-    (_, response) => void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>'),
+    (_, response) => void response.writeHead(500, { 'content-type': 'text/html' }).end('<h1>Oh no</h1>'),
   ],
   ['a 404 of another kind', (_, response) => sendJson(response, 404, { error: 'x' })],
   ['nothing', (_, response) => void response.writeHead(200).end()],
@@ -120,6 +133,12 @@ for (const [what, handler] of strangers) {
     await t.throwsAsync(api.sessions({ signal }), { instanceOf: UnreachableError, message: /not a tka server/ });
   });
 }
+
+test('a gateway that goes on failing is named as what it is', async (t) => {
+  const { stub, api } = await setup(t, { [sessionsCall]: (_, response) => void response.writeHead(502).end() });
+  await t.throwsAsync(api.sessions({ signal }), { instanceOf: UnreachableError, message: /proxy on the way/ });
+  t.is(stub.calls.length, 4);
+});
 
 test('an answer of another shape is refused, with the field', async (t) => {
   const { api } = await setup(t, {

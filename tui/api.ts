@@ -49,11 +49,11 @@ export interface KubeconfigQuery {
 
 export function createApi(transport: Transport): Api {
   const call = async (exchange: Call, options: CallOptions): Promise<unknown> => {
-    const answer = await send(transport, exchange, options);
+    const answer = await sendThroughGateway(transport, exchange, options);
     return (await checked(transport, answer)).value;
   };
   const eventually = async (exchange: Call, options: CallOptions): Promise<Eventually<unknown>> => {
-    const answer = await send(transport, exchange, options);
+    const answer = await sendThroughGateway(transport, exchange, options);
     const { value } = await checked(transport, answer);
     return answer.status === 202 ? { state: 'pending', retryAfterMs: retryAfterMs(answer) } : { state: 'ready', value };
   };
@@ -118,6 +118,33 @@ interface Schema<T> {
     | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } };
 }
 
+/**
+ * A proxy on the way, such as a tailscaled in userspace mode, may hold a connection to a server that has been started
+ * again since, and answers 502 once for each. Every call here may be repeated: a login is the same session again.
+ */
+async function sendThroughGateway(transport: Transport, call: Call, options: CallOptions): Promise<Answer> {
+  for (const pauseMs of [100, 400, 1000]) {
+    const answer = await send(transport, call, options);
+    if (!isGatewayError(answer)) return answer;
+    await pause(pauseMs, options.signal);
+  }
+  return send(transport, call, options);
+}
+
+/** The word of a proxy, not of a server: tka's own errors are JSON. */
+function isGatewayError(answer: Answer): boolean {
+  return (answer.status === 502 || answer.status === 504) && parse(answer) === undefined;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal.throwIfAborted();
+}
+
 async function send(transport: Transport, call: Call, options: CallOptions): Promise<Answer> {
   // The request must have left before the processor is taken for anything else.
   const { promise: sent, resolve: onSent } = Promise.withResolvers<void>();
@@ -173,6 +200,11 @@ function parse(answer: Answer): unknown {
 }
 
 function notTka(server: URL, answer: Answer): UnreachableError {
+  if (isGatewayError(answer)) {
+    return new UnreachableError(`a proxy on the way cannot reach ${server.origin} (status ${answer.status})`, [
+      'See that the server runs, and that HTTP_PROXY and NO_PROXY name the proxy into your tailnet.',
+    ]);
+  }
   const type = printable(answer.headers['content-type'] ?? 'no content type', 80);
   return new UnreachableError(
     `what answers at ${server.origin} is not a tka server (status ${answer.status}, ${type})`,
