@@ -135,8 +135,7 @@ function printConfig(loaded: LoadedConfig, isJson: boolean): void {
 }
 
 async function runServe(loaded: LoadedConfig): Promise<number> {
-  // What follows takes tens of megabytes, which the other subcommands do without.
-  const [{ createLog }, { serve }] = await Promise.all([import('./log.ts'), import('./serve.ts')]);
+  const { createLog } = await import('./log.ts');
   const log = createLog(loaded.values['log.level']);
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -154,6 +153,8 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
   };
   process.on('uncaughtException', onBug).on('unhandledRejection', onBug);
   try {
+    // Tens of megabytes, which the other subcommands do without; by now a signal is heeded.
+    const { serve } = await import('./serve.ts');
     await serve({ loaded, version, log, stop: stop.signal });
     return 0;
   } catch (error) {

@@ -58,6 +58,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
   };
   let isStopping = false;
   try {
+    stop.throwIfAborted();
     const metrics = createMetrics(
       () => ({
         ...(started.node && { engine: { isUp: started.node.state.ready, restarts: started.node.state.restarts } }),
