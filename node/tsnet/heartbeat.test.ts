@@ -34,20 +34,24 @@ test('a stopped process is found out before that', async (t) => {
 });
 
 test('an answer that waits behind a blocked event loop counts', async (t) => {
-  let pings = 0;
   const enough = new AbortController();
+  const answered = Promise.withResolvers<void>();
+  let pings = 0;
   const beating = untilSilent(
     {
       ...TIMINGS,
-      isStopped: () => Promise.resolve(false),
       ping: () => {
         if (++pings === 2) enough.abort();
-        const answered = Promise.withResolvers<void>();
-        // Arrives by the time that the loop, blocked past the deadline, looks at its sockets.
-        setImmediate(() => answered.resolve());
-        const until = performance.now() + TIMINGS.deadAfterMs + 10;
-        while (performance.now() < until);
         return answered.promise;
+      },
+      isStopped: () => {
+        // Blocks past the deadline; the answer is there by the time that the loop looks at its sockets again.
+        setImmediate(() => {
+          setImmediate(() => answered.resolve());
+          const until = performance.now() + TIMINGS.deadAfterMs + 10;
+          while (performance.now() < until);
+        });
+        return Promise.resolve(false);
       },
     },
     enough.signal,

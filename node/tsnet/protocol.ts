@@ -14,11 +14,6 @@ import type { Identity } from './node.ts';
 export const PROTOCOL_VERSION = 1;
 export const MAX_LINE = 1 << 20;
 
-export interface HelloMessage {
-  readonly type: 'hello';
-  readonly version: number;
-}
-
 /**
  * Joins the tailnet; once in an engine's life. Answered when the client runs, not when it has joined: `state` messages
  * tell that.
@@ -137,5 +132,4 @@ export const preambleMessage = z.object({
 export type EngineMessage = z.infer<typeof engineMessage>;
 export type EngineAnswer = z.infer<typeof done> | z.infer<typeof identityAnswer>;
 export type EngineEvent = z.infer<typeof state> | z.infer<typeof peers> | z.infer<typeof log>;
-export type EngineState = z.infer<typeof state>;
 export type Preamble = z.infer<typeof preambleMessage>;

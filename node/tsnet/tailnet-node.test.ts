@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
   EngineGoneError,
@@ -37,7 +37,9 @@ function start(t: ExecutionContext, fault = '', command?: string) {
     },
     {
       command:
-        command === undefined ? [process.execPath, join(import.meta.dirname, 'fake-engine.ts'), fault] : [command],
+        command === undefined
+          ? [process.execPath, fileURLToPath(new URL('./fake-engine.ts', import.meta.url)), fault]
+          : [command],
       processEnvironment: { TS_AUTHKEY: 'tskey-secret', HTTPS_PROXY: 'http://proxy' },
       timings: TIMINGS,
       random: () => 0,
