@@ -87,10 +87,10 @@ export async function measureLogins(stack: Stack, { user, rounds, onRound }: Log
   const samples = await interleave(
     rounds,
     {
-      'writes, C=1': () => oneByOne('writes', raw.write).finally(raw.clean),
-      'login, C=1': () => oneByOne('login', login).finally(logout),
-      [`writes, C=${concurrency}`]: () => perSecond(raw.write).finally(raw.clean),
-      [`login, C=${concurrency}`]: () => perSecond(login).finally(logout),
+      'writes, C=1': () => thenClean(oneByOne('writes', raw.write), raw.clean),
+      'login, C=1': () => thenClean(oneByOne('login', login), logout),
+      [`writes, C=${concurrency}`]: () => thenClean(perSecond(raw.write), raw.clean),
+      [`login, C=${concurrency}`]: () => thenClean(perSecond(login), logout),
     },
     onRound,
   );
@@ -114,6 +114,13 @@ export async function measureLogins(stack: Stack, { user, rounds, onRound }: Log
     line(`login, C=${concurrency}`, sample(`login, C=${concurrency}`), 'per s', `writes, C=${concurrency}`),
     '',
   ].join('\n');
+}
+
+/** The figure, once what was made for it is gone again. */
+async function thenClean(figure: Promise<number>, clean: () => Promise<void>): Promise<number> {
+  const value = await figure;
+  await clean();
+  return value;
 }
 
 /** How many a second when a whole batch comes at once, `concurrency` at a time. */
