@@ -4,7 +4,7 @@
  *
  * Keeps only what tkasignin.ts names: managed fields and the like are dropped, so that a cache of thousands stays small.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { apiVersion, kind, type TkaSignin } from './tkasignin.ts';
 
 const conditionSchema = z.object({

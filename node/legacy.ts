@@ -7,7 +7,7 @@
  * is for an administrator's credential: bindings first, because they are the access, each object by its UID.
  */
 import type { V1ClusterRoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { group, kind, labels, managedByValue, plural, version } from '../crd/tkasignin.ts';
 import { type Cluster, during } from '../reconciler/cluster.ts';
 import { ForbiddenError, NotFoundError } from '../reconciler/errors.ts';

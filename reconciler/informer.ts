@@ -7,7 +7,7 @@
  * may have missed all the same. The cache's owner hears of each list, and of objects that are none of ours.
  */
 import type { Logger } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseTkaSignin } from '../crd/parse.ts';
 import { group, plural, type TkaSignin, version } from '../crd/tkasignin.ts';
 import type { SigninCache } from './cache.ts';

@@ -1,7 +1,7 @@
 /**
  * Translates what the API server answered, or why it did not, into the reconciler's errors.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   type ApiError,
   ApiUnavailableError,

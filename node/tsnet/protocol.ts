@@ -8,7 +8,7 @@
  * `done`, `identity` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
  * `start` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Identity } from './node.ts';
 
 export const PROTOCOL_VERSION = 1;
