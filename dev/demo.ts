@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { styleText } from 'node:util';
 import { buildBundles } from './build-bundles.ts';
 import { buildEngine } from './build-engine.ts';
@@ -50,8 +50,9 @@ async function demo(): Promise<void> {
   await buildBundles();
   await using stack = await startStack({ progress, signal, users: [alice, bob, carol] });
 
-  say('A tailnet with three people and a server, and a cluster. The tailnet policy grants alice the role');
-  say('cluster-admin for 8 hours, bob view for one hour, and carol nothing.');
+  say('\nA tailnet with three people and a server, and a cluster. The policy of the');
+  say('tailnet grants alice cluster-admin for 8 hours, bob view for one hour, and carol');
+  say('nothing.');
 
   heading('alice logs in, and kubectl works');
   await show(stack, alice, ['tka', 'login'], { code: 0 });
@@ -71,7 +72,8 @@ async function demo(): Promise<void> {
   const copy = join(stack.dir, 'copy-of-bobs-kubeconfig');
   await writeFile(copy, await kubeconfigOf(stack, bob), { mode: 0o600 });
   await show(stack, bob, ['tka', 'logout'], { code: 0 });
-  say('A copy of his kubeconfig, made before, is refused as soon as the API server forgets that it was good (10 s):');
+  say('\nA copy of his kubeconfig, made before, is refused as soon as the API server');
+  say('forgets that it was good, which it does after 10 seconds:');
   const withCopy = ['get', 'namespaces', '--kubeconfig', copy];
   await until(
     async () => /Unauthorized|logged in/.test((await stack.runAs(bob, 'kubectl', withCopy, { signal })).stderr),
@@ -83,7 +85,7 @@ async function demo(): Promise<void> {
     await openShell(stack);
   } else {
     await show(stack, alice, ['tka', 'logout'], { code: 0 });
-    say('\nThat was it. On a terminal the demo would now open a shell as alice.');
+    say('\nThat was it. On a terminal, the demo opens a shell as alice now.');
   }
 }
 
@@ -118,11 +120,16 @@ async function show(
 
 async function openShell(stack: Stack): Promise<void> {
   heading('Now you are alice');
-  say('kubectl and tka are ready. Try: tka status · kubectl get clusterrolebindings · tka logout');
-  say(`Health and metrics of the server: ${stack.tka.health}/readyz, /metrics. Ctrl-D ends the demo.`);
+  say('kubectl and tka are ready: tka status, kubectl get clusterrolebindings, …');
+  say(`The server's health and metrics: ${stack.tka.health}/readyz and /metrics`);
+  say('Ctrl-D ends the demo, and nothing of it stays.');
   shellIsOpen = true;
-  const shell = spawn(process.env['SHELL'] ?? '/bin/sh', [], {
+  // A start-up file could put another tka or kubectl first on PATH.
+  const program = process.env['SHELL'] ?? '/bin/sh';
+  const quiet: Readonly<Record<string, readonly string[]>> = { bash: ['--norc'], zsh: ['-f'], fish: ['--no-config'] };
+  const shell = spawn(program, quiet[basename(program)] ?? [], {
     stdio: 'inherit',
+    cwd: stack.machine(alice).home,
     env: { ...process.env, ...stack.userEnv(alice), TKA_SERVER: stack.tka.url, PS1: 'alice$ ' },
     signal: ended.signal,
   });

@@ -197,7 +197,7 @@ test('status lists sessions with their contexts and the time that is left', asyn
   const table = await cli.run(['status']);
   t.regex(
     table.stdout,
-    /^CURRENT\s+CONTEXT.*\n\*\s+tka-prod\s+alice-0123456789\s+alice@example\.com\s+view\s+ready\s+7h59m\n$/,
+    /^CURRENT\s+CONTEXT.*\n\*\s+tka-prod\s+alice-0123456789\s+view\s+ready\s+7h59m\n$/,
   );
   const { sessions } = JSON.parse((await cli.run(['status', '-o', 'json'])).stdout) as {
     sessions: { remainingSeconds: number }[];

@@ -102,7 +102,7 @@ function write(
   if (flags.output === 'json') {
     runtime.stdout.write(`${JSON.stringify({ server, sessions: rows }, undefined, 2)}\n`);
   } else if (rows.length > 0) {
-    const head = ['CURRENT', 'CONTEXT', 'SESSION', 'USER', 'ROLE', 'STATE', 'LEFT'];
+    const head = ['CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT'];
     runtime.stdout.write(renderTable([head, ...rows.map(cells)]));
   } else if (failure === undefined) {
     createWords(runtime, false).say(`Not logged in at ${server}. Log in with: tka login`);
@@ -114,5 +114,5 @@ function cells(row: Row): readonly string[] {
   const left =
     row.state === 'ended' || row.remainingSeconds === undefined ? '-' : formatRemaining(row.remainingSeconds * 1000);
   const contexts = row.contexts.length === 0 ? '-' : row.contexts.join(',');
-  return [row.current ? '*' : '', contexts, row.session, row.username ?? '-', role, row.state, left];
+  return [row.current ? '*' : '', contexts, row.session, role, row.state, left];
 }
