@@ -87,7 +87,7 @@ export class Supervisor {
       this.#watch(engine, over.signal);
       await this.#deps.bringUp(engine);
     } catch (error) {
-      engine.kill('the engine could not be brought up');
+      engine.kill(`the tailnet client does not start: ${asError(error).message}`);
       await engine.gone;
       if (isFirst && error instanceof EngineRequestError) {
         throw new JoinError(`the tailnet client does not start: ${error.message}`, { cause: error });

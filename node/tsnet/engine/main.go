@@ -24,23 +24,32 @@ func main() {
 		os.Exit(exitUsage)
 	}
 	// A Ctrl-C or a service's stop reaches the whole process group; the parent decides what ends when, and the end of
-	// stdin tells.
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// stdin tells. A parent that was killed breaks stdout too, before this process has tidied up.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 
-	out := newPipe(os.Stdout, func(error) { os.Exit(exitBroken) })
+	// The client may keep the netmap on disk and start with it; who may do what must come from the control server.
+	envknob.Setenv("TS_USE_CACHED_NETMAP", "false")
+
+	broken := make(chan struct{})
+	out := newPipe(os.Stdout, func(error) { close(broken) })
 	exit := func(code int) {
 		out.flush()
 		os.Exit(code)
 	}
-	// The client may keep the netmap on disk and start with it; who may do what must come from the control server.
-	envknob.Setenv("TS_USE_CACHED_NETMAP", "false")
-
 	engine := newService(out, exit)
 	out.send(helloMessage{Type: "hello", Version: protocolVersion})
-	err := readLines(os.Stdin, engine.handle)
-	engine.close()
-	if err != nil {
-		exit(exitBroken)
+
+	ended := make(chan error, 1)
+	go func() { ended <- readLines(os.Stdin, engine.handle) }()
+	code := 0
+	select {
+	case err := <-ended:
+		if err != nil {
+			code = exitBroken
+		}
+	case <-broken:
+		code = exitBroken
 	}
-	exit(0)
+	engine.forsaken()
+	exit(code)
 }

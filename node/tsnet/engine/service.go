@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +92,16 @@ func (s *service) close() {
 		case <-time.After(closeWithin):
 		}
 	})
+}
+
+// forsaken is for the end of stdin: Node is gone, perhaps killed, and cannot tidy up behind itself any more.
+func (s *service) forsaken() {
+	s.close()
+	if t := s.running(); t != nil {
+		// Only what is Node's own: its socket, and the directory if nothing else is in it.
+		_ = os.Remove(t.handOver.socketPath)
+		_ = os.Remove(filepath.Dir(t.handOver.socketPath))
+	}
 }
 
 func (s *service) running() *tailnet {

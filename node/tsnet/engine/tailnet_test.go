@@ -12,11 +12,15 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -237,6 +241,16 @@ func TestAPersonIsAskedAndThenItJoins(t *testing.T) {
 	}
 	if got := c.hear(isState(isReady)); got["authUrl"] != nil || got["reason"] != nil {
 		t.Errorf("%v", got)
+	}
+}
+
+func TestNothingIsLeftOfANodeThatWasKilled(t *testing.T) {
+	control := startControl(t, nil)
+	c, node := startEngine(t, control.HTTPTestServer.URL, "")
+	c.hear(isState(isReady))
+	c.service.forsaken()
+	if _, err := os.Stat(filepath.Dir(node.Addr().String())); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket's directory: %v", err)
 	}
 }
 
