@@ -181,7 +181,14 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
 
   informer.start();
   const sweeper = sweepForever().catch(() => undefined);
-  const signIn = createSignIn({ cache, signins, clock, enqueue: (name) => queue.add(name), stopping: signal });
+  const signIn = createSignIn({
+    cache,
+    signins,
+    clock,
+    enqueue: (name) => queue.add(name),
+    announceEnd: (uid, reason) => endings.set(uid, reason),
+    stopping: signal,
+  });
 
   return {
     signIn,
@@ -189,10 +196,11 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     list: () => cache.list(),
 
     async usable(name, caller) {
-      const ready = await cache.until(name, (signin) => readyOrThrow(name, signin, clock.now()), caller);
+      const asked = AbortSignal.any([caller, signal]);
+      const ready = await cache.until(name, (signin) => readyOrThrow(name, signin, clock.now()), asked);
       const { uid } = ready.metadata;
       const over = new AbortController();
-      const both = AbortSignal.any([caller, over.signal]);
+      const both = AbortSignal.any([asked, over.signal]);
       const gone = cache
         .until(name, (now) => (isLive(now, uid) ? undefined : true), both)
         .then(() => over.abort(new SessionEndingError(name, `session ${name} was ended meanwhile`)))
@@ -226,7 +234,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         cache.released(signin);
         return;
       }
-      await cache.until(name, (now) => (isHeldByUs(now, uid) ? undefined : true), caller);
+      const asked = AbortSignal.any([caller, signal]);
+      await cache.until(name, (now) => (isHeldByUs(now, uid) ? undefined : true), asked);
     },
 
     async token(name, caller) {

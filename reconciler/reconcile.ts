@@ -42,6 +42,8 @@ export interface ReconcileDeps {
   readonly signal: AbortSignal;
 }
 
+/** Ends that are nobody's news; every other is a revocation. */
+const ordinary = new Set(['expired', 'logout', 'replaced']);
 /** Foreign finalizers are given this long before anyone is told. */
 const foreignHoldMs = 30_000;
 
@@ -112,8 +114,10 @@ async function requestDeletion({ cache, signins, signal }: ReconcileDeps, name: 
 async function release(deps: ReconcileDeps, name: string): Promise<void> {
   const before = deps.cache.get(name);
   if (before === undefined) return;
+  // First: with the object gone, so is what was said about its end.
+  const asked = deps.takeEnding(before.metadata.uid);
   await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
-  await reportEnded(deps, before);
+  await reportEnded(deps, before, asked);
 }
 
 async function changeFinalizers(
@@ -226,16 +230,16 @@ async function reportForeignHold(deps: ReconcileDeps, signin: TkaSignin): Promis
   return undefined;
 }
 
-async function reportEnded(deps: ReconcileDeps, signin: TkaSignin): Promise<void> {
-  const { name, uid, deletionTimestamp } = signin.metadata;
+async function reportEnded(deps: ReconcileDeps, signin: TkaSignin, asked: string | undefined): Promise<void> {
+  const { name, deletionTimestamp } = signin.metadata;
   const now = deps.clock.now();
   const expired = endOf(signin) <= now;
-  const reason = deps.takeEnding(uid) ?? (expired ? 'expired' : 'deleted');
+  const reason = asked ?? (expired ? 'expired' : 'deleted');
   const dueAt = expired ? endOf(signin) : Date.parse(deletionTimestamp ?? new Date(now).toISOString());
   deps.observer.sessionEnded(reason, Math.max(0, (now - dueAt) / 1000));
   deps.observer.cleanupStuck(name, false);
   deps.log.info({ session: name, role: signin.spec.role, reason }, 'session ended');
-  if (reason !== 'expired' && reason !== 'logout') {
+  if (!ordinary.has(reason)) {
     await deps.events.record(signin, {
       type: 'Normal',
       reason: 'Revoked',

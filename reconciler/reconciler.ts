@@ -36,7 +36,7 @@ export interface Reconciler {
   list(): readonly TkaSignin[];
   /**
    * Resolves when the ServiceAccount and the bindings are gone; a session that is not there resolves too. Any reason but
-   * `logout` is a revocation and is told in an Event.
+   * `logout` and `expired` is a revocation and is told in an Event.
    */
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
   /**

@@ -20,6 +20,8 @@ export interface SignInDeps {
   readonly clock: Clock;
   /** Has the session looked at by the queue. */
   readonly enqueue: (name: string) => void;
+  /** Says why a session is about to end. */
+  readonly announceEnd: (uid: string, reason: string) => void;
   readonly stopping: AbortSignal;
 }
 
@@ -98,6 +100,7 @@ async function adopt(
   const isOver = endOf(found) <= deps.clock.now();
   const isShorter = endsAt <= endOf(found) - toleranceMs;
   if (isOver || isShorter || found.spec.username !== request.username) {
+    deps.announceEnd(found.metadata.uid, isOver ? 'expired' : 'replaced');
     await remove(deps, found, signal);
     return undefined;
   }

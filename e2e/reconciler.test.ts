@@ -1,0 +1,28 @@
+/**
+ * The reconciler against a real API server, under the rights and admission policies of manifests/ and nothing more. One
+ * cluster for the whole file; each case leaves no session behind.
+ */
+import test from 'ava';
+import { admissionCases } from './reconciler/admission.ts';
+import { cleanupCases } from './reconciler/cleanup.ts';
+import { crashCases } from './reconciler/crashes.ts';
+import { sessionCases } from './reconciler/sessions.ts';
+import { upgradeCases } from './reconciler/upgrade.ts';
+import { World } from './reconciler/world.ts';
+
+let world: World;
+const theWorld = (): World => world;
+
+test.before(async (t) => {
+  t.timeout(180_000);
+  world = await World.start();
+});
+test.after.always(async () => {
+  await world?.[Symbol.asyncDispose]();
+});
+
+sessionCases(theWorld);
+cleanupCases(theWorld);
+admissionCases(theWorld);
+crashCases(theWorld);
+upgradeCases(theWorld);
