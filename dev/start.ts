@@ -6,11 +6,11 @@
  * and meets the admission policies it will have in a pod. The kubeconfig for that is a 0600 file in a temporary
  * directory, which goes when the server does. Further arguments are the server's.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildBundles } from './build-bundles.ts';
 import { buildEngine } from './build-engine.ts';
@@ -27,21 +27,23 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
-process.exitCode = values.help ? help() : await main();
+if (values.help) help();
+else await main();
 
-function help(): number {
+function help(): void {
   process.stdout.write(
     'TS_AUTHKEY=... npm start [-- --apply] [--context NAME] [-- SERVER FLAGS]\n\n' +
       '  --apply         apply manifests/ to the cluster first\n' +
       '  --context NAME  a kubeconfig context other than the current one\n',
   );
-  return 0;
 }
 
-async function main(): Promise<number> {
+async function main(): Promise<void> {
   const kubeconfig = kubectl(['config', 'view', '--minify', '--flatten', '--raw', '-o', 'json']);
-  if (kubeconfig === undefined) return 1;
-  if (!install()) return 1;
+  if (kubeconfig === undefined || !install()) {
+    process.exitCode = 1;
+    return;
+  }
 
   await buildEngine();
   await buildBundles();
@@ -51,14 +53,10 @@ async function main(): Promise<number> {
   const file = join(directory, 'kubeconfig');
   writeFileSync(file, asOwnAccount(kubeconfig), { mode: 0o600 });
 
-  const server = spawn(
-    process.execPath,
-    [join(root, 'dist/tka-server.js'), 'serve', '--kubernetes-kubeconfig', file, ...positionals],
-    { stdio: 'inherit' },
-  );
-  // The server stops itself in order; this process only waits for it.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => server.kill(signal));
-  return new Promise((resolve) => server.once('close', (code) => resolve(code ?? 1)));
+  // In this process, so that it gets each signal once and from nobody else.
+  const server = join(root, 'dist/tka-server.js');
+  process.argv = [process.execPath, server, 'serve', '--kubernetes-kubeconfig', file, ...positionals];
+  await import(pathToFileURL(server).href);
 }
 
 /** True when the cluster has what manifests/ says. */
