@@ -91,7 +91,7 @@ export function cleanupCases(world: () => World): void {
     await world().admin.rbac.createClusterRoleBinding({
       body: {
         metadata: { name: bobs, ...(metadata?.labels && { labels: metadata.labels }) },
-        roleRef: { apiGroup: roleRef.apiGroup, kind: roleRef.kind, name: 'edit' },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: roleRef.kind, name: 'edit' },
         ...(subjects && { subjects }),
       },
     });
