@@ -5,13 +5,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Engine } from './engine.ts';
 import { engineEnvironment } from './environment.ts';
-import { EngineGoneError, EngineRequestError, JoinError, NodeClosedError } from './errors.ts';
+import { EngineGoneError, JoinError, NodeClosedError } from './errors.ts';
 import { pinIdentity } from './identity.ts';
+import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
 import type { Identity, NodeOptions, NodeState, TailnetConnection, TailnetListener, TailnetNode } from './node.ts';
 import type { EngineEvent, Preamble } from './protocol.ts';
@@ -24,14 +24,6 @@ export interface NodeDependencies {
   readonly timings: SupervisorTimings & { readonly preambleWithinMs: number };
   readonly random: () => number;
   readonly nowMs: () => number;
-}
-
-interface OpenListener {
-  readonly name: string;
-  readonly port: number;
-  readonly tls: boolean;
-  readonly opened: PromiseWithResolvers<void>;
-  server?: Server;
 }
 
 const UNKNOWN: Identity = { nodeId: '', nodeKey: '', nodeName: '', tags: [], refusal: 'unknown', capabilities: {} };
@@ -53,14 +45,13 @@ export class EmbeddedNode implements TailnetNode {
   readonly #options: NodeOptions;
   readonly #deps: NodeDependencies;
   readonly #events = new EventEmitter();
-  readonly #listeners = new Map<string, OpenListener>();
+  readonly #listeners = new ListenerSet(() => this.#engine);
   readonly #connections = new WeakMap<Socket, TailnetConnection>();
   readonly #handOver: Promise<HandOver>;
   readonly #supervisor: Promise<Supervisor>;
   #engine: Engine | undefined;
   #nonce: string | undefined;
   #hints = 0;
-  #nextListener = 1;
   /** Addresses of callers, the latest last. */
   readonly #callers = new Set<string>();
   #failure: Error | undefined;
@@ -105,23 +96,7 @@ export class EmbeddedNode implements TailnetNode {
   async listen(port: number, { tls }: { readonly tls: boolean }): Promise<TailnetListener> {
     if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
     if (this.#failure) throw this.#failure;
-    const listener: OpenListener = { name: `${this.#nextListener++}`, port, tls, opened: Promise.withResolvers() };
-    this.#listeners.set(listener.name, listener);
-    // Without an engine now, the next one opens it.
-    if (this.#engine) this.#open(this.#engine, listener).catch(() => {});
-    await listener.opened.promise;
-    return {
-      port,
-      attach: (server) => {
-        listener.server = server;
-        // Servers start their header and request timeouts when they begin to listen, which this one never does by itself.
-        if (!server.listening) server.emit('listening');
-      },
-      close: async () => {
-        this.#listeners.delete(listener.name);
-        await this.#engine?.call({ type: 'unlisten', listener: listener.name }).catch(() => {});
-      },
-    };
+    return this.#listeners.listen(port, tls);
   }
 
   async whoIs(address: string, signal?: AbortSignal): Promise<Identity> {
@@ -157,12 +132,11 @@ export class EmbeddedNode implements TailnetNode {
   }
 
   async #close(): Promise<void> {
-    this.#rejectListeners(new NodeClosedError('the tailnet node was closed'));
+    this.#listeners.abandon(new NodeClosedError('the tailnet node was closed'));
     const [handOver, supervisor] = await Promise.allSettled([this.#handOver, this.#supervisor]);
     if (supervisor.status === 'fulfilled') await supervisor.value.close();
     if (handOver.status === 'fulfilled') await handOver.value.close();
     this.#forgetEngine();
-    this.#listeners.clear();
     this.#setState({ ...this.#state, status: 'Stopped', ready: false });
   }
 
@@ -224,20 +198,7 @@ export class EmbeddedNode implements TailnetNode {
       callers: [...this.#callers],
     });
     this.#engine = engine;
-    await Promise.all(Array.from(this.#listeners.values(), (listener) => this.#open(engine, listener)));
-  }
-
-  /** Rejects with EngineGoneError; another refusal is the business of whoever asked for the listener. */
-  async #open(engine: Engine, listener: OpenListener): Promise<void> {
-    const { name, port, tls, opened } = listener;
-    try {
-      await engine.call({ type: 'listen', listener: name, port, tls });
-      opened.resolve();
-    } catch (error) {
-      if (!(error instanceof EngineRequestError)) throw error;
-      this.#listeners.delete(name);
-      opened.reject(new Error(`cannot listen on tailnet port ${port}: ${error.message}`, { cause: error }));
-    }
+    await this.#listeners.openAll(engine);
   }
 
   #forgetEngine(): void {
@@ -247,7 +208,7 @@ export class EmbeddedNode implements TailnetNode {
   }
 
   #accept(socket: Socket, preamble: Preamble): boolean {
-    const server = this.#listeners.get(preamble.listener)?.server;
+    const server = this.#listeners.serverOf(preamble.listener);
     if (!server) return false;
     const { source, destination, tls, identity } = preamble;
     this.#remember(source.address);
@@ -302,12 +263,8 @@ export class EmbeddedNode implements TailnetNode {
     if (this.#closed) return;
     this.#failure = error instanceof Error ? error : new Error(String(error));
     this.#forgetEngine();
-    this.#rejectListeners(this.#failure);
+    this.#listeners.abandon(this.#failure);
     this.#setState({ ...this.#state, status: 'Failed', ready: false, reason: this.#failure.message });
-  }
-
-  #rejectListeners(reason: Error): void {
-    for (const { opened } of this.#listeners.values()) opened.reject(reason);
   }
 
   #setState(state: NodeState): void {

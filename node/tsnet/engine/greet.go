@@ -1,8 +1,10 @@
 package main
 
-// Callers of a former engine, greeted by this one. They still send into the WireGuard session they had with that one,
-// to the UDP port it had, or have tried a new one before this engine knew of them and wait to try again; either takes them
-// several seconds to give up. A handshake from this side ends that.
+// Callers of a former engine, greeted by this one; after a first start, peers that are online. They still send into the WireGuard session they had with that one, to
+// the UDP port it had, or have tried a new one before this engine knew of them and wait to try again; either takes them
+// up to nine seconds to give up. A handshake from this side ends that, once they can answer it: peers learn this node's
+// relay and addresses a while after it has their netmap (headscale: one to three seconds), and an answer before that is
+// lost. WireGuard tries again only after five seconds, so each try begins with a forgotten session.
 
 import (
 	"context"
@@ -12,30 +14,63 @@ import (
 
 	"tailscale.com/client/local"
 	"tailscale.com/tailcfg"
+	"tailscale.com/types/key"
 )
 
 const (
-	// The client sends one handshake in five seconds, and one that is answered to where this node cannot be reached yet
-	// is lost. Peers learn its relay and addresses a while after it has their netmap (headscale: about 2 s).
-	greetAfter  = 2500 * time.Millisecond
-	greetWithin = 10 * time.Second
+	// Each try is given half as long again as the one before, so that distant callers are reached too.
+	firstGreeting = 700 * time.Millisecond
+	greetWithin   = 15 * time.Second
+	maxGreeted    = 64
 )
 
-// greetCallers returns when each caller has answered or been given up.
-func greetCallers(ctx context.Context, client *local.Client, callers []string) {
-	if len(callers) == 0 || !pause(ctx, greetAfter) {
-		return
-	}
+// sessions forgets WireGuard sessions, working or not.
+type sessions interface{ ResetDevicePeer(key.NodePublic) }
+
+// greet returns when each caller has answered or been given up.
+func greet(ctx context.Context, client *local.Client, known sessions, callers []string) {
 	ctx, cancel := context.WithTimeout(ctx, greetWithin)
 	defer cancel()
+	if len(callers) == 0 {
+		callers = online(ctx, client)
+	}
 	var greeting sync.WaitGroup
 	for _, caller := range callers {
-		address, err := netip.ParseAddr(caller)
-		if err != nil {
-			continue
+		if address, err := netip.ParseAddr(caller); err == nil {
+			greeting.Go(func() { greetOne(ctx, client, known, address) })
 		}
-		// Through the tunnel, so there will be one; whoever has gone away does not answer.
-		greeting.Go(func() { _, _ = client.Ping(ctx, address, tailcfg.PingTSMP) })
 	}
 	greeting.Wait()
+}
+
+// online names peers by an address each, no more than are remembered as callers.
+func online(ctx context.Context, client *local.Client) (addresses []string) {
+	status, err := client.Status(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, peer := range status.Peer {
+		if peer.Online && len(peer.TailscaleIPs) > 0 && len(addresses) < maxGreeted {
+			addresses = append(addresses, peer.TailscaleIPs[0].String())
+		}
+	}
+	return addresses
+}
+
+func greetOne(ctx context.Context, client *local.Client, known sessions, caller netip.Addr) {
+	for patience := firstGreeting; ctx.Err() == nil; patience += patience / 2 {
+		try, cancel := context.WithTimeout(ctx, patience)
+		answer, err := client.Ping(try, caller, tailcfg.PingTSMP) // goes through the tunnel, so there will be one
+		if err == nil && answer.Err == "" {
+			cancel()
+			return
+		}
+		<-try.Done() // a refusal at once is no reason to hurry
+		cancel()
+		who, err := client.WhoIs(ctx, caller.String())
+		if err != nil || who.Node == nil {
+			return // it has left the tailnet
+		}
+		known.ResetDevicePeer(who.Node.Key)
+	}
 }

@@ -43,7 +43,7 @@ type (
 		Capabilities []string `json:"capabilities"`
 		SocketPath   string   `json:"socketPath"` // where accepted connections are handed over
 		Nonce        string   `json:"nonce"`      // goes into each preamble
-		Callers      []string `json:"callers"`    // addresses that a former engine served of late; see greetCallers
+		Callers      []string `json:"callers"`    // addresses that a former engine served of late; see greet
 	}
 
 	listenRequest struct {
