@@ -17,6 +17,9 @@ test.before(async (t) => {
   t.timeout(180_000);
   world = await World.start();
 });
+test.afterEach.always(async (t) => {
+  if (!t.passed) await world.reset();
+});
 test.after.always(async () => {
   await world?.[Symbol.asyncDispose]();
 });

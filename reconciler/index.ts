@@ -143,11 +143,12 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   let synced = false;
 
   const sweepForever = async (): Promise<void> => {
+    let stuck: readonly string[] = [];
     await sweeping.wait(signal);
     while (!signal.aborted) {
       let delayMs = sweepMs;
       try {
-        await sweep(
+        const stuckNow = await sweep(
           {
             cluster,
             namespace,
@@ -164,6 +165,9 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
           },
           signal,
         );
+        for (const name of stuck) if (!stuckNow.includes(name)) observer.cleanupStuck(name, false);
+        for (const name of stuckNow) observer.cleanupStuck(name, true);
+        stuck = stuckNow;
       } catch (error) {
         if (signal.aborted) return;
         delayMs = 5000;
@@ -197,7 +201,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
 
     async usable(name, caller) {
       const asked = AbortSignal.any([caller, signal]);
-      const ready = await cache.until(name, (signin) => readyOrThrow(name, signin, clock.now()), asked);
+      const ready = await untilReady(name, asked);
       const { uid } = ready.metadata;
       const over = new AbortController();
       const both = AbortSignal.any([asked, over.signal]);
@@ -269,6 +273,19 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       await Promise.all([informer.stop(), queue.stop(), sweeper]);
     },
   };
+
+  async function untilReady(name: string, asked: AbortSignal): Promise<TkaSignin> {
+    const ready = async (): Promise<TkaSignin> =>
+      await cache.until(name, (signin) => readyOrThrow(name, signin, clock.now()), asked);
+    try {
+      return await ready();
+    } catch (error) {
+      if (!(error instanceof SessionFailedError)) throw error;
+      // The status tells of an earlier pass: what was missing then may be there now.
+      await withSignal(queue.processed(name), asked);
+      return await ready();
+    }
+  }
 
   async function readOrUndefined(name: string, caller: AbortSignal): Promise<TkaSignin | undefined> {
     try {

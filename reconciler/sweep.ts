@@ -13,7 +13,7 @@ import type { Apply } from './apply.ts';
 import type { SigninCache } from './cache.ts';
 import { type Cluster, during } from './cluster.ts';
 import { accountKey, bindingKey, desired, grantsTheSame } from './desired.ts';
-import { NotFoundError } from './errors.ts';
+import { ApiUnavailableError, NotFoundError } from './errors.ts';
 import { isProvisioned, type Observed } from './plan.ts';
 import type { Signins } from './signins.ts';
 
@@ -42,22 +42,22 @@ export interface Owned {
   readonly grant?: Pick<V1RoleBinding, 'roleRef' | 'subjects'>;
 }
 
-export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void> {
+/** Resolves with the names of sessions that left what cannot be removed. */
+export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<readonly string[]> {
   // Before the lists: a session that becomes ready while they are read is not in them as a whole.
   const before = deps.cache.list();
-  const ready = before.filter((signin) => isProvisioned(signin));
   const owned = await listOwned(deps, signal);
-  // And a session that ends meanwhile has its own pass to remove what the lists still show.
-  const known = new Set([...before, ...deps.cache.list()].map((signin) => signin.metadata.uid));
-  await removeOrphans(deps, owned, known, signal);
   const byUid = Map.groupBy(owned, (object) => object.signinUid);
-  for (const signin of ready) {
+  for (const signin of before.filter((candidate) => isProvisioned(candidate))) {
     const { name, uid } = signin.metadata;
     const now = deps.cache.get(name);
     if (now?.metadata.uid !== uid || now.metadata.deletionTimestamp !== undefined) continue;
     const observed = compare(signin, byUid.get(uid) ?? []);
     if (observed.size > 0) deps.onDamage(now, observed);
   }
+  // A session that ended meanwhile has had its own pass to remove what the lists still show.
+  const known = new Set([...before, ...deps.cache.list()].map((signin) => signin.metadata.uid));
+  return await removeOrphans(deps, owned, known, signal);
 }
 
 /** What of a session's objects is absent or drifted; empty where all is well. */
@@ -89,31 +89,45 @@ function isSessionAccount(subject: RbacV1Subject, namespace: string): boolean {
   return subject.kind === 'ServiceAccount' && subject.namespace === namespace;
 }
 
+/** Resolves with the names of sessions that left what cannot be removed; they do not keep others' from being removed. */
 async function removeOrphans(
   deps: SweepDeps,
   owned: readonly Owned[],
   known: ReadonlySet<string>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly string[]> {
   const suspects = owned.filter((object) => !known.has(object.signinUid) && isOurs(object, deps.namespace));
+  const stuck: string[] = [];
   for (const objects of Map.groupBy(suspects, (object) => object.signinUid).values()) {
     const [first] = objects;
-    if (first === undefined || (await isAlive(deps.signins, first, signal))) continue;
-    // Bindings before the account they name.
-    for (const object of objects.toSorted(
-      (a, b) => Number(a.kind === 'ServiceAccount') - Number(b.kind === 'ServiceAccount'),
-    )) {
-      deps.log.warn(
-        { kind: object.kind, name: object.name, namespace: object.namespace },
-        'removing what belongs to no session',
+    if (first === undefined) continue;
+    try {
+      if (!(await isAlive(deps.signins, first, signal))) await removeLeavings(deps, objects, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ApiUnavailableError) throw error;
+      stuck.push(first.signin);
+      deps.log.error(
+        { err: error, session: first.signin, name: first.name },
+        'cannot remove what belongs to no session',
       );
-      if (object.kind === 'ServiceAccount') {
-        await deps.apply.deleteAccount({ metadata: { name: object.name, namespace: deps.namespace } }, signal);
-      } else {
-        await deps.apply.deleteBinding(object, signal);
-      }
-      deps.onOrphan(object.kind);
     }
+  }
+  return stuck;
+}
+
+async function removeLeavings(deps: SweepDeps, objects: readonly Owned[], signal: AbortSignal): Promise<void> {
+  // Bindings before the account they name.
+  const rank = (object: Owned): number => Number(object.kind === 'ServiceAccount');
+  for (const object of objects.toSorted((a, b) => rank(a) - rank(b))) {
+    const { kind, name, namespace } = object;
+    deps.log.warn({ kind, name, namespace }, 'removing what belongs to no session');
+    if (kind === 'ServiceAccount') {
+      await deps.apply.deleteAccount({ metadata: { name, namespace: deps.namespace } }, signal);
+    } else {
+      await deps.apply.deleteBinding({ name, namespace }, signal);
+    }
+    deps.onOrphan(kind);
   }
 }
 

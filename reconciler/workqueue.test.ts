@@ -153,3 +153,32 @@ test('stop waits for what is processed, and nothing is processed after', async (
   await clock.advance(100_000);
   t.deepEqual(started, ['a']);
 });
+
+test('processed resolves after a run that began later than the question, even one that fails', async (t) => {
+  const { process, end } = gated();
+  const { queue } = start(process);
+  queue.add('a');
+  await settled();
+  let answered = false;
+  const asked = queue.processed('a').then(() => {
+    answered = true;
+  });
+  end();
+  await settled();
+  t.false(answered, 'that run had begun before');
+  end(new Error('no'));
+  await asked;
+  t.true(answered);
+});
+
+test('processed resolves when the queue is stopped', async (t) => {
+  const { process, end } = gated();
+  const { queue } = start(process);
+  queue.add('busy');
+  const asked = queue.processed('a');
+  await settled();
+  const stopping = queue.stop();
+  end();
+  await Promise.all([stopping, asked]);
+  t.pass();
+});

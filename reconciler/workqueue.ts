@@ -27,6 +27,7 @@ export class WorkQueue {
   readonly #again = new Set<string>();
   readonly #delayed = new Map<string, { readonly at: number; readonly cancel: () => void }>();
   readonly #failures = new Map<string, number>();
+  readonly #awaited = new Map<string, (() => void)[]>();
   #stopped = false;
 
   constructor(options: WorkQueueOptions) {
@@ -44,6 +45,15 @@ export class WorkQueue {
     if (this.#running.has(key)) this.#again.add(key);
     else this.#waiting.add(key);
     this.#pump();
+  }
+
+  /** Adds the key, and resolves when it has been processed from now on, well or not, or the queue was stopped. */
+  async processed(key: string): Promise<void> {
+    if (this.#stopped) return;
+    await new Promise<void>((resolve) => {
+      this.#awaited.set(key, [...(this.#awaited.get(key) ?? []), resolve]);
+      this.add(key);
+    });
   }
 
   /** Adds the key later; of several delays the soonest counts. */
@@ -66,6 +76,8 @@ export class WorkQueue {
     this.#waiting.clear();
     this.#again.clear();
     await Promise.all(this.#running.values());
+    for (const resolve of [...this.#awaited.values()].flat()) resolve();
+    this.#awaited.clear();
   }
 
   #undelay(key: string): void {
@@ -84,6 +96,8 @@ export class WorkQueue {
   async #run(key: string): Promise<void> {
     // Lets #pump put the promise into #running first.
     await Promise.resolve();
+    const awaited = this.#awaited.get(key) ?? [];
+    this.#awaited.delete(key);
     try {
       const lookAgainMs = await this.#options.process(key);
       this.#failures.delete(key);
@@ -91,6 +105,7 @@ export class WorkQueue {
     } catch (error) {
       this.#retry(key, error);
     } finally {
+      for (const resolve of awaited) resolve();
       this.#running.delete(key);
       if (this.#again.delete(key) && !this.#stopped) this.#waiting.add(key);
       this.#pump();

@@ -239,13 +239,11 @@ export function sessionCases(world: () => World): void {
     const request = login('alice', { role: 'late-role', namespaces: ['late-namespace'] });
     await t.throwsAsync(signIn(running, request), { instanceOf: SessionFailedError, message: /ClusterRole late-role/ });
     await world().makeRole('late-role', [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }]);
-    await untilFailure(world(), 'NamespaceNotFound');
     await t.throwsAsync(signIn(running, request), {
       instanceOf: SessionFailedError,
       message: /namespace late-namespace/,
     });
     await world().makeNamespace('late-namespace');
-    await untilFailure(world(), undefined);
     const token = await tokenOf(running, await signIn(running, request));
     t.is(await world().statusWith(token, '/api/v1/namespaces/late-namespace/pods'), 200);
     t.true(await running.reconciler.roleExists('late-role', patience()));
@@ -291,15 +289,4 @@ function isWrite(requests: readonly string[]): string[] {
 
 async function untilTold(running: { readonly told: readonly string[] }, words: string, times: number): Promise<void> {
   await until(() => running.told.filter((told) => told === words).length >= times, { what: words, timeoutMs: 20_000 });
-}
-
-async function untilFailure(world: World, reason: string | undefined): Promise<void> {
-  await until(
-    async () => {
-      const { status } = await onlySignin(world);
-      const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-      return reason === undefined ? ready?.status === 'True' : ready?.reason === reason;
-    },
-    { what: `Ready: ${reason ?? 'True'}`, timeoutMs: 20_000 },
-  );
 }

@@ -74,7 +74,7 @@ export function upgradeCases(world: () => World): void {
       const { code, stderr } = await kubectl(args, { input });
       if (code !== 0) throw new Error(stderr);
     };
-    await must(['delete', 'crd', 'tkasignins.tka.specht-labs.de']);
+    await must(['delete', 'crd', 'tkasignins.tka.specht-labs.de', '--timeout=20s']);
     await must(['create', '-f', '-'], oldCrd);
     await must(['create', 'namespace', 'tka-dev']);
     await must(['wait', '--for=condition=Established', 'crd/tkasignins.tka.specht-labs.de']);

@@ -147,6 +147,20 @@ export class World implements AsyncDisposable {
     await this.empty();
   }
 
+  /** After a case that failed: takes away what holds anything, so that the next starts from nothing. */
+  async reset(): Promise<void> {
+    const objects = 'tkasignins,serviceaccounts,clusterrolebindings,rolebindings';
+    const selector = `${labels.managedBy}=${managedByValue}`;
+    const { stdout } = await this.stack.kubectl(['get', objects, '-A', '-l', selector, '-o', 'json']);
+    // A List, says -o json; empty where kubectl failed.
+    const { items = [] } = JSON.parse(stdout === '' ? '{}' : stdout) as { readonly items?: readonly Found[] };
+    for (const { kind, metadata } of items) {
+      const which = [kind, metadata.name, ...(metadata.namespace === undefined ? [] : ['-n', metadata.namespace])];
+      await this.stack.kubectl(['patch', ...which, '--type=merge', '-p={"metadata":{"finalizers":null}}']);
+      await this.stack.kubectl(['delete', ...which, '--ignore-not-found', '--timeout=10s']);
+    }
+  }
+
   /** The API server remembers a good token for 10 s; S1 allows 15. */
   async untilRefused(token: string): Promise<void> {
     await until(async () => (await this.statusWith(token, '/api')) === 401, {
@@ -208,6 +222,11 @@ export class World implements AsyncDisposable {
     const { stdout } = await this.stack.kubectl(['auth', 'can-i', 'bind', `clusterroles/${name}`, `--as=${tka}`]);
     return stdout.trim() === 'yes';
   }
+}
+
+interface Found {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
 /** tka's own user. */
