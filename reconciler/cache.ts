@@ -91,6 +91,11 @@ export class SigninCache {
     }
   }
 
+  /** Asks those who wait for this session again, though the object is the same. */
+  touch(name: string): void {
+    this.#wake(name);
+  }
+
   async #nextChange(name: string, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiters = this.#waiters.get(name) ?? new Set();

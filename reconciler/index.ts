@@ -61,6 +61,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { signal } = stopping;
   const endings = new Map<string, string>();
   const damage = new Map<string, Observed>();
+  /** UIDs of sessions whose objects are there and whose status is being written: a login need not wait for the latter. */
+  const made = new Set<string>();
 
   const signins = createSignins(cluster, namespace);
   const apply = createApply(cluster);
@@ -96,6 +98,11 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
             return reason;
           },
           sweepSoon: () => sweeping.ring(),
+          async whileMade(signin, work) {
+            made.add(signin.metadata.uid);
+            cache.touch(name);
+            await work().finally(() => made.delete(signin.metadata.uid));
+          },
         },
         name,
       ),
@@ -201,8 +208,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
 
     async usable(name, caller) {
       const asked = AbortSignal.any([caller, signal]);
-      const ready = await untilReady(name, asked);
-      const { uid } = ready.metadata;
+      const signin = await untilMade(name, asked);
+      const { uid } = signin.metadata;
       const over = new AbortController();
       const both = AbortSignal.any([asked, over.signal]);
       const gone = cache
@@ -210,13 +217,12 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         .then(() => over.abort(new SessionEndingError(name, `session ${name} was ended meanwhile`)))
         .catch(() => undefined);
       try {
-        const [{ token }, rules] = await Promise.all([tokens.get(ready, both), roles.rulesOf(ready.spec.role, both)]);
-        await untilAllowed({ cluster, clock }, token, probesFor(rules ?? [], ready.spec.namespaces), both);
+        const [ready] = await Promise.all([untilReady(name, both), untilWorking(signin, both)]);
+        return cache.get(name) ?? ready;
       } finally {
         over.abort();
         await gone;
       }
-      return cache.get(name) ?? ready;
     },
 
     async end(name, reason, caller) {
@@ -274,17 +280,37 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     },
   };
 
+  /** Its objects are there, though its status may not say so yet. */
+  async function untilMade(name: string, asked: AbortSignal): Promise<TkaSignin> {
+    return await untilHopeful(name, asked, (signin) =>
+      signin !== undefined && made.has(signin.metadata.uid) ? signin : readyOrThrow(name, signin, clock.now()),
+    );
+  }
+
   async function untilReady(name: string, asked: AbortSignal): Promise<TkaSignin> {
-    const ready = async (): Promise<TkaSignin> =>
-      await cache.until(name, (signin) => readyOrThrow(name, signin, clock.now()), asked);
+    return await untilHopeful(name, asked, (signin) => readyOrThrow(name, signin, clock.now()));
+  }
+
+  async function untilHopeful(
+    name: string,
+    asked: AbortSignal,
+    check: (signin: TkaSignin | undefined) => TkaSignin | undefined,
+  ): Promise<TkaSignin> {
     try {
-      return await ready();
+      return await cache.until(name, check, asked);
     } catch (error) {
       if (!(error instanceof SessionFailedError)) throw error;
       // The status tells of an earlier pass: what was missing then may be there now.
       await withSignal(queue.processed(name), asked);
-      return await ready();
+      return await cache.until(name, check, asked);
     }
+  }
+
+  /** Seen with the session's own token. */
+  async function untilWorking(signin: TkaSignin, asked: AbortSignal): Promise<void> {
+    const { role, namespaces } = signin.spec;
+    const [{ token }, rules] = await Promise.all([tokens.get(signin, asked), roles.rulesOf(role, asked)]);
+    await untilAllowed({ cluster, clock }, token, probesFor(rules ?? [], namespaces), asked);
   }
 
   async function readOrUndefined(name: string, caller: AbortSignal): Promise<TkaSignin | undefined> {

@@ -39,6 +39,8 @@ export interface ReconcileDeps {
   /** Why this session ends, if somebody asked for that; the session is forgotten by this. */
   readonly takeEnding: (uid: string) => string | undefined;
   readonly sweepSoon: () => void;
+  /** Tells that every object of the session is there, while the work goes on that writes it down. */
+  readonly whileMade: (signin: TkaSignin, work: () => Promise<void>) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -61,7 +63,9 @@ export async function reconcile(deps: ReconcileDeps, name: string): Promise<numb
     else await reportFailure(deps, name, error);
     throw error;
   }
-  if (phase === 'live') await writeStatus(deps, name, { kind: 'provisioned' });
+  if (phase === 'live') {
+    await deps.whileMade(signin, async () => await writeStatus(deps, name, { kind: 'provisioned' }));
+  }
   return undefined;
 }
 
