@@ -24,7 +24,8 @@ export function createEvents(deps: { readonly cluster: Cluster; readonly clock: 
     async record({ metadata: { name, namespace, uid, resourceVersion } }, { type, reason, message }) {
       const words = `${reason}: ${message}`;
       if (said.get(uid) === words) return;
-      said.set(uid, words);
+      // A revocation is the last word about a session: nothing would take it out of the memory again.
+      if (type === 'Warning') said.set(uid, words);
       const at = new Date(deps.clock.now());
       try {
         await deps.cluster.core.createNamespacedEvent(

@@ -5,34 +5,26 @@
  * the Cluster stays the caller's.
  */
 import type { Logger } from 'pino';
-import { findCondition } from '../crd/conditions.ts';
 import { endOf } from '../crd/parse.ts';
 import { finalizer, type TkaSignin } from '../crd/tkasignin.ts';
-import { untilAllowed } from './access.ts';
 import { createApply } from './apply.ts';
 import { SigninCache } from './cache.ts';
-import { type Clock, sleep, systemClock, withSignal } from './clock.ts';
+import { type Clock, systemClock } from './clock.ts';
 import type { Cluster } from './cluster.ts';
-import {
-  NotFoundError,
-  SessionEndingError,
-  SessionFailedError,
-  SessionNotFoundError,
-  SessionNotReadyError,
-} from './errors.ts';
+import { NotFoundError, SessionNotFoundError, SessionNotReadyError } from './errors.ts';
 import { desired } from './desired.ts';
 import { createEvents } from './events.ts';
 import { Expiry } from './expiry.ts';
 import { Informer } from './informer.ts';
-import { isProvisioned, type Observed } from './plan.ts';
-import { probesFor } from './probe.ts';
+import type { Observed } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import type { Reconciler, ReconcilerObserver } from './reconciler.ts';
 import { createRoles } from './roles.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSignins } from './signins.ts';
-import { sweep } from './sweep.ts';
+import { startSweeper } from './sweeper.ts';
 import { createTokens } from './tokens.ts';
+import { createUsable, readyOrThrow } from './usable.ts';
 import { WorkQueue } from './workqueue.ts';
 
 export interface ReconcilerDeps {
@@ -47,12 +39,6 @@ export interface ReconcilerDeps {
   /** Sessions worked on at once. */
   readonly concurrency?: number;
 }
-
-const sweepMs = 30_000;
-/** However often something asks for a sweep. */
-const sweepPauseMs = 1000;
-/** Failures that no waiting heals; a login is told at once. */
-const hopeless = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
 export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { cluster, namespace, log, observer } = deps;
@@ -69,7 +55,6 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const roles = createRoles(cluster, clock);
   const events = createEvents({ cluster, clock, log });
   const tokens = createTokens({ cluster, clock, onMinted: (seconds) => observer.tokenMinted(seconds) });
-  const sweeping = createAlarm();
 
   const queue = new WorkQueue({
     clock,
@@ -92,12 +77,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
             damage.delete(uid);
             return found;
           },
-          takeEnding(uid) {
-            const reason = endings.get(uid);
-            endings.delete(uid);
-            return reason;
-          },
-          sweepSoon: () => sweeping.ring(),
+          endingOf: (uid) => endings.get(uid),
+          sweepSoon: () => sweeper.soon(),
           async whileMade(signin, work) {
             made.add(signin.metadata.uid);
             cache.touch(name);
@@ -122,13 +103,14 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       if (before === undefined || !isStatusOnly(before, signin)) queue.add(name);
     },
     onGone(signin, how) {
-      const { uid } = signin.metadata;
+      const { name, uid } = signin.metadata;
+      observer.cleanupStuck(name, false);
       tokens.forget(uid);
       events.forget(uid);
       damage.delete(uid);
       endings.delete(uid);
       // Another replica was quicker, or somebody took our hold away and did not wait for us to remove the access.
-      if (how === 'vanished' && !signal.aborted) sweeping.ring();
+      if (how === 'vanished' && !signal.aborted) sweeper.soon();
     },
   });
 
@@ -143,55 +125,36 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       const all = cache.list();
       expiry.rebuild(all.map((signin) => ({ name: signin.metadata.name, at: endOf(signin) })));
       for (const signin of all) queue.add(signin.metadata.name);
-      if (!synced) sweeping.ring();
+      if (!synced) sweeper.soon();
       synced = true;
     },
   });
   let synced = false;
 
-  const sweepForever = async (): Promise<void> => {
-    let stuck: readonly string[] = [];
-    await sweeping.wait(signal);
-    while (!signal.aborted) {
-      let delayMs = sweepMs;
-      try {
-        const stuckNow = await sweep(
-          {
-            cluster,
-            namespace,
-            cache,
-            signins,
-            apply,
-            log,
-            onOrphan: (kind) => observer.orphanRemoved(kind),
-            onDamage(signin, observed) {
-              log.warn({ session: signin.metadata.name, damage: Object.fromEntries(observed) }, 'mending a session');
-              damage.set(signin.metadata.uid, observed);
-              queue.add(signin.metadata.name);
-            },
-          },
-          signal,
-        );
-        for (const name of stuck) if (!stuckNow.includes(name)) observer.cleanupStuck(name, false);
-        for (const name of stuckNow) observer.cleanupStuck(name, true);
-        stuck = stuckNow;
-      } catch (error) {
-        if (signal.aborted) return;
-        delayMs = 5000;
-        log.warn({ err: error }, 'cannot look for what belongs to no session, trying again');
-      }
-      await sleep(clock, sweepPauseMs, signal);
-      const nap = new AbortController();
-      await Promise.race([
-        sleep(clock, delayMs - sweepPauseMs, AbortSignal.any([signal, nap.signal])),
-        sweeping.wait(AbortSignal.any([signal, nap.signal])),
-      ]).catch(() => undefined);
-      nap.abort();
-    }
-  };
-
+  const sweeper = startSweeper({
+    cluster,
+    namespace,
+    cache,
+    signins,
+    apply,
+    clock,
+    log,
+    observer,
+    onDamage(signin, observed) {
+      damage.set(signin.metadata.uid, observed);
+      queue.add(signin.metadata.name);
+    },
+  });
   informer.start();
-  const sweeper = sweepForever().catch(() => undefined);
+  const usable = createUsable({
+    cluster,
+    clock,
+    cache,
+    tokens,
+    roles,
+    isMade: (uid) => made.has(uid),
+    lookAgain: async (name) => await queue.processed(name),
+  });
   const signIn = createSignIn({
     cache,
     signins,
@@ -206,24 +169,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     get: (name) => cache.get(name),
     list: () => cache.list(),
 
-    async usable(name, caller) {
-      const asked = AbortSignal.any([caller, signal]);
-      const signin = await untilMade(name, asked);
-      const { uid } = signin.metadata;
-      const over = new AbortController();
-      const both = AbortSignal.any([asked, over.signal]);
-      const gone = cache
-        .until(name, (now) => (isLive(now, uid) ? undefined : true), both)
-        .then(() => over.abort(new SessionEndingError(name, `session ${name} was ended meanwhile`)))
-        .catch(() => undefined);
-      try {
-        const [ready] = await Promise.all([untilReady(name, both), untilWorking(signin, both)]);
-        return cache.get(name) ?? ready;
-      } finally {
-        over.abort();
-        await gone;
-      }
-    },
+    usable: async (name, caller) => await usable(name, AbortSignal.any([caller, signal])),
 
     async end(name, reason, caller) {
       const signin = cache.get(name) ?? (await readOrUndefined(name, caller));
@@ -276,42 +222,9 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     async stop() {
       stopping.abort(new Error('the reconciler was stopped'));
       expiry.stop();
-      await Promise.all([informer.stop(), queue.stop(), sweeper]);
+      await Promise.all([informer.stop(), queue.stop(), sweeper.stop()]);
     },
   };
-
-  /** Its objects are there, though its status may not say so yet. */
-  async function untilMade(name: string, asked: AbortSignal): Promise<TkaSignin> {
-    return await untilHopeful(name, asked, (signin) =>
-      signin !== undefined && made.has(signin.metadata.uid) ? signin : readyOrThrow(name, signin, clock.now()),
-    );
-  }
-
-  async function untilReady(name: string, asked: AbortSignal): Promise<TkaSignin> {
-    return await untilHopeful(name, asked, (signin) => readyOrThrow(name, signin, clock.now()));
-  }
-
-  async function untilHopeful(
-    name: string,
-    asked: AbortSignal,
-    check: (signin: TkaSignin | undefined) => TkaSignin | undefined,
-  ): Promise<TkaSignin> {
-    try {
-      return await cache.until(name, check, asked);
-    } catch (error) {
-      if (!(error instanceof SessionFailedError)) throw error;
-      // The status tells of an earlier pass: what was missing then may be there now.
-      await withSignal(queue.processed(name), asked);
-      return await cache.until(name, check, asked);
-    }
-  }
-
-  /** Seen with the session's own token. */
-  async function untilWorking(signin: TkaSignin, asked: AbortSignal): Promise<void> {
-    const { role, namespaces } = signin.spec;
-    const [{ token }, rules] = await Promise.all([tokens.get(signin, asked), roles.rulesOf(role, asked)]);
-    await untilAllowed({ cluster, clock }, token, probesFor(rules ?? [], namespaces), asked);
-  }
 
   async function readOrUndefined(name: string, caller: AbortSignal): Promise<TkaSignin | undefined> {
     try {
@@ -325,24 +238,6 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   }
 }
 
-/** The session if it is ready, undefined while it may become so; throws where it will not. */
-function readyOrThrow(name: string, signin: TkaSignin | undefined, now: number): TkaSignin | undefined {
-  if (signin === undefined) throw new SessionNotFoundError(name);
-  if (signin.metadata.deletionTimestamp !== undefined || endOf(signin) <= now) {
-    throw new SessionEndingError(name, `session ${name} has ended: log in again`);
-  }
-  if (isProvisioned(signin)) return signin;
-  const ready = findCondition(signin.status?.conditions, 'Ready');
-  if (ready?.status === 'False' && hopeless.has(ready.reason)) {
-    throw new SessionFailedError(name, ready.reason, ready.message);
-  }
-  return undefined;
-}
-
-function isLive(signin: TkaSignin | undefined, uid: string): boolean {
-  return signin?.metadata.uid === uid && signin.metadata.deletionTimestamp === undefined;
-}
-
 function isHeldByUs(signin: TkaSignin | undefined, uid: string): boolean {
   return signin?.metadata.uid === uid && signin.metadata.finalizers?.includes(finalizer) === true;
 }
@@ -354,16 +249,4 @@ function isStatusOnly(before: TkaSignin, after: TkaSignin): boolean {
     before.metadata.deletionTimestamp === after.metadata.deletionTimestamp &&
     before.metadata.finalizers?.join() === after.metadata.finalizers?.join()
   );
-}
-
-/** Something to wait for that may be rung before anybody waits. */
-function createAlarm(): { ring(): void; wait(signal: AbortSignal): Promise<void> } {
-  let ringing = Promise.withResolvers<void>();
-  return {
-    ring: () => ringing.resolve(),
-    async wait(signal) {
-      await withSignal(ringing.promise, signal);
-      ringing = Promise.withResolvers<void>();
-    },
-  };
 }

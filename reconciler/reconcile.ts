@@ -3,51 +3,23 @@
  * rejects, so that the queue comes back with backoff; what does not heal by itself is also said in a condition and an
  * Event first.
  */
-import type { Logger } from 'pino';
-import type { ConditionReason } from '../crd/conditions.ts';
-import { endOf } from '../crd/parse.ts';
 import { finalizer, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
-import type { SigninCache } from './cache.ts';
-import type { Clock } from './clock.ts';
-import {
-  ApiUnavailableError,
-  ConflictError,
-  ForbiddenError,
-  HeldError,
-  NotFoundError,
-  SessionFailedError,
-} from './errors.ts';
-import type { Events } from './events.ts';
+import { ConflictError, NotFoundError, SessionFailedError } from './errors.ts';
 import { type Action, isProvisioned, type Observed, plan } from './plan.ts';
-import type { ReconcilerObserver } from './reconciler.ts';
+import { type ReportDeps, reportEnded, reportFailure, reportForeignHold, reportStuck, writeStatus } from './report.ts';
 import type { Roles } from './roles.ts';
-import type { Signins } from './signins.ts';
-import { type Outcome, statusAfter } from './status.ts';
 
-export interface ReconcileDeps {
-  readonly cache: SigninCache;
-  readonly signins: Signins;
+export interface ReconcileDeps extends ReportDeps {
   readonly apply: Apply;
   readonly roles: Roles;
-  readonly events: Events;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly observer: ReconcilerObserver;
   /** What the last sweep found wrong with this session's objects, by its UID; taken once. */
   readonly takeObserved: (uid: string) => Observed;
-  /** Why this session ends, if somebody asked for that; the session is forgotten by this. */
-  readonly takeEnding: (uid: string) => string | undefined;
-  readonly sweepSoon: () => void;
+  /** Why this session ends, by its UID, if somebody asked for that. */
+  readonly endingOf: (uid: string) => string | undefined;
   /** Tells that every object of the session is there, while the work goes on that writes it down. */
   readonly whileMade: (signin: TkaSignin, work: () => Promise<void>) => Promise<void>;
-  readonly signal: AbortSignal;
 }
-
-/** Ends that are nobody's news; every other is a revocation. */
-const ordinary = new Set(['expired', 'logout', 'replaced']);
-/** Foreign finalizers are given this long before anyone is told. */
-const foreignHoldMs = 30_000;
 
 /** Resolves with when to look again though nothing happened, in milliseconds. */
 export async function reconcile(deps: ReconcileDeps, name: string): Promise<number | undefined> {
@@ -59,6 +31,8 @@ export async function reconcile(deps: ReconcileDeps, name: string): Promise<numb
     if (phase === 'live' && !isProvisioned(signin)) await assertRoleExists(deps, signin);
     for (const group of groups) await settle(group.map((action) => carryOut(deps, name, action)));
   } catch (error) {
+    // A pass cut short by our own stop says nothing about the session.
+    if (deps.signal.aborted) throw error;
     if (phase === 'ending') await reportStuck(deps, name, error);
     else await reportFailure(deps, name, error);
     throw error;
@@ -119,7 +93,7 @@ async function release(deps: ReconcileDeps, name: string): Promise<void> {
   const before = deps.cache.get(name);
   if (before === undefined) return;
   // First: with the object gone, so is what was said about its end.
-  const asked = deps.takeEnding(before.metadata.uid);
+  const asked = deps.endingOf(before.metadata.uid);
   await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
   await reportEnded(deps, before, asked);
 }
@@ -186,96 +160,7 @@ async function assertRoleExists({ roles, signal }: ReconcileDeps, signin: TkaSig
   throw new SessionFailedError(signin.metadata.name, 'RoleNotFound', `ClusterRole ${role} does not exist`);
 }
 
-async function writeStatus(deps: ReconcileDeps, name: string, outcome: Outcome): Promise<void> {
-  const signin = deps.cache.get(name);
-  if (signin === undefined) return;
-  const status = statusAfter(signin, outcome, deps.clock.now());
-  if (status === undefined) return;
-  try {
-    deps.cache.written(await deps.signins.writeStatus(signin, status, deps.signal));
-  } catch (error) {
-    // Gone, or another of the same name: that one has a pass of its own, and what this pass made belongs to nobody.
-    if (!(error instanceof NotFoundError || error instanceof ConflictError)) throw error;
-    deps.sweepSoon();
-  }
-}
-
-async function reportFailure(deps: ReconcileDeps, name: string, error: unknown): Promise<void> {
-  const signin = deps.cache.get(name);
-  if (signin === undefined || isPassing(error)) return;
-  const reason = failureReason(error);
-  const message = messageOf(error);
-  await writeStatus(deps, name, { kind: 'failed', reason, message }).catch((cause: unknown) => {
-    deps.log.warn({ err: cause, session: name }, 'cannot write the status of a session');
-  });
-  await deps.events.record(signin, { type: 'Warning', reason, message });
-}
-
-async function reportStuck(deps: ReconcileDeps, name: string, error: unknown): Promise<void> {
-  const signin = deps.cache.get(name);
-  if (signin === undefined || isPassing(error)) return;
-  const message = messageOf(error);
-  deps.observer.cleanupStuck(name, true);
-  await writeStatus(deps, name, { kind: 'stuck', message }).catch((cause: unknown) => {
-    deps.log.warn({ err: cause, session: name }, 'cannot write the status of a session');
-  });
-  await deps.events.record(signin, { type: 'Warning', reason: 'CleanupStuck', message });
-}
-
-/** All access is gone, but the TkaSignin is held by a finalizer that is not ours, and its name with it. */
-async function reportForeignHold(deps: ReconcileDeps, signin: TkaSignin): Promise<number | undefined> {
-  const { name, deletionTimestamp } = signin.metadata;
-  const dueMs = Date.parse(deletionTimestamp ?? '') + foreignHoldMs - deps.clock.now();
-  if (dueMs > 0) return dueMs;
-  const message = `the access is gone, but finalizer ${(signin.metadata.finalizers ?? []).join(', ')} holds the TkaSignin: remove what holds it`;
-  deps.observer.cleanupStuck(name, true);
-  await writeStatus(deps, name, { kind: 'stuck', message });
-  await deps.events.record(signin, { type: 'Warning', reason: 'CleanupStuck', message });
-  return undefined;
-}
-
-async function reportEnded(deps: ReconcileDeps, signin: TkaSignin, asked: string | undefined): Promise<void> {
-  const { name, deletionTimestamp } = signin.metadata;
-  const now = deps.clock.now();
-  const expired = endOf(signin) <= now;
-  const reason = asked ?? (expired ? 'expired' : 'deleted');
-  const dueAt = expired ? endOf(signin) : Date.parse(deletionTimestamp ?? new Date(now).toISOString());
-  deps.observer.sessionEnded(reason, Math.max(0, (now - dueAt) / 1000));
-  deps.observer.cleanupStuck(name, false);
-  deps.log.info({ session: name, role: signin.spec.role, reason }, 'session ended');
-  if (!ordinary.has(reason)) {
-    await deps.events.record(signin, {
-      type: 'Normal',
-      reason: 'Revoked',
-      message: `the session was ended: ${reason}`,
-    });
-  }
-}
-
 /** Waits for all, then rejects with the first rejection: nothing goes on behind a pass that is over. */
 async function settle(promises: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(promises)) if (result.status === 'rejected') throw result.reason;
-}
-
-/** Heals by waiting, or by looking again. */
-function isPassing(error: unknown): boolean {
-  return error instanceof ApiUnavailableError || error instanceof ConflictError;
-}
-
-function failureReason(error: unknown): ConditionReason {
-  if (error instanceof ForbiddenError) return 'Forbidden';
-  // Only these two are made by a pass.
-  if (error instanceof SessionFailedError) return error.reason as 'RoleNotFound' | 'NamespaceNotFound';
-  return 'ApplyFailed';
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof ForbiddenError) {
-    return `tka may not ${error.verb} ${error.resource}: grant it (see manifests/rbac.yaml). ${error.message}`.slice(
-      0,
-      1000,
-    );
-  }
-  if (error instanceof HeldError || error instanceof Error) return error.message.slice(0, 1000);
-  return String(error).slice(0, 1000);
 }
