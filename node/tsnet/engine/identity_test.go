@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 		{"another's address", func(*tailcfg.Node) {}, "100.64.0.2", refusedAddress},
 		{"a loopback address", func(*tailcfg.Node) {}, "127.0.0.1", refusedAddress},
 		{"an address of its range", func(n *tailcfg.Node) {
-			n.Addresses = prefixes("100.64.0.0/30")
+			n.Addresses = prefixes("100.64.0.1/30")
 			n.AllowedIPs = n.Addresses
 		}, "100.64.0.1", refusedAddress},
 		{"behind a subnet router", func(n *tailcfg.Node) {

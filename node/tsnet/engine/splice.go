@@ -26,6 +26,11 @@ const (
 	stalledAfter = 5 * time.Minute
 )
 
+type bufferSource interface {
+	get() *[largeBuffer]byte
+	put(*[largeBuffer]byte)
+}
+
 type bufferPool struct{ pool sync.Pool }
 
 func (b *bufferPool) get() *[largeBuffer]byte {
@@ -43,7 +48,7 @@ type halfCloser interface {
 }
 
 // splice returns when both directions have ended; both connections are closed then.
-func splice(peer, node halfCloser, buffers *bufferPool) {
+func splice(peer, node halfCloser, buffers bufferSource) {
 	closeBoth := func() {
 		peer.Close()
 		node.Close()
@@ -66,7 +71,7 @@ func splice(peer, node halfCloser, buffers *bufferPool) {
 }
 
 // copyAdaptive copies until from ends; nil means that it ended in order.
-func copyAdaptive(to, from net.Conn, buffers *bufferPool) error {
+func copyAdaptive(to, from net.Conn, buffers bufferSource) error {
 	small := make([]byte, smallBuffer)
 	var large *[largeBuffer]byte
 	release := func() {

@@ -119,18 +119,43 @@ func TestASlowReaderHoldsTheWriterBack(t *testing.T) {
 	}
 }
 
-func TestAQuietSecondGivesTheLargeBufferBackAndTheConnectionLives(t *testing.T) {
-	peer, node, _ := spliced(t)
-	_, _ = peer.Write(make([]byte, 8*smallBuffer))
-	if _, err := io.CopyN(io.Discard, node, 8*smallBuffer); err != nil {
-		t.Fatal(err)
+// countedBuffers tells each large buffer that is taken or given back.
+type countedBuffers struct{ taken, given chan struct{} }
+
+func (c countedBuffers) get() *[largeBuffer]byte {
+	c.taken <- struct{}{}
+	return new([largeBuffer]byte)
+}
+func (c countedBuffers) put(*[largeBuffer]byte) { c.given <- struct{}{} }
+
+func TestAQuietConnectionGivesItsLargeBufferBackAndLives(t *testing.T) {
+	from, fromInner := tcpPair(t)
+	to, toInner := tcpPair(t)
+	buffers := countedBuffers{make(chan struct{}, 8), make(chan struct{}, 8)}
+	go func() { _ = copyAdaptive(toInner, fromInner, buffers) }()
+	happens := func(what string, event chan struct{}) {
+		t.Helper()
+		select {
+		case <-event:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("the large buffer is not %s", what)
+		}
 	}
-	time.Sleep(quietAfter + 200*time.Millisecond) // what is tested is that time passing does no harm
-	_, _ = peer.Write([]byte("still here"))
-	got := make([]byte, 10)
-	if _, err := io.ReadFull(node, got); err != nil || string(got) != "still here" {
-		t.Fatalf("%q, %v", got, err)
+
+	_, _ = from.Write(make([]byte, smallBuffer))
+	happens("taken", buffers.taken)
+	happens("given back after a quiet second", buffers.given)
+	_, _ = from.Write([]byte("still here"))
+	got := make([]byte, smallBuffer+10)
+	_ = to.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.ReadFull(to, got); err != nil || string(got[smallBuffer:]) != "still here" {
+		t.Fatalf("%q, %v", got[smallBuffer:], err)
 	}
+
+	_, _ = from.Write(make([]byte, smallBuffer))
+	happens("taken again", buffers.taken)
+	_, _ = from.Write([]byte("short"))
+	happens("given back after a short read", buffers.given)
 }
 
 func unixPath(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
