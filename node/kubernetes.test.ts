@@ -101,6 +101,15 @@ test('calls one after another do not open a connection each', async (t) => {
   t.regex(seen[0]?.userAgent ?? '', /^tka\//);
 });
 
+test('deletes with preconditions keep their connection', async (t) => {
+  const { kubernetes, seen } = await start(t, (_request, response) => json(response, 200, account));
+  const body = { preconditions: { uid: 'u' } };
+  for (let i = 0; i < 10; i += 1) {
+    await kubernetes.core.deleteNamespacedServiceAccount({ name: 'x', namespace: 'a', body }, during(never));
+  }
+  t.true(new Set(seen.map(({ port }) => port)).size <= 2);
+});
+
 test("a session's token travels alone: without tka's own, and on other connections", async (t) => {
   const { kubernetes, seen } = await start(t, (_request, response) =>
     json(response, 201, { status: { allowed: true } }),

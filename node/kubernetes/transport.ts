@@ -87,6 +87,8 @@ export function createTransport(options: TransportOptions): Transport {
         headers: { ...request.getHeaders(), ...headers },
         // The generated clients serialize every body of JSON themselves.
         body: (body as string | undefined) ?? null,
+        // undici would give up the connection after each DELETE with a body, and ours all carry preconditions.
+        reset: false,
         signal: deadline.signal,
       });
       const text = await response.body.text();
