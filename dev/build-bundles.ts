@@ -35,8 +35,10 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    minify: true,
-    keepNames: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // The command is read anew at each start; the server is read once, and its stack traces by people.
+    minifyIdentifiers: name === 'tka',
     legalComments: 'none',
     metafile: true,
     define: { 'process.env.TKA_VERSION': JSON.stringify(version) },
