@@ -195,10 +195,7 @@ test('status lists sessions with their contexts and the time that is left', asyn
   const { stub, cli } = await setup(t);
   await cli.run(['login', '--server', stub.url]);
   const table = await cli.run(['status']);
-  t.regex(
-    table.stdout,
-    /^CURRENT\s+CONTEXT.*\n\*\s+tka-prod\s+alice-0123456789\s+view\s+ready\s+7h59m\n$/,
-  );
+  t.regex(table.stdout, /^CURRENT\s+CONTEXT.*\n\*\s+tka-prod\s+alice-0123456789\s+view\s+ready\s+7h59m\n$/);
   const { sessions } = JSON.parse((await cli.run(['status', '-o', 'json'])).stdout) as {
     sessions: { remainingSeconds: number }[];
   };
