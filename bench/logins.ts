@@ -90,7 +90,11 @@ export async function measureLogins(stack: Stack, { user, rounds, onRound }: Log
       'writes, C=1': () => thenClean(oneByOne('writes', raw.write), raw.clean),
       'login, C=1': () => thenClean(oneByOne('login', login), logout),
       [`writes, C=${concurrency}`]: () => thenClean(perSecond(raw.write), raw.clean),
-      [`login, C=${concurrency}`]: () => thenClean(perSecond(login), logout),
+      [`login, C=${concurrency}`]: async () => {
+        // So many roles are for the bench alone. A server looks at a role once in 10 s, so a first pass takes that away.
+        await thenClean(perSecond(login), logout);
+        return thenClean(perSecond(login), logout);
+      },
     },
     onRound,
   );
