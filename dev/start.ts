@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { parseAllDocuments } from 'yaml';
 import { buildBundles } from './build-bundles.ts';
 import { buildEngine } from './build-engine.ts';
 
@@ -32,7 +33,7 @@ else await main();
 
 function help(): void {
   process.stdout.write(
-    'TS_AUTHKEY=... npm start [-- --apply] [--context NAME] [-- SERVER FLAGS]\n\n' +
+    'TS_AUTHKEY=... npm start -- [--apply] [--context NAME] [-- SERVER FLAGS]\n\n' +
       '  --apply         apply manifests/ to the cluster first\n' +
       '  --context NAME  a kubeconfig context other than the current one\n',
   );
@@ -66,16 +67,45 @@ function install(): boolean {
   if (values.apply) {
     return kubectl(['apply', '-k', manifests], true, 'inherit') !== undefined;
   }
+  const found = present(wanted);
+  if (found === undefined) return false;
+  const missing = parseAllDocuments(wanted)
+    .map((document) => nameOf(document.toJS()))
+    .filter((name) => !found.has(name));
+  if (missing.length > 0) return refuse('lacks', missing);
   const diff = spawnSync('kubectl', [...contextArgs(), 'diff', '-k', manifests], { encoding: 'utf8' });
   if (diff.status === 0) return true;
-  const changed = [...(diff.stdout ?? '').matchAll(/^\+\+\+ \S*\/(\S+)/gm)].map((match) => match[1] ?? '');
-  process.stderr.write(
-    changed.length > 0
-      ? `The cluster lacks, or has otherwise, ${changed.length} objects of manifests/:\n${changed.map((name) => `  ${name}\n`).join('')}`
-      : `kubectl diff -k manifests/ did not answer for the cluster:\n${diff.stderr}`,
-  );
-  process.stderr.write('Apply them with: npm start -- --apply\n');
+  const changed = [...diff.stdout.matchAll(/^\+\+\+ \S*\/(\S+)/gm)].map((match) => match[1] ?? '');
+  if (changed.length > 0) return refuse('has otherwise', changed);
+  process.stderr.write(`kubectl diff -k manifests/ did not answer for the cluster:\n${diff.stderr}`);
   return false;
+}
+
+function refuse(how: string, names: readonly string[]): false {
+  process.stderr.write(
+    `The cluster ${how}, of manifests/:\n${names.map((name) => `  ${name}\n`).join('')}` +
+      'Apply all of it with: npm start -- --apply\n',
+  );
+  return false;
+}
+
+/** Those of the objects that the cluster has, whatever is in them. */
+function present(text: string): ReadonlySet<string> | undefined {
+  const args = [...contextArgs(), 'get', '--ignore-not-found', '-o', 'json', '-f', '-'];
+  const { stdout, stderr, status } = spawnSync('kubectl', args, { input: text, encoding: 'utf8' });
+  if (status !== 0) {
+    process.stderr.write(stderr);
+    return undefined;
+  }
+  if (stdout.trim() === '') return new Set();
+  const answer = JSON.parse(stdout) as { items?: unknown[] };
+  return new Set((answer.items ?? [answer]).map(nameOf));
+}
+
+/** `kind/name`; every object of manifests/ has both. */
+function nameOf(object: unknown): string {
+  const { kind, metadata } = object as { kind: string; metadata: { name: string } };
+  return `${kind.toLowerCase()}/${metadata.name}`;
 }
 
 function asOwnAccount(kubeconfig: string): string {

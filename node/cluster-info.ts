@@ -7,6 +7,7 @@
 import { X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
 import * as z from 'zod';
+import { ConfigError } from './config.ts';
 import type { ClusterInfo } from './http/contract.ts';
 import type { Config } from './settings.ts';
 
@@ -19,9 +20,7 @@ export interface ClusterInfoDeps {
 }
 
 /** The operator must change the configuration. */
-export class ClusterInfoError extends Error {
-  override readonly name = 'ClusterInfoError';
-}
+export class ClusterInfoError extends ConfigError {}
 
 interface Found {
   readonly server: string;

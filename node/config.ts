@@ -38,12 +38,12 @@ interface Sourced {
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const warnings: string[] = [];
   const inFile = input.file === undefined ? new Map<SettingKey, Sourced>() : readFile(input.file, warnings);
-  if (input.isDebug === true) inFile.set('log.level', { value: 'debug', source: 'flag --debug' });
 
   const values: Record<string, unknown> = {};
   const sources: Record<string, string> = {};
   for (const key of settingKeys) {
     const found = fromFlags(key, input) ??
+      debugFlag(key, input) ??
       fromEnvironment(key, input, warnings) ??
       inFile.get(key) ?? { value: fallbackOf(key, input.env), source: 'default' };
     const setting: Setting<unknown> = settings[key];
@@ -59,6 +59,11 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   warnings.push(...misspelt(input.env));
   // Every key of the table was just given a value that its own schema has let pass.
   return { values: values as Config, sources: sources as Record<SettingKey, string>, warnings };
+}
+
+/** `--debug` is short for a flag, and yields to that flag alone. */
+function debugFlag(key: SettingKey, { isDebug }: ConfigInput): Sourced | undefined {
+  return isDebug === true && key === 'log.level' ? { value: 'debug', source: 'flag --debug' } : undefined;
 }
 
 function fromFlags(key: SettingKey, { flags }: ConfigInput): Sourced | undefined {

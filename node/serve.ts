@@ -209,6 +209,7 @@ async function checkCluster(
 /** Access that an earlier tka left lives for ever: worth a line at each start, and never a reason not to start. */
 async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: AbortSignal): Promise<void> {
   try {
+    // What tka's own rights show of it: the bindings, which are what gives access.
     const { objects } = await findLegacy(kubernetes, stop);
     if (objects.length === 0) return;
     const shown = objects.slice(0, 20).map(describeLegacy);

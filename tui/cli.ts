@@ -5,7 +5,7 @@
  * Commands load on demand. `credential` and `version` read their own arguments, because kubectl runs the first at each of its
  * invocations and the parser costs more than both; all others are declared in program.ts.
  */
-import { enableCompileCache } from 'node:module';
+import module from 'node:module';
 import { join } from 'node:path';
 import { cacheDirectory } from './directories.ts';
 import { Interrupted, UserError } from './errors.ts';
@@ -18,7 +18,8 @@ const quick = {
     (await import('./commands/version.ts')).version(runtime, args),
 };
 
-if (Number(process.versions.node.split('.', 1)[0]) < 22) {
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 20)) {
   process.stderr.write(`error: tka needs Node 22.20 or newer, this is ${process.versions.node}\n`);
   process.exit(1);
 }
@@ -59,7 +60,7 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
       return 0;
     }
     // Saves some 10 ms of a login. In the user's own directory, because what lies there is run as code.
-    enableCompileCache(join(cacheDirectory(runtime.env), 'compiled'));
+    module.enableCompileCache(join(cacheDirectory(runtime.env), 'compiled'));
     const { runProgram } = await import('./program.ts');
     return await runProgram(runtime, argv);
   } catch (error) {

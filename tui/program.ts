@@ -67,7 +67,7 @@ function declare(runtime: Runtime): Command {
     .command('logout')
     .alias('signout')
     .description('end your sessions and remove what this machine has of them')
-    .addOption(serverOption())
+    .addOption(serverOption("the last login's, "))
     .option('--session <name>', 'only this session')
     .addOption(kubeconfigOption())
     .option('--local', 'ask no server: only remove what this machine has')
@@ -77,8 +77,8 @@ function declare(runtime: Runtime): Command {
   program
     .command('status')
     .description('list your sessions, their contexts and the time that is left')
-    .addOption(serverOption())
-    .addOption(kubeconfigOption())
+    .addOption(serverOption("the last login's, "))
+    .addOption(kubeconfigOption('the kubeconfig to look into'))
     .addOption(outputOption())
     .addOption(timeoutOption(15))
     .action(async (flags: Parsed<StatusFlags>) => (await import('./commands/status.ts')).status(runtime, timed(flags)));
@@ -87,7 +87,7 @@ function declare(runtime: Runtime): Command {
   program
     .command('credential')
     .description('print the credential of a session for kubectl (a client-go credential plugin)')
-    .addOption(serverOption())
+    .requiredOption('-s, --server <url>', 'the tka server')
     .requiredOption('--session <name>', 'which session')
     .addOption(modeOption())
     .option('--proxy <url>', 'the way to the server where the environment names no proxy');
@@ -109,22 +109,22 @@ function timed<T extends { readonly timeoutMs: number }>({ timeout, ...flags }: 
   return { ...flags, timeoutMs: timeout } as unknown as T;
 }
 
-function serverOption(): Option {
+function serverOption(besides = ''): Option {
   return new Option(
     '-s, --server <url>',
-    'the tka server, a host name or URL (default: TKA_SERVER, the configuration file, http://tka)',
+    `the tka server, a host name or URL (default: TKA_SERVER, the configuration file, ${besides}http://tka)`,
   );
 }
 
-function kubeconfigOption(): Option {
-  return new Option('--kubeconfig <file>', 'the kubeconfig to change (default: KUBECONFIG, ~/.kube/config)');
+function kubeconfigOption(what = 'the kubeconfig to change'): Option {
+  return new Option('--kubeconfig <file>', `${what} (default: KUBECONFIG, ~/.kube/config)`);
 }
 
 function modeOption(): Option {
-  return new Option('--mode <mode>', 'how to reach the cluster (default: as the server has it)').choices([
-    'direct',
-    'proxy',
-  ]);
+  return new Option(
+    '--mode <mode>',
+    'how to reach the cluster (default: as the server has it; this release serves direct)',
+  ).choices(['direct', 'proxy']);
 }
 
 function outputOption(): Option {

@@ -30,12 +30,21 @@ const refusals: Readonly<Record<NonNullable<Identity['refusal']>, { message: str
   },
 };
 
+/** So many different broken rules are remembered as told; a policy has few. */
+const maxTold = 1000;
+
 export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
+  const told = new Set<string>();
   return async (ctx, next) => {
     const caller = await identify(deps.connectionOf(ctx.req.socket), deps);
     ctx.state.audit.caller = caller;
     for (const { rule, reason } of caller.grants.dropped) {
-      deps.log.debug(
+      // Once each: every request carries the rules again.
+      const key = `${reason} ${rule}`;
+      if (told.has(key)) continue;
+      if (told.size >= maxTold) told.clear();
+      told.add(key);
+      deps.log.warn(
         { subject: caller.subject, rule, reason, requestId: ctx.state.requestId },
         'a capability rule was dropped',
       );

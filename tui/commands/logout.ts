@@ -1,7 +1,7 @@
 /**
  * `tka logout`: ends the session at the server, then removes this machine's credential and entries, and only those.
  *
- * Where the server cannot be reached the session lives on, so nothing is removed and the command fails, saying until when;
+ * Where the server cannot be reached the session lives on, so nothing is removed and the command fails;
  * --local removes what is here without asking the server.
  */
 import { connect } from '../connect.ts';
