@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: the figures of docs/performance.md, on a stack of its own. Prints one Markdown table a measurement.
  *
- * Every figure stands beside its reference, measured in the same rounds. `--rounds N` for a quick look; the default
+ * What is compared stands beside its reference, measured in the same rounds. `--rounds N` for a quick look; the default
  * is what the documentation shows.
  */
 import { parseArgs } from 'node:util';

@@ -2,7 +2,7 @@
  * `npm run demo`: tka on a real tailnet and a real Kubernetes API, on this machine alone.
  *
  * Shows what a team would see, by running the commands it would run and checking that each ends as it should. On a
- * terminal it then opens a shell as alice. Whatever ends it, nothing is left but the build cache.
+ * terminal it then opens a shell as alice. Whatever ends it, nothing is left but what was built.
  */
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';

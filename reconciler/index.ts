@@ -106,6 +106,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       const { name, uid } = signin.metadata;
       observer.cleanupStuck(name, false);
       tokens.forget(uid);
+      usable.forget(uid);
       events.forget(uid);
       damage.delete(uid);
       endings.delete(uid);
@@ -142,6 +143,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     observer,
     onDamage(signin, observed) {
       damage.set(signin.metadata.uid, observed);
+      usable.forget(signin.metadata.uid);
       queue.add(signin.metadata.name);
     },
   });
@@ -154,6 +156,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     roles,
     isMade: (uid) => made.has(uid),
     lookAgain: async (name) => await queue.processed(name),
+    stopping: signal,
   });
   const signIn = createSignIn({
     cache,
@@ -185,8 +188,11 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         if (!(error instanceof NotFoundError)) throw error;
         // Somebody stripped our finalizer: what it stood for is removed here.
         const { account, bindings } = desired(signin);
-        await Promise.all(bindings.map(async (binding) => await apply.deleteBinding(binding, caller)));
-        await apply.deleteAccount(account, caller);
+        const results = await Promise.allSettled([
+          apply.deleteAccount(account, caller),
+          ...bindings.map(async (binding) => await apply.deleteBinding(binding, caller)),
+        ]);
+        for (const result of results) if (result.status === 'rejected') throw result.reason;
         cache.released(signin);
         return;
       }

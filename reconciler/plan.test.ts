@@ -13,7 +13,7 @@ const failed: SigninOverrides = {
 };
 const inTwo: SigninOverrides = { ...fresh, spec: { namespaces: ['a', 'b'] } };
 
-const removal = ['delete-binding', 'delete-account', 'release'];
+const removal = ['delete-binding+delete-account', 'release'];
 
 const table: readonly (readonly [
   string,
@@ -76,7 +76,7 @@ const table: readonly (readonly [
     [],
     before,
     'ending',
-    ['delete-binding+delete-binding', 'delete-account', 'release'],
+    ['delete-binding+delete-binding+delete-account', 'release'],
   ],
   [
     'a deleted session that was never ready is cleaned up all the same',

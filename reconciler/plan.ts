@@ -67,9 +67,12 @@ function provision(wanted: Desired, observed: Observed, provisioned: boolean): r
 }
 
 function removal(wanted: Desired): readonly (readonly Action[])[] {
+  // At once, because either alone ends the access: a holder of the role may be able to hold one of its bindings.
   return [
-    wanted.bindings.map((binding) => ({ do: 'delete-binding', binding }) as const),
-    [{ do: 'delete-account', account: wanted.account }],
+    [
+      ...wanted.bindings.map((binding) => ({ do: 'delete-binding', binding }) as const),
+      { do: 'delete-account', account: wanted.account },
+    ],
     [{ do: 'release' }],
   ];
 }

@@ -8,7 +8,7 @@
  */
 import type { RbacV1Subject, V1ObjectMeta, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
-import { accountNamePattern, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
+import { accountName, accountNamePattern, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
 import type { SigninCache } from './cache.ts';
 import { type Cluster, during } from './cluster.ts';
@@ -79,7 +79,9 @@ export function compare(signin: TkaSignin, owned: readonly Owned[]): Observed {
 
 /** The part of the decision that needs no API server: whether it may be removed if it has no TkaSignin. */
 export function isOurs(object: Owned, namespace: string): boolean {
-  if (!accountNamePattern.test(object.name)) return false;
+  // Labels are anybody's to write; the name that they lead to is not.
+  const named = accountName({ metadata: { name: object.signin, uid: object.signinUid } });
+  if (!accountNamePattern.test(object.name) || object.name !== named) return false;
   if (object.kind === 'ServiceAccount') return object.namespace === namespace;
   const subjects = object.grant?.subjects ?? [];
   return subjects.length > 0 && subjects.every((subject) => isSessionAccount(subject, namespace));
@@ -117,18 +119,18 @@ async function removeOrphans(
 }
 
 async function removeLeavings(deps: SweepDeps, objects: readonly Owned[], signal: AbortSignal): Promise<void> {
-  // Bindings before the account they name.
-  const rank = (object: Owned): number => Number(object.kind === 'ServiceAccount');
-  for (const object of objects.toSorted((a, b) => rank(a) - rank(b))) {
-    const { kind, name, namespace } = object;
-    deps.log.warn({ kind, name, namespace }, 'removing what belongs to no session');
-    if (kind === 'ServiceAccount') {
-      await deps.apply.deleteAccount({ metadata: { name, namespace: deps.namespace } }, signal);
-    } else {
-      await deps.apply.deleteBinding({ name, namespace }, signal);
-    }
-    deps.onOrphan(kind);
-  }
+  const results = await Promise.allSettled(
+    objects.map(async ({ kind, name, namespace }) => {
+      deps.log.warn({ kind, name, namespace }, 'removing what belongs to no session');
+      if (kind === 'ServiceAccount') {
+        await deps.apply.deleteAccount({ metadata: { name, namespace: deps.namespace } }, signal);
+      } else {
+        await deps.apply.deleteBinding({ name, namespace }, signal);
+      }
+      deps.onOrphan(kind);
+    }),
+  );
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 async function isAlive(signins: Signins, object: Owned, signal: AbortSignal): Promise<boolean> {

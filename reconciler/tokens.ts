@@ -49,20 +49,23 @@ export function createTokens(deps: TokensDeps): Tokens {
           await withSignal(underway, signal);
           continue;
         }
-        const minted = mint(deps, signin).finally(() => minting.delete(uid));
-        minting.set(uid, minted);
-        const fresh = await withSignal(
-          minted.then((token) => {
-            held.set(uid, token);
+        // One that is forgotten meanwhile leaves nothing behind.
+        const isWanted = (): boolean => minting.get(uid) === minted;
+        const minted: Promise<Held> = mint(deps, signin)
+          .then((token) => {
+            if (isWanted()) held.set(uid, token);
             return token;
-          }),
-          signal,
-        );
-        return publicPart(fresh);
+          })
+          .finally(() => {
+            if (isWanted()) minting.delete(uid);
+          });
+        minting.set(uid, minted);
+        return publicPart(await withSignal(minted, signal));
       }
     },
     forget(uid) {
       held.delete(uid);
+      minting.delete(uid);
     },
   };
 }

@@ -24,15 +24,42 @@ export interface UsableDeps {
   readonly isMade: (uid: string) => boolean;
   /** Resolves after another pass over the session. */
   readonly lookAgain: (name: string) => Promise<void>;
+  readonly stopping: AbortSignal;
+}
+
+export interface Usable {
+  /** As Reconciler.usable() says. */
+  (name: string, signal: AbortSignal): Promise<TkaSignin>;
+  /** The session is gone or was damaged: what was seen of it no longer counts. */
+  forget(uid: string): void;
 }
 
 /** Failures that no waiting heals; a login is told at once. */
 const hopeless = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
-/** As Reconciler.usable() says. */
-export function createUsable(deps: UsableDeps): (name: string, signal: AbortSignal) => Promise<TkaSignin> {
+/** However long the API server takes to follow a write; whoever waits leaves by their own signal. */
+const proofMs = 60_000;
+
+export function createUsable(deps: UsableDeps): Usable {
   const { cache } = deps;
-  return async (name, signal) => {
+  /** What was, or is being, seen of each session, by its UID: asked once, however many want to know. */
+  const proofs = new Map<string, { readonly seen: Promise<void>; readonly end: AbortController }>();
+
+  const proven = (signin: TkaSignin): Promise<void> => {
+    const { uid } = signin.metadata;
+    const before = proofs.get(uid);
+    if (before !== undefined) return before.seen;
+    const end = new AbortController();
+    const signal = AbortSignal.any([deps.stopping, end.signal, AbortSignal.timeout(proofMs)]);
+    const proof = { seen: untilWorking(deps, signin, signal), end };
+    proofs.set(uid, proof);
+    proof.seen.catch(() => {
+      if (proofs.get(uid) === proof) proofs.delete(uid);
+    });
+    return proof.seen;
+  };
+
+  const usable = async (name: string, signal: AbortSignal): Promise<TkaSignin> => {
     const signin = await untilMade(deps, name, signal);
     const { uid } = signin.metadata;
     const over = new AbortController();
@@ -42,13 +69,19 @@ export function createUsable(deps: UsableDeps): (name: string, signal: AbortSign
       .then(() => over.abort(new SessionEndingError(name, `session ${name} was ended meanwhile`)))
       .catch(() => undefined);
     try {
-      const [ready] = await Promise.all([untilReady(deps, name, asking), untilWorking(deps, signin, asking)]);
+      const [ready] = await Promise.all([untilReady(deps, name, asking), withSignal(proven(signin), asking)]);
       return cache.get(name) ?? ready;
     } finally {
       over.abort();
       await gone;
     }
   };
+  return Object.assign(usable, {
+    forget(uid: string) {
+      proofs.get(uid)?.end.abort();
+      proofs.delete(uid);
+    },
+  });
 }
 
 /** The session if it is ready, undefined while it may become so; throws where it will not. */

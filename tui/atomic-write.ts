@@ -17,7 +17,7 @@ import {
   renameSync,
   statSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemCode } from './errors.ts';
@@ -35,7 +35,8 @@ export function writeFileAtomically(path: string, content: string, { durable = f
   const fd = openExclusively(temporary);
   try {
     try {
-      writeSync(fd, content);
+      // Not writeSync(), which may write a part and say so by a number.
+      writeFileSync(fd, content);
       fchmodSync(fd, before === undefined ? 0o600 : before.mode & 0o7777);
       if (durable) fsyncSync(fd);
     } finally {

@@ -8,6 +8,8 @@ import { ApiError } from './errors.ts';
 import { printable } from './subject.ts';
 
 const maxBodyBytes = 16_384;
+/** The caller and their grants were looked at before the body: it must not come much later. */
+const maxBodyMs = 5000;
 
 export async function readBody<T extends z.ZodType>(req: IncomingMessage, schema: T): Promise<z.infer<T>> {
   const bytes = await readBytes(req);
@@ -35,11 +37,15 @@ async function readBytes(req: IncomingMessage): Promise<Buffer> {
       // The rest of the body is still on its way: this connection cannot be used again.
       headers: { Connection: 'close' },
     });
+  const tooSlow = () =>
+    new ApiError(408, 'bad_request', 'the request body took too long', { headers: { Connection: 'close' } });
   if (Number(req.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
   // `for await` would destroy the socket on leaving early, and the answer with it.
+  let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve, reject) => {
+    timer = setTimeout(() => reject(tooSlow()), maxBodyMs);
     req.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length > maxBodyBytes) {
@@ -50,7 +56,7 @@ async function readBytes(req: IncomingMessage): Promise<Buffer> {
     req.once('end', resolve);
     req.once('error', reject);
     req.once('close', () => reject(new ApiError(400, 'bad_request', 'the request ended before its body')));
-  });
+  }).finally(() => clearTimeout(timer));
   return Buffer.concat(chunks);
 }
 

@@ -30,7 +30,7 @@ export function logoutRoute(deps: HttpDeps): ApiMiddleware {
 async function endAll(sessions: readonly SessionView[], gone: AbortSignal, deps: HttpDeps): Promise<void> {
   const time = AbortSignal.timeout(deps.settings.logoutTimeoutMs);
   const signal = AbortSignal.any([gone, time]);
-  const results = await Promise.allSettled(sessions.map(({ name }) => deps.sessions.end(name, 'Logout', signal)));
+  const results = await Promise.allSettled(sessions.map(({ name }) => deps.sessions.end(name, 'logout', signal)));
   const failed = results.find((result) => result.status === 'rejected');
   if (failed === undefined) return;
   if (!time.aborted) throw failed.reason;

@@ -23,7 +23,7 @@ const (
 	socketBuffer     = 1 << 20 // of the unix socket; as far as the kernel allows
 	// One peer cannot take every connection there is.
 	maxConnections        = 4096
-	maxConnectionsPerPeer = 1024
+	maxConnectionsPerPeer = 256
 )
 
 // handOver is what listeners share: where connections go and what is said about them.
