@@ -154,6 +154,17 @@ test('a flood of logins is answered 429 with the time to wait, and stores nothin
   t.is(answer.headers['retry-after'], '20');
 });
 
+test('callers without a grant leave everybody the logins there are', async (t) => {
+  let taken = 0;
+  const limiter = { take: () => void (taken += 1) };
+  await using stranger = await createFixture({ ...grantedBy(), deps: { limiter } });
+  t.is((await stranger.call('POST', paths.login)).status, 403);
+  t.is(taken, 0);
+  await using friend = await createFixture({ deps: { limiter } });
+  t.is((await friend.call('POST', paths.login)).status, 202);
+  t.is(taken, 1);
+});
+
 test('an error nobody foresaw is answered 500 without its details, which are in the log', async (t) => {
   await using fixture = await createFixture({
     deps: {

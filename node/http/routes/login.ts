@@ -34,6 +34,8 @@ export function loginRoute(deps: HttpDeps): ApiMiddleware {
 async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
   const caller = callerOf(ctx);
   const { audit, signal } = ctx.state;
+  // Before anything is counted: whoever may not log in must not use up the logins of those who may.
+  if (caller.grants.rules.length === 0) throw noGrant(caller);
   const waitSeconds = deps.limiter.take(caller.subject);
   if (waitSeconds !== undefined) {
     throw new ApiError(429, 'rate_limited', 'too many logins', {
