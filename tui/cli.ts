@@ -40,6 +40,9 @@ const runtime: Runtime = {
   get stderr() {
     return quietlyClosing(process.stderr);
   },
+  terminal: () => ({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }),
+  platform: process.platform,
+  pid: process.pid,
   execPath: process.execPath,
   script: process.argv[1] ?? '',
   now: () => new Date(),

@@ -8,9 +8,12 @@ import type { Api, CallOptions, Eventually } from './api.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { UnreachableError, UserError } from './errors.ts';
 import { printable } from './output.ts';
+import type { GlobalFlags, PlacementFlags, WishFlags } from './flags.ts';
+import type { Interaction } from './interaction.ts';
+import type { Runtime } from './runtime.ts';
 import { isSessionName, tokenExpiry } from './token.ts';
 
-export type LoginStage = 'requesting' | 'provisioning' | 'fetching';
+export type OpeningStage = 'requesting' | 'provisioning' | 'fetching';
 
 export interface LoginOptions {
   readonly api: Api;
@@ -19,7 +22,7 @@ export interface LoginOptions {
   readonly mode?: Mode | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  readonly onStage?: (stage: LoginStage) => void;
+  readonly onStage?: (stage: OpeningStage) => void;
   /** Work to do while the server provisions. */
   readonly meanwhile?: () => Promise<unknown>;
 }
@@ -119,4 +122,54 @@ function readSession(answer: LoginResponse, server: string): Omit<UsableSession,
     ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 100).map((name) => printable(name, 63)) }),
     until,
   };
+}
+
+// What follows is the contract of the whole login, which takes in what is above.
+
+/** In this order. */
+export type LoginStage = 'server' | 'identity' | 'grant' | 'sign-in' | 'provisioning' | 'usable' | 'kubeconfig';
+
+/** A login that rejects does so in the stage that was `running`. */
+export interface StageReport {
+  readonly stage: LoginStage;
+  readonly state: 'running' | 'done';
+  /** Printable; what the stage found, for `done`. */
+  readonly detail?: string;
+}
+
+export interface LogInOptions {
+  readonly flags: GlobalFlags & WishFlags & PlacementFlags;
+  readonly interaction?: Interaction | undefined;
+  readonly onStage?: (report: StageReport) => void;
+  /** Each stage by itself, `identity` and `grant` included, so that a person can follow; else as few calls as it takes. */
+  readonly stepwise?: boolean;
+  /** Warnings that do not stop it. */
+  readonly warn: (line: string) => void;
+  /** Default: the runtime's. */
+  readonly signal?: AbortSignal;
+}
+
+/** A session that works, and where kubectl finds it. Texts are fit to be shown. */
+export interface LoggedIn {
+  readonly server: string;
+  /** What the server calls its cluster, `[a-z0-9.-]{1,63}`. */
+  readonly cluster: string;
+  readonly session: string;
+  readonly username: string;
+  readonly role: string;
+  /** Absent: the whole cluster. */
+  readonly namespaces?: readonly string[];
+  readonly until: Date;
+  readonly mode: Mode;
+  /** Where kubectl goes. */
+  readonly url: string;
+  readonly context: string;
+  /** Whether the context is the current one. */
+  readonly current: boolean;
+  /** The file that has the context. */
+  readonly kubeconfig: string;
+}
+
+export function logIn(_runtime: Runtime, _options: LogInOptions): Promise<LoggedIn> {
+  throw new Error('not written yet');
 }

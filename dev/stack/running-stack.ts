@@ -141,7 +141,7 @@ export class Stack implements ClusterStack {
 
   /** What programs of this user run with: their own HOME and kubeconfig, their machine's proxy. */
   userEnv(user: string): Record<string, string> {
-    const { home, proxy } = this.machine(user);
+    const { home, proxy, socket } = this.machine(user);
     return {
       HOME: home,
       KUBECONFIG: join(home, '.kube', 'config'),
@@ -150,6 +150,8 @@ export class Stack implements ClusterStack {
       HTTPS_PROXY: proxy,
       // The API server is on loopback, in direct mode.
       NO_PROXY: '127.0.0.1,localhost',
+      // Which of the tailscaleds on this host is the user's own.
+      TKA_TAILSCALE_SOCKET: socket,
     };
   }
 
