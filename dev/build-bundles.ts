@@ -41,7 +41,14 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
     minifyIdentifiers: name === 'tka',
     legalComments: 'none',
     metafile: true,
-    define: { 'process.env.TKA_VERSION': JSON.stringify(version) },
+    jsx: 'automatic',
+    // React's development build is twice as slow to read; Ink loads its inspector only where DEV is "true".
+    define: {
+      'process.env.TKA_VERSION': JSON.stringify(version),
+      'process.env.NODE_ENV': '"production"',
+      'process.env.DEV': '"false"',
+    },
+    external: ['react-devtools-core'],
     // CommonJS dependencies still call require() for Node's own modules.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",

@@ -37,6 +37,9 @@ export async function buildCli(directory: string): Promise<string> {
     format: 'esm',
     platform: 'node',
     outExtension: { '.js': '.mjs' },
+    jsx: 'automatic',
+    define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+    external: ['react-devtools-core'],
     logLevel: 'warning',
     banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
   });
