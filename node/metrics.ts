@@ -10,6 +10,7 @@ import { findCondition } from '../crd/conditions.ts';
 import type { TkaSignin } from '../crd/tkasignin.ts';
 import type { ReconcilerObserver, ReconcilerState } from '../reconciler/reconciler.ts';
 import type { HttpMetrics } from './http/deps.ts';
+import type { ProxyMetrics } from './proxy/index.ts';
 
 export interface MetricsSources {
   readonly engine?: { readonly isUp: boolean; readonly restarts: number };
@@ -20,6 +21,7 @@ export interface MetricsSources {
 export interface Metrics {
   readonly http: HttpMetrics;
   readonly reconciler: ReconcilerObserver;
+  readonly proxy: ProxyMetrics;
   /** The text that Prometheus scrapes. */
   scrape(): Promise<{ readonly type: string; readonly text: string }>;
   stop(): void;
@@ -53,6 +55,14 @@ export function createMetrics(sources: () => MetricsSources, now: () => number):
   const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
   const loginSeconds = histogram('tka_login_seconds', 'Time from a login to each stage.', seconds, ['stage']);
   const rejected = counter('tka_header_reject_total', 'Requests refused for their headers.', ['kind']);
+  const proxied = histogram(
+    'tka_proxy_seconds',
+    'Time of requests through the proxy, from their head to their end.',
+    [0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 300, 3600],
+    ['verb', 'code'],
+  );
+  const bytes = counter('tka_proxy_bytes_total', 'Bytes of bodies through the proxy.', ['direction']);
+  const streams = new Gauge({ name: 'tka_proxy_streams', help: 'Requests under way through the proxy.', registers });
   const mints = counter('tka_token_mint_total', 'Tokens minted.');
   const mintSeconds = histogram('tka_token_mint_seconds', 'Time to mint a token.', seconds);
   const lag = histogram(
@@ -126,6 +136,16 @@ export function createMetrics(sources: () => MetricsSources, now: () => number):
       },
       retried: () => retries.inc(),
     },
+    proxy: {
+      headerRejected: (kind) => rejected.inc({ kind }),
+      served: ({ verb, status, seconds: took }) =>
+        proxied.observe(
+          { verb: verbs.has(verb) ? verb : 'other', code: status === 0 ? 'none' : `${Math.floor(status / 100)}xx` },
+          took,
+        ),
+      streams: (open) => streams.set(open),
+      bytes: (direction, count) => bytes.inc({ direction }, count),
+    },
     scrape: async () => ({ type: registry.contentType, text: await registry.metrics() }),
     stop: () => {
       delay.disable();
@@ -133,6 +153,18 @@ export function createMetrics(sources: () => MetricsSources, now: () => number):
     },
   };
 }
+
+/** Whatever else a caller names as a method must not become a label. */
+const verbs: ReadonlySet<string> = new Set([
+  'get',
+  'list',
+  'watch',
+  'create',
+  'update',
+  'patch',
+  'delete',
+  'deletecollection',
+]);
 
 function phaseOf({ metadata, status }: TkaSignin): 'ending' | 'ready' | 'pending' {
   if (metadata.deletionTimestamp !== undefined) return 'ending';

@@ -8,26 +8,26 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { startReconciler } from '../reconciler/index.ts';
-import { systemClock, sleep } from '../reconciler/clock.ts';
-import { during } from '../reconciler/cluster.ts';
-import { NotFoundError } from '../reconciler/errors.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
-import { findClusterInfo } from './cluster-info.ts';
 import type { LoadedConfig } from './config.ts';
 import { roleWarnings } from './config.ts';
 import { startHealth } from './health.ts';
+import { startAuthorization } from './authorization.ts';
+import { checkCluster, clusterInfoOf, reportLegacy } from './cluster-checks.ts';
+import { createClusterProxy } from './cluster-proxy.ts';
 import { createApp } from './http/app.ts';
+import { callerFrom, createIdentify } from './http/caller.ts';
+import { coversScope } from './http/grants.ts';
 import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
-import type { Kubernetes } from './kubernetes.ts';
 import { connectKubernetes } from './kubernetes.ts';
-import { describeLegacy, findLegacy } from './legacy.ts';
 import { createMetrics } from './metrics.ts';
-import { preflight, untilChecked } from './preflight.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
 import { createSessions } from './sessions.ts';
-import type { Config } from './settings.ts';
-import { listenersOf, ownNamesOf, startTailnetNode } from './tailnet.ts';
+import type { Proxy } from './proxy/index.ts';
+import { createSessionKeys } from './proxy/session-key.ts';
+import { watchServerKey } from './server-key.ts';
+import { listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
 import { createTailnetServer } from './tailnet-server.ts';
 import type { TailnetNode } from './tsnet/node.ts';
 
@@ -53,7 +53,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
 
   /** What to stop, the last started first. */
   const downs: { readonly what: string; readonly down: () => Promise<void> | void }[] = [];
-  const started: { node?: TailnetNode; reconciler?: Reconciler; waitsFor?: string } = {
+  const started: { proxy?: Proxy; node?: TailnetNode; reconciler?: Reconciler; waitsFor?: string } = {
     waitsFor: 'the server is starting',
   };
   let isStopping = false;
@@ -78,6 +78,8 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     downs.push({ what: 'health port', down: () => health.close() });
     log.info({ address: config['health.address'], port: health.port }, 'health port is open');
 
+    const keys = createSessionKeys(() => serverKey.current());
+    const serverKey = watchServerKey(config['tailscale.stateDir']);
     const kubernetes = connectKubernetes({
       log,
       version,
@@ -96,6 +98,11 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       namespace: config['operator.namespace'],
       log,
       observer: metrics.reconciler,
+      onEnding(signin, reason) {
+        const cut =
+          started.proxy?.cut(signin.metadata.uid, `the session has ended (${reason}): run \`tka login\``) ?? 0;
+        if (cut > 0) log.info({ session: signin.metadata.name, reason, streams: cut }, 'streams were cut');
+      },
     });
     started.reconciler = reconciler;
     downs.push({ what: 'reconciler', down: () => reconciler.stop() });
@@ -108,6 +115,42 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       { what: 'tailnet node', down: () => node.close() },
     );
 
+    const httpSettings = {
+      controlHost: controlHost(config['tailscale.controlUrl']),
+      capability: config['tailscale.capName'],
+      ownNamespaces: ['tka-system', config['operator.namespace']],
+      retryAfterSeconds: config['api.retryAfterSeconds'],
+    };
+    const proxy = createClusterProxy({
+      node,
+      reconciler,
+      endpoint: kubernetes.endpoint,
+      identify: createIdentify({ settings: httpSettings }),
+      keys,
+      limits: { streamsPerSession: config['limits.streamsPerSession'], streams: config['limits.streams'] },
+      metrics: metrics.proxy,
+      log,
+      ownNames: () => ownNamesOf(node.state),
+    });
+    started.proxy = proxy;
+    downs.push({ what: 'proxied connections', down: () => proxy.close() });
+    const authorization = startAuthorization({
+      sessions: () => reconciler.list(),
+      identities: (nodes, signal) => node.identify(nodes, signal),
+      callerFrom: (identity) => callerFrom(identity, { settings: httpSettings }),
+      covers: ({ grants }, session) => coversScope(grants.rules, session),
+      end: (name, reason, signal) => reconciler.end(name, reason, signal),
+      recheckStreams: () => proxy.recheck(),
+      onHint(listener) {
+        node.on('peers', listener);
+        return () => node.off('peers', listener);
+      },
+      log,
+      maxUnknownMs: config['limits.unknownGrantSeconds'] * 1000,
+      now: () => performance.now(),
+    });
+    downs.push({ what: 'authorization', down: () => authorization.stop() });
+
     const app = createApp({
       connectionOf: (socket) => node.connectionOf(socket),
       ownNames: () => ownNamesOf(node.state),
@@ -115,6 +158,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
         reconciler,
         cluster: reconciler,
         bindable: { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] },
+        proxyToken: (session) => keys.token(session),
         sessionsPerSubject: config['limits.sessionsPerSubject'],
         retryAfterSeconds: config['api.retryAfterSeconds'],
         now: () => new Date(),
@@ -127,6 +171,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
         () => performance.now(),
       ),
       clusterInfo: () => clusterInfo,
+      proxyInfo: () => proxyInfoOf(node.state),
       ownCa: () => node.state.caPem,
       settings: {
         version,
@@ -134,11 +179,8 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
         labels: config['clusterInfo.labels'],
         contextPrefix: config['operator.contextPrefix'],
         userPrefix: config['operator.userPrefix'],
-        controlHost: controlHost(config['tailscale.controlUrl']),
-        capability: config['tailscale.capName'],
-        ownNamespaces: ['tka-system', config['operator.namespace']],
-        modes: ['direct'],
-        retryAfterSeconds: config['api.retryAfterSeconds'],
+        ...httpSettings,
+        modes: config['api.modes'],
         logoutTimeoutMs: 15_000,
         readyGraceMs: 2_000,
       },
@@ -148,8 +190,15 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       newRequestId: randomUUID,
     });
     const handle = app.callback();
-    const web = createTailnetServer((req, res) => void handle(req, res));
+    const isProxied = (url: string | undefined): boolean => config['api.modes'].includes('proxy') && proxy.handles(url);
+    const web = createTailnetServer({
+      request: (req, res) => (isProxied(req.url) ? proxy.request(req, res) : void handle(req, res)),
+      upgrade: (req, socket, head) => proxy.upgrade(req, socket, head),
+      isProxied: (req) => isProxied(req.url),
+    });
     downs.push({ what: 'requests under way', down: () => web.close(AbortSignal.timeout(drainMs)) });
+    // They end by themselves only when their callers do.
+    downs.push({ what: 'streams', down: () => proxy.drain() });
 
     started.waitsFor = 'the tailnet listeners are not open yet';
     const failed = failureOf(node);
@@ -178,70 +227,6 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     for (const { what, down } of downs.toReversed()) await takeDown(what, down, log);
   }
   log.info('stopped');
-}
-
-async function checkCluster(
-  kubernetes: Kubernetes,
-  config: Config,
-  log: Logger,
-  stop: AbortSignal,
-  onWait: (words: string) => void,
-): Promise<void> {
-  const roles = [...new Set([...config['roles.clusterWide'], ...config['roles.namespaced']])];
-  const check = (signal: AbortSignal) =>
-    preflight({ api: kubernetes, sessionsNamespace: config['operator.namespace'], roles }, signal);
-  const { server } = kubernetes.endpoint;
-  const warnings = await untilChecked(
-    check,
-    {
-      onAway: (error, nextTryMs) => {
-        onWait(`the API server ${server} is away`);
-        log.warn({ server, nextTryMs, reason: error.message }, 'the API server is away: asking again');
-      },
-      sleep: (ms, signal) => sleep(systemClock, ms, signal),
-    },
-    stop,
-  );
-  for (const warning of warnings) log.warn(warning);
-  log.info({ server, context: kubernetes.contextName }, 'the cluster is ready for tka');
-}
-
-/** Access that an earlier tka left lives for ever: worth a line at each start, and never a reason not to start. */
-async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: AbortSignal): Promise<void> {
-  try {
-    // What tka's own rights show of it: the bindings, which are what gives access.
-    const { objects } = await findLegacy(kubernetes, stop);
-    if (objects.length === 0) return;
-    const shown = objects.slice(0, 20).map(describeLegacy);
-    log.warn(
-      { count: objects.length, objects: shown },
-      'an earlier tka left access that never ends: see tka-server legacy',
-    );
-  } catch (error) {
-    stop.throwIfAborted();
-    log.warn(
-      { reason: error instanceof Error ? error.message : String(error) },
-      'cannot look for what an earlier tka left',
-    );
-  }
-}
-
-function clusterInfoOf(kubernetes: Kubernetes, config: Config, stop: AbortSignal) {
-  const { server, caData, insecureSkipTlsVerify } = kubernetes.endpoint;
-  const service = process.env['KUBERNETES_SERVICE_HOST'];
-  const isInCluster = service !== undefined && new URL(server).hostname.replaceAll(/[[\]]/g, '') === service;
-  return findClusterInfo({
-    config,
-    own: { server, caData, isInsecure: insecureSkipTlsVerify, isInCluster },
-    async readConfigMap(namespace, name) {
-      try {
-        return (await kubernetes.core.readNamespacedConfigMap({ namespace, name }, during(stop))).data ?? {};
-      } catch (error) {
-        if (error instanceof NotFoundError) return undefined;
-        throw error;
-      }
-    },
-  });
 }
 
 /** Rejects when the node fails for good; never resolves. */

@@ -22,7 +22,7 @@ import type { SessionView, Sessions, SignIn } from './http/deps.ts';
 import { ApiError } from './http/errors.ts';
 
 export interface SessionsDeps {
-  readonly reconciler: Pick<Reconciler, 'signIn' | 'usable' | 'list' | 'end' | 'token'>;
+  readonly reconciler: Pick<Reconciler, 'signIn' | 'usable' | 'get' | 'list' | 'end' | 'token'>;
   readonly cluster: {
     /** Rejects with a ForbiddenError for a role that tka may not see, and so may not bind. */
     roleExists(role: string, signal: AbortSignal): Promise<boolean>;
@@ -30,6 +30,8 @@ export interface SessionsDeps {
   };
   readonly bindable: { readonly clusterWide: readonly string[]; readonly namespaced: readonly string[] };
   readonly sessionsPerSubject: number;
+  /** The proxy's token of a session. */
+  proxyToken(session: { readonly name: string; readonly uid: string }): string;
   readonly retryAfterSeconds: number;
   now(): Date;
 }
@@ -87,6 +89,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
     usable: (name, signal) => answer(reconciler.usable(name, signal).then(viewOf)),
     end: (name, reason, signal) => answer(reconciler.end(name, reason, signal)),
     token: (name, signal) => answer(reconciler.token(name, signal)),
+    proxyToken(name) {
+      const signin = reconciler.get(name);
+      if (signin === undefined) throw translate(new SessionNotFoundError(name), deps.retryAfterSeconds);
+      return deps.proxyToken({ name, uid: signin.metadata.uid });
+    },
   };
 }
 

@@ -80,12 +80,12 @@ const yesNo = (about: string, extra: Extra = {}): Setting<boolean> => ({
   read: asBoolean,
   ...extra,
 });
-const list = (
-  fallback: readonly string[],
+const list = <T extends string>(
+  fallback: readonly NoInfer<T>[],
   about: string,
-  item: z.ZodType<string>,
+  item: z.ZodType<T>,
   extra: Extra = {},
-): Setting<readonly string[]> => ({
+): Setting<readonly T[]> => ({
   schema: z.array(item),
   fallback,
   about,
@@ -210,7 +210,21 @@ export const settings = {
   'roles.namespaced': list(everyRole, 'Roles tka may bind in single namespaces.', roleName),
   'limits.loginsPerMinute': count(120, 'Logins a minute of one person or machine; so many may come at once.'),
   'limits.totalLoginsPerMinute': count(12_000, 'Logins a minute of all together.'),
+  'limits.streamsPerSession': count(
+    512,
+    'Requests of one session under way at once through the proxy, streams included.',
+  ),
+  'limits.unknownGrantSeconds': count(
+    3600,
+    'How long sessions go on while the tailnet cannot say whether their grants still hold.',
+  ),
+  'limits.streams': count(8192, 'Requests of all sessions under way at once through the proxy.'),
   'limits.sessionsPerSubject': count(64, 'Live sessions of one person or machine.'),
+  'api.modes': list(
+    ['direct', 'proxy'],
+    'Ways to the cluster that are offered: `proxy`, through tka, with a token that opens nothing elsewhere; `direct`, to the API server with a ServiceAccount token, where its address is known.',
+    z.enum(['direct', 'proxy']),
+  ),
   'api.retryAfterSeconds': count(1, 'What clients are told to wait before they ask again.'),
   'health.address': text(
     (env) => (env['KUBERNETES_SERVICE_HOST'] === undefined ? '127.0.0.1' : '0.0.0.0'),

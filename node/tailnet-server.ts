@@ -4,7 +4,8 @@
  * `close()` answers what has begun with `Connection: close`, waits for it until the signal aborts, then hangs up on whoever is left.
  */
 import { createServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 export interface TailnetServer {
   readonly server: Server;
@@ -21,22 +22,38 @@ const limits = {
   insecureHTTPParser: false,
 } as const;
 
+export interface TailnetHandlers {
+  request(req: IncomingMessage, res: ServerResponse): void;
+  /** The rest of the connection is the handler's. */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Whether `request` answers to Expect, and an Upgrade is heeded; otherwise the request is served as if it had none. */
+  isProxied(req: IncomingMessage): boolean;
+}
+
 export function createTailnetServer(
-  listener: RequestListener,
+  handlers: TailnetHandlers,
   overrides: Partial<Record<keyof typeof limits, number>> = {},
 ): TailnetServer {
   let underWay = 0;
   let isClosing = false;
   const idle = Promise.withResolvers<void>();
-  const server = createServer({ ...limits, ...overrides, insecureHTTPParser: false }, (req, res) => {
+  const shouldUpgradeCallback = (req: IncomingMessage): boolean => handlers.isProxied(req);
+  const options = { ...limits, ...overrides, insecureHTTPParser: false, shouldUpgradeCallback };
+  const serve = (req: IncomingMessage, res: ServerResponse): void => {
     underWay += 1;
     if (isClosing) res.setHeader('Connection', 'close');
     res.once('close', () => {
       underWay -= 1;
       if (isClosing && underWay === 0) idle.resolve();
     });
-    listener(req, res);
+    handlers.request(req, res);
+  };
+  const server = createServer(options, serve);
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    if (!handlers.isProxied(req)) res.writeContinue();
+    serve(req, res);
   });
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => handlers.upgrade(req, socket, head));
   // A client that breaks off is no event of ours; the parser's own answer (400, 431) has been sent where it could be.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') {

@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { ConfigError } from './config.ts';
+import type { ClusterInfo } from './http/contract.ts';
 import type { Config } from './settings.ts';
 import { createNode } from './tsnet/index.ts';
 import type { NodeState, TailnetNode } from './tsnet/node.ts';
@@ -75,6 +76,18 @@ export function ownNamesOf({
   const shortName = names[0]?.split('.', 1) ?? [];
   const hosts = addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address));
   return [...new Set([...names, ...shortName, ...hosts])];
+}
+
+/** How kubectl reaches the proxy: port 443 of the node, which always speaks TLS; undefined before the node has a name. */
+export function proxyInfoOf({ dnsName, certDomains, caPem }: NodeState): ClusterInfo | undefined {
+  const name = certDomains[0] ?? dnsName;
+  if (name === '') return undefined;
+  return {
+    server_url: `https://${name}/k8s`,
+    insecure_skip_tls_verify: false,
+    ca_data: caPem === undefined ? '' : Buffer.from(caPem).toString('base64'),
+    labels: {},
+  };
 }
 
 /** The ports to listen on: 443 always speaks TLS, the other one is the plain API inside of WireGuard. */

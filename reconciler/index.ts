@@ -33,6 +33,11 @@ export interface ReconcilerDeps {
   readonly namespace: string;
   readonly log: Logger;
   readonly observer: ReconcilerObserver;
+  /**
+   * Told at least once, as soon as this process knows that a session is over or being ended: whatever it has open elsewhere
+   * must end too. `reason` as `end` takes it, `expired`, or `revoked` where somebody else ended it.
+   */
+  readonly onEnding?: (signin: TkaSignin, reason: string) => void;
   readonly clock?: Clock;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
@@ -42,7 +47,7 @@ export interface ReconcilerDeps {
 
 export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { cluster, namespace, log, observer } = deps;
-  const { clock = systemClock, random = Math.random, concurrency = 32 } = deps;
+  const { clock = systemClock, random = Math.random, concurrency = 32, onEnding = () => {} } = deps;
   const stopping = new AbortController();
   const { signal } = stopping;
   const endings = new Map<string, string>();
@@ -94,16 +99,27 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     },
   });
 
-  const expiry = new Expiry({ clock, onDue: (name) => queue.add(name) });
+  const expiry = new Expiry({
+    clock,
+    onDue(name) {
+      queue.add(name);
+      const signin = cache.get(name);
+      if (signin !== undefined && endOf(signin) <= clock.now()) onEnding(signin, 'expired');
+    },
+  });
 
   const cache = new SigninCache({
     onChange(signin, before) {
       const { name } = signin.metadata;
       if (before === undefined || endOf(before) !== endOf(signin)) expiry.add(name, endOf(signin));
       if (before === undefined || !isStatusOnly(before, signin)) queue.add(name);
+      if (signin.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined) {
+        onEnding(signin, endings.get(signin.metadata.uid) ?? 'revoked');
+      }
     },
     onGone(signin, how) {
       const { name, uid } = signin.metadata;
+      onEnding(signin, endings.get(uid) ?? 'revoked');
       observer.cleanupStuck(name, false);
       tokens.forget(uid);
       usable.forget(uid);
@@ -179,6 +195,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       if (signin === undefined) return;
       const { uid } = signin.metadata;
       endings.set(uid, reason);
+      onEnding(signin, reason);
       try {
         const left = await signins.delete(signin, { unchanged: false }, caller);
         if (left !== undefined) cache.written(left);

@@ -1,20 +1,31 @@
 /**
  * Compiles the Go programs of the stack, each once: the results are kept outside the checkout, by version.
  *
- * One after another (two at once only slow each other), each into a directory of its own that is then renamed into
- * place, so that what is in the cache is complete. A lock keeps two processes from compiling the same. An interrupted
- * compiler dies with us; what it had compiled stays in Go's own cache.
+ * One after another: two at once only slow each other. An interrupted compiler dies with us; what it had compiled stays in
+ * Go's own cache.
  */
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeOnce } from './cache-entry.ts';
+import type { MakeOptions } from './cache-entry.ts';
+import { systemPrograms } from './node/system-programs.ts';
+import type { SystemPrograms } from './node/system-programs.ts';
 import { silent } from './progress.ts';
 import type { Progress } from './progress.ts';
 import { buildArguments, cacheDir, cacheKey, goDir, toolVersion, tools } from './tools.ts';
 import type { Tool } from './tools.ts';
+
+/** Paths of what only a Kubernetes node needs. */
+export interface NodeTools extends SystemPrograms {
+  readonly node: string;
+  readonly toolbox: string;
+  /** Holds containerd, its shim, `ctr` and the network plugins. */
+  readonly containerdDir: string;
+  readonly coredns: string;
+}
 
 /** Paths of the programs. */
 export interface ToolPaths {
@@ -25,19 +36,26 @@ export interface ToolPaths {
   readonly headscale: string;
   readonly kube: string;
   readonly kubectl: string;
+  /** Where a node was asked for. */
+  readonly node: NodeTools | undefined;
 }
 
 /** The oldest Go that compiles all of them: tailscale.com asks for it. */
 const oldestGo = '1.26.6';
 
-export async function buildTools(
-  options: { readonly progress?: Progress; readonly signal?: AbortSignal | undefined } = {},
-): Promise<ToolPaths> {
-  const { progress = silent, signal } = options;
+export interface BuildOptions {
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal | undefined;
+  /** Those of a Kubernetes node too. */
+  readonly node?: boolean | undefined;
+}
+
+export async function buildTools({ progress = silent, signal, node = false }: BuildOptions = {}): Promise<ToolPaths> {
   const cache = cacheDir();
-  const dirs = new Map(tools.map((tool) => [tool.name, join(cache, cacheKey(tool))]));
+  const wanted = tools.filter((tool) => node || tool.only !== 'node');
+  const dirs = new Map(wanted.map((tool) => [tool.name, join(cache, cacheKey(tool))]));
   const dir = (name: Tool['name']): string => dirs.get(name) ?? '';
-  const missing = tools.filter((tool) => !existsSync(dir(tool.name)));
+  const missing = wanted.filter((tool) => !existsSync(dir(tool.name)));
   if (missing.length > 0) {
     await checkGo();
     await mkdir(cache, { recursive: true });
@@ -46,7 +64,11 @@ export async function buildTools(
     }
   }
   const supervise = join(dir('supervise'), 'supervise');
-  for (const tool of missing) await compile(tool, { into: dir(tool.name), supervise, progress, signal });
+  for (const tool of missing) {
+    // The supervisor itself is compiled without one; twice at once does no harm, the second finds it done.
+    const by = tool.name === 'supervise' ? undefined : supervise;
+    await compile(tool, { into: dir(tool.name), supervise: by, progress, signal });
+  }
   return {
     supervise,
     pki: join(dir('pki'), 'pki'),
@@ -55,6 +77,15 @@ export async function buildTools(
     headscale: join(dir('headscale'), 'headscale'),
     kube: join(dir('kube'), 'kube'),
     kubectl: join(dir('kube'), 'kubectl'),
+    node: node
+      ? {
+          node: join(dir('node'), 'node'),
+          toolbox: join(dir('toolbox'), 'toolbox'),
+          containerdDir: dir('containerd'),
+          coredns: join(dir('coredns'), 'coredns'),
+          ...(await systemPrograms({ cache, supervise, progress, signal })),
+        }
+      : undefined,
   };
 }
 
@@ -86,76 +117,26 @@ export function isRecent(goVersion: string, oldest: string = oldestGo): boolean 
   return true;
 }
 
-interface CompileOptions {
+interface CompileOptions extends MakeOptions {
   readonly into: string;
-  readonly supervise: string;
   readonly progress: Progress;
-  readonly signal: AbortSignal | undefined;
 }
 
-async function compile(tool: Tool, options: CompileOptions): Promise<void> {
-  const { into, supervise, progress, signal } = options;
-  const isSmall = tool.about === undefined;
-  const version = toolVersion(tool);
-  const done = isSmall ? (): void => undefined : progress.start(`compiling ${tool.name} ${version} (${tool.about})`);
-  // The supervisor itself is compiled without one; twice at once does no harm, the second rename finds it done.
-  const lock = tool.name === 'supervise' ? undefined : await acquire(supervise, `${into}.lock`, signal);
+async function compile(tool: Tool, { into, supervise, progress, signal }: CompileOptions): Promise<void> {
+  const title = `compiling ${tool.name} ${toolVersion(tool)} (${tool.about})`;
+  const done = tool.about === undefined ? (): void => undefined : progress.start(title);
   let ok = false;
   try {
-    if (!existsSync(into)) await compileInto(tool, options, lock === undefined ? [] : [supervise, 'run', '--']);
-    ok = true;
-  } finally {
-    lock?.release();
-    done(ok);
-  }
-}
-
-async function compileInto(tool: Tool, { into, signal }: CompileOptions, wrapper: readonly string[]): Promise<void> {
-  // Under the lock nobody else uses this name, and what a killed process left there goes.
-  const temporary = wrapper.length === 0 ? await mkdtemp(`${into}.`) : `${into}.part`;
-  try {
-    await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary);
-    const [command = 'go', ...args] = [...wrapper, 'go', ...buildArguments(tool, temporary)];
-    await runToEnd(command, args, { cwd: join(goDir, tool.name), signal });
-    for (const [link, target] of Object.entries(tool.links ?? {})) await symlink(target, join(temporary, link));
-    await rename(temporary, into).catch((error: unknown) => {
-      if (!existsSync(into)) throw error;
+    await makeOnce(into, { supervise, signal }, async (dir, run) => {
+      const env = { CGO_ENABLED: '0', GOWORK: 'off' };
+      await run('go', buildArguments(tool, dir), { cwd: join(goDir, tool.name), env });
+      for (const [link, target] of Object.entries(tool.links ?? {})) await symlink(target, join(dir, link));
     });
+    ok = true;
   } catch (error) {
     signal?.throwIfAborted();
     throw new Error(`Compiling ${tool.name} failed: ${(error as Error).message}`, { cause: error });
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    done(ok);
   }
-}
-
-/** Resolves at exit 0. Under the supervisor the pipe on its input is what ends the compiler with us. */
-async function runToEnd(
-  command: string,
-  args: readonly string[],
-  { cwd, signal }: { readonly cwd: string; readonly signal: AbortSignal | undefined },
-): Promise<void> {
-  const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off' };
-  const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'ignore', 'pipe', 'ignore'], detached: true });
-  const { stdin, stderr } = child;
-  const abort = (): void => void stdin?.end();
-  signal?.addEventListener('abort', abort, { once: true });
-  let output = '';
-  stderr?.setEncoding('utf8').on('data', (chunk: string) => (output = `${output}${chunk}`.slice(-4000)));
-  const [code] = (await once(child, 'close')) as [number | null];
-  signal?.removeEventListener('abort', abort);
-  stdin?.destroy();
-  if (code !== 0) throw new Error(`go ended with exit code ${code}\n${output.trim()}`);
-}
-
-async function acquire(supervise: string, file: string, signal: AbortSignal | undefined): Promise<{ release(): void }> {
-  const holder = spawn(supervise, ['lock', file], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
-  try {
-    await once(holder.stdout, 'data', signal === undefined ? {} : { signal });
-  } catch (error) {
-    holder.stdin.end();
-    throw error;
-  }
-  return { release: () => void holder.stdin.end() };
 }

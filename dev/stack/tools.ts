@@ -12,8 +12,20 @@ export const goDir = fileURLToPath(new URL('go/', import.meta.url));
 
 export interface Tool {
   /** Its folder under dev/stack/go. */
-  readonly name: 'supervise' | 'pki' | 'tailscale' | 'headscale' | 'kube';
+  readonly name:
+    | 'supervise'
+    | 'pki'
+    | 'tailscale'
+    | 'headscale'
+    | 'kube'
+    | 'node'
+    | 'toolbox'
+    | 'containerd'
+    | 'coredns';
+  /** Compiled only where a Kubernetes node is asked for. */
+  readonly only?: 'node';
   readonly packages: readonly string[];
+  readonly tags?: readonly string[];
   /** The module in its go.mod whose version is the tool's own; absent: the sources are all here. */
   readonly module?: string;
   readonly ldflags: (version: string) => string;
@@ -24,6 +36,8 @@ export interface Tool {
 }
 
 const stripped = '-s -w';
+const containerd = 'github.com/containerd/containerd/v2';
+const networkPlugins = 'github.com/containernetworking/plugins/plugins';
 
 /** In the order in which they are compiled. The first one runs the compilers of the others. */
 export const tools: readonly Tool[] = [
@@ -56,12 +70,36 @@ export const tools: readonly Tool[] = [
     links: { kubectl: 'kube' },
     about: 'about 10 min',
   },
+  { name: 'node', only: 'node', packages: ['.'], ldflags: () => stripped },
+  { name: 'toolbox', only: 'node', packages: ['.'], ldflags: () => stripped },
+  {
+    name: 'containerd',
+    only: 'node',
+    packages: [
+      ...['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => `${containerd}/cmd/${name}`),
+      ...['main/bridge', 'main/loopback', 'ipam/host-local'].map((name) => `${networkPlugins}/${name}`),
+    ],
+    module: containerd,
+    // What only other file systems and image formats need.
+    tags: ['no_btrfs', 'no_zfs', 'no_devmapper', 'no_aufs', 'no_erofs', 'osusergo', 'netgo', 'urfave_cli_no_docs'],
+    ldflags: (version) => `${stripped} -X ${containerd}/version.Version=v${version}`,
+    about: 'about 2 min',
+  },
+  {
+    name: 'coredns',
+    only: 'node',
+    packages: ['.'],
+    module: 'github.com/coredns/coredns',
+    ldflags: () => stripped,
+    about: 'about 1 min',
+  },
 ];
 
 /** Arguments of `go` that compile the tool into the directory. */
 export function buildArguments(tool: Tool, outDir: string, version: string = toolVersion(tool)): string[] {
   const ldflags = tool.ldflags(version);
-  return ['build', '-mod=readonly', '-trimpath', `-ldflags=${ldflags}`, '-o', `${outDir}/`, ...tool.packages];
+  const tags = tool.tags === undefined ? [] : [`-tags=${tool.tags.join(',')}`];
+  return ['build', '-mod=readonly', '-trimpath', ...tags, `-ldflags=${ldflags}`, '-o', `${outDir}/`, ...tool.packages];
 }
 
 /** `1.36.3`, from the go.mod; `0` where the sources are all here. */

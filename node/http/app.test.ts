@@ -77,6 +77,7 @@ test('a caller that goes away while it waits leaves no error behind', async (t) 
         list: () => [],
         usable: () => Promise.reject(new Error('unused')),
         end: () => Promise.resolve(),
+        proxyToken: () => 'unused',
         token: () => Promise.reject(new Error('unused')),
       },
     },

@@ -34,9 +34,10 @@ const refusals: Readonly<Record<NonNullable<Identity['refusal']>, { message: str
 const maxTold = 1000;
 
 export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
+  const identify = createIdentify(deps);
   const told = new Set<string>();
   return async (ctx, next) => {
-    const caller = await identify(deps.connectionOf(ctx.req.socket), deps);
+    const caller = await identify(deps.connectionOf(ctx.req.socket));
     ctx.state.audit.caller = caller;
     for (const { rule, reason } of caller.grants.dropped) {
       // Once each: every request carries the rules again.
@@ -53,13 +54,31 @@ export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
   };
 }
 
-async function identify(connection: Connection | undefined, deps: HttpDeps): Promise<Caller> {
+/** What is needed to say who a connection is. */
+export interface IdentifyDeps {
+  readonly settings: Pick<HttpDeps['settings'], 'retryAfterSeconds' | 'controlHost' | 'capability' | 'ownNamespaces'>;
+}
+
+/** Throws ApiError: 403 for whoever must be refused, 503 where nobody can say who it is. */
+export type Identify = (connection: Connection | undefined) => Promise<Caller>;
+
+export function createIdentify(deps: IdentifyDeps): Identify {
+  // One answer of WhoIs is one object, asked for again after 10 s: its rules are read once.
+  const known = new WeakMap<Identity, Caller>();
+  return async (connection) => {
+    const identity = await identityOf(connection, deps);
+    const caller = known.get(identity) ?? callerFrom(identity, deps);
+    known.set(identity, caller);
+    return caller;
+  };
+}
+
+async function identityOf(connection: Connection | undefined, deps: IdentifyDeps): Promise<Identity> {
   if (connection === undefined) {
     throw refusedNode(refusals.funnel);
   }
-  let identity: Identity;
   try {
-    identity = await connection.identity();
+    return await connection.identity();
   } catch (cause) {
     throw new ApiError(503, 'unavailable', 'nobody can say who is calling: the tailnet node is away', {
       advice: ['retry in a moment'],
@@ -67,11 +86,15 @@ async function identify(connection: Connection | undefined, deps: HttpDeps): Pro
       cause,
     });
   }
+}
+
+/** Throws ApiError 403 for whoever must be refused. */
+export function callerFrom(identity: Identity, { settings }: IdentifyDeps): Caller {
   if (identity.refusal !== undefined) throw refusedNode(refusals[identity.refusal]);
-  const subject = subjectOf(identity, deps.settings.controlHost);
+  const subject = subjectOf(identity, settings.controlHost);
   if (subject === undefined) throw refusedNode(refusals.unknown);
-  const texts = identity.capabilities[deps.settings.capability] ?? [];
-  return { subject, username: usernameOf(identity), identity, grants: parseGrants(texts, deps.settings.ownNamespaces) };
+  const grants = parseGrants(identity.capabilities[settings.capability] ?? [], settings.ownNamespaces);
+  return { subject, username: usernameOf(identity), identity, grants };
 }
 
 function refusedNode({ message, advice }: { readonly message: string; readonly advice: string }): ApiError {

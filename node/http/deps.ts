@@ -42,6 +42,8 @@ export interface Sessions {
   /** Resolves when the session's access is gone. */
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
   token(name: string, signal: AbortSignal): Promise<{ readonly token: string; readonly expiresAt: Date }>;
+  /** What the proxy takes for the session; throws where there is none of that name. */
+  proxyToken(name: string): string;
 }
 
 export interface HttpMetrics {
@@ -59,6 +61,8 @@ export interface HttpDeps {
   readonly limiter: LoginLimiter;
   /** Undefined where nobody has told tka the API server's address. */
   clusterInfo(): ClusterInfo | undefined;
+  /** How kubectl reaches the proxy; undefined before the node has a name on the tailnet. */
+  proxyInfo(): ClusterInfo | undefined;
   /** PEM of tka's own CA where port 443 is served with it. */
   ownCa(): string | undefined;
   readonly settings: HttpSettings;

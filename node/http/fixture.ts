@@ -101,6 +101,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
         sessions.splice(sessions.indexOf(find(name)), 1);
         return Promise.resolve();
       },
+      proxyToken: (name) => `tka_${find(name).name}_0123456789abcdef0123456789abcdef`,
       token: (name) => Promise.resolve({ token: `secret-token-of-${find(name).name}`, expiresAt: start }),
     },
     limiter: createLoginLimiter({ perSubjectPerMinute: options.loginsPerMinute ?? 120, totalPerMinute: 12_000 }, () =>
@@ -111,6 +112,12 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       insecure_skip_tls_verify: false,
       ca_data: Buffer.from('a CA').toString('base64'),
       labels: { environment: 'test' },
+    }),
+    proxyInfo: () => ({
+      server_url: 'https://tka.example.ts.net/k8s',
+      insecure_skip_tls_verify: false,
+      ca_data: '',
+      labels: {},
     }),
     ownCa: () => undefined,
     settings: {

@@ -95,6 +95,18 @@ export function isSameScope(a: readonly string[] | undefined, b: readonly string
   return JSON.stringify(a?.toSorted()) === JSON.stringify(b?.toSorted());
 }
 
+/** Whether one rule alone gives the role on all of the namespaces; undefined: on the whole cluster. */
+export function coversScope(
+  rules: readonly Rule[],
+  { role, namespaces }: { readonly role: string; readonly namespaces?: readonly string[] | undefined },
+): boolean {
+  return rules.some((rule) => {
+    if (rule.role !== role) return false;
+    if (rule.namespaces === undefined) return true;
+    return namespaces !== undefined && namespaces.every((namespace) => rule.namespaces?.includes(namespace));
+  });
+}
+
 /** One rule in words, for messages. */
 export function describeRule({ role, namespaces, period, priority }: Rule): string {
   const scope = namespaces === undefined ? 'the whole cluster' : `namespaces ${namespaces.join(', ')}`;

@@ -97,6 +97,11 @@ export interface TailnetNode {
   listen(port: number, options: { readonly tls: boolean }): Promise<TailnetListener>;
   /** `address` is `ip` or `ip:port`. Rejects with EngineGoneError, or answers with refusal `unknown`. */
   whoIs(address: string, signal?: AbortSignal): Promise<Identity>;
+  /**
+   * Who the nodes are now, by stable node ID, in one question to the engine; one that is no peer has the refusal `unknown`. The
+   * address that is judged is each node's own. Rejects with EngineGoneError, also before the node is ready.
+   */
+  identify(nodeIds: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, Identity>>;
   /** Undefined for a socket that did not come through this node. */
   connectionOf(socket: Socket): TailnetConnection | undefined;
   on(event: 'state', listener: (state: NodeState) => void): void;

@@ -113,6 +113,21 @@ export class EmbeddedNode implements TailnetNode {
     return signal ? abortable(answer, signal) : answer;
   }
 
+  async identify(nodeIds: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, Identity>> {
+    signal?.throwIfAborted();
+    const engine = this.#engine;
+    if (!engine || !this.#state.ready) {
+      throw new EngineGoneError(`the tailnet node is not ready: ${this.#state.reason ?? this.#state.status}`);
+    }
+    const answer = engine.call({ type: 'identify', nodes: nodeIds }).then((message) => {
+      if (message.type !== 'identities' || message.identities.length !== nodeIds.length) {
+        throw new EngineGoneError('the engine gave another answer than was asked for');
+      }
+      return new Map(nodeIds.map((node, i) => [node, message.identities[i] ?? UNKNOWN]));
+    });
+    return signal ? abortable(answer, signal) : answer;
+  }
+
   connectionOf(socket: Socket): TailnetConnection | undefined {
     return this.#connections.get(socket);
   }

@@ -4,8 +4,8 @@
  * Without an Accept header the answer is the map form; a wildcard gets YAML. The names in it are those released clients know,
  * prefix and user; a call that names its session gets the session's name in them, so that two roles can lie in one file.
  */
-import { modeSchema } from '../contract.ts';
-import type { ClusterInfo } from '../contract.ts';
+import { modes, modeSchema } from '../contract.ts';
+import type { ClusterInfo, Mode } from '../contract.ts';
 import type { HttpDeps, SessionView } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import type { KubeconfigForm } from '../kubeconfig.ts';
@@ -18,7 +18,7 @@ import { callerOf } from '../state.ts';
 export function kubeconfigRoute(deps: HttpDeps): ApiMiddleware {
   return async (ctx) => {
     const form = acceptedForm(ctx);
-    const cluster = directCluster(ctx, deps);
+    const { mode, cluster } = wishedCluster(ctx, deps);
     const name = sessionInQuery(ctx.query);
     const caller = callerOf(ctx);
     const session = ownSession(deps.sessions, caller, name);
@@ -31,7 +31,10 @@ export function kubeconfigRoute(deps: HttpDeps): ApiMiddleware {
     }
     ctx.state.audit.event = 'kubeconfig';
     ctx.state.audit.session = session.name;
-    const { token } = await deps.sessions.token(session.name, ctx.state.signal);
+    const token =
+      mode === 'proxy'
+        ? deps.sessions.proxyToken(session.name)
+        : (await deps.sessions.token(session.name, ctx.state.signal)).token;
     const shortName = name ?? caller.username.split('@', 1)[0] ?? caller.username;
     const [namespace, ...others] = session.namespaces ?? [];
     const { type, body } = renderKubeconfig(form, {
@@ -74,26 +77,28 @@ function acceptedForm(ctx: ApiContext): KubeconfigForm {
   return type === 'application/json' ? 'json' : 'yaml';
 }
 
-function directCluster(ctx: ApiContext, deps: HttpDeps): ClusterInfo {
-  const wished = ctx.query['mode'];
-  const mode = modeSchema.optional().safeParse(wished === '' ? undefined : wished);
-  if (!mode.success) throw new ApiError(400, 'bad_request', '`mode` must be direct or proxy');
-  const isOffered = deps.settings.modes.includes(mode.data ?? 'direct');
-  if (mode.data === 'proxy' && !isOffered) {
-    throw new ApiError(422, 'unprocessable', 'the mode proxy is not offered by this server', {
-      advice: ['ask for mode=direct'],
-    });
-  }
-  const cluster = deps.clusterInfo();
-  if (cluster === undefined) {
-    throw new ApiError(
-      422,
-      'unprocessable',
-      "the mode direct is not offered by this server: it does not know the API server's address",
-      {
-        advice: ['whoever runs it can set clusterInfo.apiEndpoint'],
-      },
-    );
-  }
-  return cluster;
+/** Without a wish it is direct, as released clients expect, where the API server's address is known; else proxy. */
+function wishedCluster(ctx: ApiContext, deps: HttpDeps): { readonly mode: Mode; readonly cluster: ClusterInfo } {
+  const text = ctx.query['mode'];
+  const wish = modeSchema.optional().safeParse(text === '' ? undefined : text);
+  if (!wish.success) throw new ApiError(400, 'bad_request', '`mode` must be direct or proxy');
+  const ways: Readonly<Record<Mode, ClusterInfo | undefined>> = { direct: deps.clusterInfo(), proxy: deps.proxyInfo() };
+  const offered = modes.filter((mode) => deps.settings.modes.includes(mode) && ways[mode] !== undefined);
+  const mode = wish.data ?? offered[0];
+  const cluster = mode === undefined ? undefined : ways[mode];
+  if (mode !== undefined && cluster !== undefined && offered.includes(mode)) return { mode, cluster };
+  const [other] = offered;
+  throw new ApiError(
+    422,
+    'unprocessable',
+    `the mode ${mode ?? 'direct'} is not offered by this server${reasonOf(deps, mode)}`,
+    {
+      advice: [other === undefined ? 'whoever runs it can set clusterInfo.apiEndpoint' : `ask for mode=${other}`],
+    },
+  );
+}
+
+function reasonOf(deps: HttpDeps, mode: Mode | undefined): string {
+  if (mode === 'proxy' || !deps.settings.modes.includes('direct')) return '';
+  return ": it does not know the API server's address (clusterInfo.apiEndpoint)";
 }

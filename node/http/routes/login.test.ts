@@ -105,6 +105,7 @@ test('a login that waits hears why the session will never be usable', async (t) 
         list: () => [],
         usable: () => Promise.reject(new ApiError(422, 'unprocessable', 'the ClusterRole view does not exist')),
         end: () => Promise.resolve(),
+        proxyToken: () => 'none',
         token: () => Promise.reject(new Error('none')),
       },
     },

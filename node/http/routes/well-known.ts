@@ -11,7 +11,7 @@ export function wellKnownRoute(deps: HttpDeps): ApiMiddleware {
       cluster: clusterName,
       labels: { ...labels },
       version,
-      modes: modes.filter((mode) => mode !== 'direct' || deps.clusterInfo() !== undefined),
+      modes: modes.filter((mode) => (mode === 'direct' ? deps.clusterInfo() : deps.proxyInfo()) !== undefined),
       ...(ca === undefined ? {} : { ca }),
     };
     ctx.body = answer;

@@ -6,7 +6,7 @@ package main
 // One JSON object a line, UTF-8, at most maxLine bytes, each with a `type`. Node writes requests to stdin, the engine
 // writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
 // an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
-// `done`, `identity` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
+// `done`, `identity`, `identities` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
 // `start` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
 
 import (
@@ -67,6 +67,13 @@ type (
 		Address string `json:"address"` // ip or ip:port
 	}
 
+	// identifyRequest asks who several nodes are now; at most maxIdentify.
+	identifyRequest struct {
+		Type  string   `json:"type"`
+		ID    uint32   `json:"id"`
+		Nodes []string `json:"nodes"` // stable node IDs
+	}
+
 	pingRequest struct {
 		Type string `json:"type"`
 		ID   uint32 `json:"id"`
@@ -90,6 +97,13 @@ type (
 		Type     string   `json:"type"`
 		ID       uint32   `json:"id"`
 		Identity identity `json:"identity"`
+	}
+
+	// identitiesMessage answers identifyRequest, in the order asked.
+	identitiesMessage struct {
+		Type       string     `json:"type"`
+		ID         uint32     `json:"id"`
+		Identities []identity `json:"identities"`
 	}
 
 	failedMessage struct {
@@ -224,6 +238,8 @@ func decodeRequest(line []byte) (request any, id uint32, err error) {
 		request = &unlistenRequest{}
 	case "whoIs":
 		request = &whoIsRequest{}
+	case "identify":
+		request = &identifyRequest{}
 	case "ping":
 		request = &pingRequest{}
 	case "stop":

@@ -69,6 +69,8 @@ func (s *service) handle(line []byte) {
 		s.done(request.ID)
 	case *whoIsRequest:
 		go s.whoIs(request)
+	case *identifyRequest:
+		go s.identify(request)
 	case *stopRequest:
 		go func() {
 			s.close()
@@ -157,6 +159,24 @@ func (s *service) whoIs(request *whoIsRequest) {
 		return
 	}
 	s.pipe.send(identityMessage{Type: "identity", ID: request.ID, Identity: who})
+}
+
+func (s *service) identify(request *identifyRequest) {
+	t := s.running()
+	if t == nil {
+		s.fail(request.ID, codeNotStarted, "identify before start")
+		return
+	}
+	if len(request.Nodes) > maxIdentify {
+		s.fail(request.ID, codeBadRequest, fmt.Sprintf("more than %d nodes at once", maxIdentify))
+		return
+	}
+	identities, err := t.identifyNodes(request.Nodes)
+	if err != nil {
+		s.fail(request.ID, codeNotStarted, err.Error())
+		return
+	}
+	s.pipe.send(identitiesMessage{Type: "identities", ID: request.ID, Identities: identities})
 }
 
 func (s *service) done(id uint32) { s.pipe.send(doneMessage{Type: "done", ID: id}) }

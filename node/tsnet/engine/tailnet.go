@@ -20,6 +20,8 @@ import (
 	"tailscale.com/tsnet"
 )
 
+const maxIdentify = 200 // nodes in one question; their answers fit a line of the pipe
+
 const whoIsTimeout = 2 * time.Second
 
 type tailnet struct {
@@ -160,6 +162,36 @@ func (t *tailnet) identify(ctx context.Context, source netip.AddrPort) identity 
 		return unknownIdentity()
 	}
 	return describe(who, source.Addr(), t.capabilities, time.Now())
+}
+
+// identifyNodes says who the nodes with these stable IDs are, each by an address of its own; one that is no peer is unknown. An error
+// means that nobody can say, which must not be taken for their absence.
+func (t *tailnet) identifyNodes(nodes []string) ([]identity, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), whoIsTimeout)
+	defer cancel()
+	status, err := t.local.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the tailnet's peers cannot be listed: %w", err)
+	}
+	addresses := make(map[string]netip.Addr, len(status.Peer)+1)
+	for _, peer := range status.Peer {
+		if len(peer.TailscaleIPs) > 0 {
+			addresses[string(peer.ID)] = peer.TailscaleIPs[0]
+		}
+	}
+	identities := make([]identity, 0, len(nodes))
+	for _, node := range nodes {
+		found := t.identify(ctx, netip.AddrPortFrom(addresses[node], 0))
+		if found.NodeID != node {
+			// The address has changed hands between the two questions: as good as gone, and asked again at the next pass.
+			found = unknownIdentity()
+		}
+		identities = append(identities, found)
+	}
+	if ctx.Err() != nil {
+		return nil, errors.New("the tailnet's peers cannot be asked for in time")
+	}
+	return identities, nil
 }
 
 // whoIs takes ip or ip:port.

@@ -1,0 +1,107 @@
+/**
+ * Wires the proxy: the tailnet node says who calls, the reconciler's cache which sessions there are, and the API server is
+ * reached with its CA alone.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { endOf } from '../crd/parse.ts';
+import type { TkaSignin } from '../crd/tkasignin.ts';
+import {
+  ApiUnavailableError,
+  SessionEndingError,
+  SessionFailedError,
+  SessionNotFoundError,
+  SessionNotReadyError,
+} from '../reconciler/errors.ts';
+import type { Reconciler } from '../reconciler/reconciler.ts';
+import type { Identify } from './http/caller.ts';
+import { coversScope } from './http/grants.ts';
+import { refuseForeignRequest } from './http/origin.ts';
+import type { ClusterEndpoint } from './kubernetes.ts';
+import type { ProxyCaller, ProxySession } from './proxy/decision.ts';
+import { createProxy, type Proxy, type ProxyMetrics } from './proxy/index.ts';
+import { Refusal } from './proxy/refusal.ts';
+import type { SessionKeys } from './proxy/session-key.ts';
+import { createUpstream } from './proxy/upstream.ts';
+import type { TailnetNode } from './tsnet/node.ts';
+
+export interface ClusterProxyDeps {
+  readonly node: Pick<TailnetNode, 'connectionOf'>;
+  readonly reconciler: Pick<Reconciler, 'get' | 'token'>;
+  readonly endpoint: ClusterEndpoint;
+  readonly identify: Identify;
+  readonly keys: SessionKeys;
+  readonly limits: { readonly streamsPerSession: number; readonly streams: number };
+  readonly metrics: ProxyMetrics;
+  readonly log: Logger;
+  ownNames(): readonly string[];
+}
+
+export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
+  const { node, reconciler, endpoint, metrics, log } = deps;
+  const upstream = createUpstream({
+    server: endpoint.server,
+    insecureSkipTlsVerify: endpoint.insecureSkipTlsVerify,
+    ...(endpoint.caData === '' ? {} : { ca: Buffer.from(endpoint.caData, 'base64').toString('latin1') }),
+    ...(endpoint.tlsServerName === undefined ? {} : { tlsServerName: endpoint.tlsServerName }),
+  });
+  const origin = { ownNames: () => deps.ownNames(), metrics: { headerRejected: () => undefined } };
+  return createProxy({
+    async caller(socket): Promise<ProxyCaller> {
+      const { subject, username, identity, grants } = await deps.identify(node.connectionOf(socket));
+      return {
+        subject,
+        username,
+        node: identity.nodeId,
+        covers: (role, namespaces) => coversScope(grants.rules, { role, namespaces }),
+      };
+    },
+    isTls: (socket: Socket) => node.connectionOf(socket)?.tls ?? false,
+    refuseForeignRequest: (req) => refuseForeignRequest(req, true, origin),
+    session(name) {
+      const signin = reconciler.get(name);
+      return signin === undefined ? undefined : sessionOf(signin);
+    },
+    async token({ name }, signal) {
+      try {
+        return (await reconciler.token(name, signal)).token;
+      } catch (error) {
+        throw refusalOf(error);
+      }
+    },
+    keys: deps.keys,
+    upstream,
+    limits: deps.limits,
+    metrics,
+    log,
+    now: () => Date.now(),
+    newRequestId: randomUUID,
+  });
+}
+
+function sessionOf(signin: TkaSignin): ProxySession {
+  const { metadata, spec } = signin;
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    subject: spec.subject,
+    role: spec.role,
+    ...(spec.namespaces === undefined ? {} : { namespaces: spec.namespaces }),
+    endsAt: endOf(signin),
+    isEnding: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+function refusalOf(error: unknown): unknown {
+  if (error instanceof SessionNotReadyError)
+    return new Refusal(503, 'the session is still being provisioned', { cause: error });
+  if (error instanceof SessionEndingError || error instanceof SessionNotFoundError) {
+    return new Refusal(401, 'the session has ended: run `tka login`', { cause: error });
+  }
+  if (error instanceof SessionFailedError) return new Refusal(403, error.message, { cause: error });
+  const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+  if (isLate || error instanceof ApiUnavailableError)
+    return new Refusal(503, 'the API server does not answer tka', { cause: error });
+  return error;
+}

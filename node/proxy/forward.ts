@@ -1,0 +1,168 @@
+/**
+ * One decided request, streamed to the API server and back: bodies re-framed, nothing buffered, the slower side sets the pace.
+ *
+ * Whatever ends early (the caller, the API server, a cut) ends the other side too, and a connection to the API server whose
+ * exchange was not complete is never used again: undici destroys it.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { returnHeaders } from './headers.ts';
+import { answerRefusal, protectiveHeaders, Refusal, statusObject } from './refusal.ts';
+import type { Cut } from './streams.ts';
+import { prefix } from './target.ts';
+
+export interface Forwarding {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly pool: Dispatcher;
+  readonly origin: string;
+  /** For the API server, base path included. */
+  readonly path: string;
+  /** Everything the API server gets, the session's credential included. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly requestId: string;
+  /** Headers are there. */
+  readonly onStart: (status: number) => void;
+  /** Once, at the very end. `status` is 0 where the caller had gone before there was an answer. */
+  readonly onEnd: (outcome: Outcome) => void;
+}
+
+export interface Outcome {
+  readonly status: number;
+  /** Bytes of bodies, from the caller's view. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** Why it ended early. */
+  readonly cut?: string;
+}
+
+/** Returns how to cut it. */
+export function forward(forwarding: Forwarding): Cut {
+  const handler = new Exchange(forwarding);
+  handler.begin();
+  return (reason, because) => handler.cut(reason, because);
+}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #to: Forwarding;
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #sentBytes = 0;
+  #receivedBytes = 0;
+  #cutReason: string | undefined;
+  #isOver = false;
+  #isJsonWatch = false;
+  #endsInNewline = true;
+
+  constructor(forwarding: Forwarding) {
+    this.#to = forwarding;
+  }
+
+  begin(): void {
+    const { req, res, pool, path, headers } = this.#to;
+    res.once('close', () => {
+      if (!res.writableFinished) this.#controller?.abort(new Error('the caller has gone'));
+      this.#finish();
+    });
+    const hasBody = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
+    const length = req.headers['content-length'];
+    pool.dispatch(
+      {
+        path,
+        // Only methods that index.ts let through.
+        method: req.method as Dispatcher.HttpMethod,
+        headers: hasBody && length !== undefined ? { ...headers, 'content-length': length } : headers,
+        body: hasBody ? req : null,
+        // undici would give up the connection after each DELETE with a body.
+        reset: false,
+      },
+      this,
+    );
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isOver || this.#cutReason !== undefined) controller.abort(new Error('not wanted any more'));
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.#sentBytes += chunk.length;
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+    message?: string,
+  ): void {
+    const { res, origin, requestId, onStart } = this.#to;
+    // 102 and 103 are the next hop's own business.
+    if (status < 200) return;
+    this.#status = status;
+    const type = String(headers['content-type'] ?? '');
+    this.#isJsonWatch = /^application\/json\b/.test(type) && headers['content-length'] === undefined;
+    const pairs = returnHeaders(headers, { origin, prefix });
+    for (const [name, value] of Object.entries(protectiveHeaders)) pairs.push(name, value);
+    pairs.push('x-request-id', requestId);
+    res.writeHead(status, message, pairs);
+    // Without a length it may be long until the first byte of a body.
+    if (headers['content-length'] === undefined) res.flushHeaders();
+    onStart(status);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { res } = this.#to;
+    this.#receivedBytes += chunk.length;
+    this.#endsInNewline = chunk.at(-1) === newline;
+    if (res.write(chunk)) return;
+    controller.pause();
+    res.once('drain', () => controller.resume());
+  }
+
+  onResponseEnd(): void {
+    this.#to.res.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const { res, requestId } = this.#to;
+    if (res.headersSent) {
+      // The end that a length or a chunk promises does not come: the caller must notice.
+      if (this.#cutReason === undefined) res.destroy();
+      return;
+    }
+    if (res.destroyed) return;
+    const refusal =
+      this.#cutReason === undefined
+        ? new Refusal(503, 'the API server does not answer tka', { cause: error })
+        : new Refusal(401, this.#cutReason);
+    this.#status = refusal.status;
+    answerRefusal(res, refusal, { requestId, close: true });
+  }
+
+  cut(...[reason, because]: Parameters<Cut>): void {
+    if (this.#isOver || this.#cutReason !== undefined) return;
+    this.#cutReason = reason;
+    const { res } = this.#to;
+    if (res.headersSent) {
+      if (this.#isJsonWatch && this.#endsInNewline && !res.writableNeedDrain) {
+        // A watch has a place for a last word: an event of type ERROR.
+        const object = statusObject(new Refusal(401, reason));
+        res.end(because === 'revoked' ? `${JSON.stringify({ type: 'ERROR', object })}\n` : '');
+      } else res.destroy();
+    }
+    this.#controller?.abort(new Error(reason));
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#to.onEnd({
+      status: this.#status,
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
+      ...(this.#cutReason === undefined ? {} : { cut: this.#cutReason }),
+    });
+  }
+}
+
+const newline = 0x0a;

@@ -1,0 +1,161 @@
+/**
+ * Headers on their way through: an allow-list towards the API server, a deny-list back.
+ *
+ * What belongs to one connection is taken away first (RFC 9110, 7.6.1), then only what the list names goes on. Credentials and
+ * identities that a caller brings besides the session's token are refused, not dropped: whoever sends them expects them
+ * to count.
+ */
+import { Refusal } from './refusal.ts';
+
+/** What a Kubernetes client has to say to the API server, and what pods behind it need to serve a page. */
+const forwarded: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-charset',
+  'accept-encoding',
+  'accept-language',
+  'baggage',
+  'cache-control',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-unmodified-since',
+  'kubectl-command',
+  'kubectl-session',
+  'last-event-id',
+  'range',
+  'traceparent',
+  'tracestate',
+  'user-agent',
+]);
+
+/** These besides, on an upgrade. */
+const forwardedOnUpgrade: ReadonlySet<string> = new Set([
+  'sec-websocket-extensions',
+  'sec-websocket-key',
+  'sec-websocket-protocol',
+  'sec-websocket-version',
+  'x-stream-protocol-version',
+]);
+
+/** What concerns one connection, or this host, and must not come back from the API server or a pod behind it. */
+const withheld: ReadonlySet<string> = new Set([
+  'alt-svc',
+  'clear-site-data',
+  'connection',
+  'content-security-policy',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'referrer-policy',
+  'server',
+  'set-cookie',
+  'set-cookie2',
+  'strict-transport-security',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'www-authenticate',
+  'x-content-type-options',
+  'x-request-id',
+]);
+
+export type HeaderPairs = readonly (readonly [name: string, value: string])[];
+
+/** Node's `rawHeaders` as pairs, names in lower case, repetitions kept. */
+export function pairsOf(rawHeaders: readonly string[]): HeaderPairs {
+  const pairs: [string, string][] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    pairs.push([(rawHeaders[i] ?? '').toLowerCase(), rawHeaders[i + 1] ?? '']);
+  }
+  return pairs;
+}
+
+export type HeaderReject = 'impersonation' | 'credential';
+
+/** Throws Refusal for what no request may carry; `onReject` counts it. */
+export function refuseForeignCredentials(headers: HeaderPairs, onReject: (kind: HeaderReject) => void): void {
+  for (const [name, value] of headers) {
+    const named = name === 'connection' ? value.split(',') : [name];
+    if (named.some(isImpersonation)) {
+      onReject('impersonation');
+      throw new Refusal(
+        400,
+        'impersonation (kubectl --as) does not work through tka: log in with `tka login --mode direct` to use it, with the rights of your role',
+      );
+    }
+    if (name === 'sec-websocket-protocol' && value.split(',').some(isBearerProtocol)) {
+      onReject('credential');
+      throw new Refusal(400, 'a websocket through tka has no credential but the session token');
+    }
+  }
+}
+
+/** Any spelling that some server may take for `Impersonate-User` and its like: gateways read `_` as `-`. */
+function isImpersonation(name: string): boolean {
+  return name.trim().toLowerCase().replaceAll('_', '-').startsWith('impersonate-');
+}
+
+function isBearerProtocol(protocol: string): boolean {
+  return protocol.trim().toLowerCase().startsWith('base64url.bearer.authorization.');
+}
+
+/** The token of exactly one `Authorization: Bearer`; undefined where there is none. Throws Refusal for two of any kind. */
+export function bearerTokenIn(headers: HeaderPairs, onReject: (kind: HeaderReject) => void): string | undefined {
+  const values = headers.filter(([name]) => name.replaceAll('_', '-') === 'authorization').map(([, value]) => value);
+  if (values.length > 1) {
+    onReject('credential');
+    throw new Refusal(400, 'a request has one Authorization header');
+  }
+  return /^bearer +([^\s,]+) *$/i.exec(values[0] ?? '')?.[1];
+}
+
+/** What the API server gets of a caller's headers, without credentials, host and length. */
+export function forwardHeaders(headers: HeaderPairs, isUpgrade = false): Record<string, string> {
+  const dropped = connectionTokens(headers);
+  const out: Record<string, string> = {};
+  for (const [name, value] of headers) {
+    if (!(forwarded.has(name) || (isUpgrade && forwardedOnUpgrade.has(name))) || dropped.has(name)) continue;
+    // Repeated, a list (RFC 9110, 5.3); none of those that are forwarded may be repeated with another meaning.
+    out[name] = out[name] === undefined ? value : `${out[name]}, ${value}`;
+  }
+  return out;
+}
+
+function connectionTokens(headers: HeaderPairs): ReadonlySet<string> {
+  const tokens = headers.flatMap(([name, value]) => (name === 'connection' ? value.split(',') : []));
+  return new Set(tokens.map((token) => token.trim().toLowerCase()));
+}
+
+/** What the caller gets of the API server's headers, as flat pairs for `writeHead`. `origin`: the API server's own. */
+export function returnHeaders(
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  { origin, prefix }: { readonly origin: string; readonly prefix: string },
+): string[] {
+  const connection = headers['connection'];
+  const dropped = connection === undefined ? undefined : connectionTokens([['connection', String(connection)]]);
+  const out: string[] = [];
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || withheld.has(name) || name.startsWith('access-control-') || dropped?.has(name)) continue;
+    if (name === 'location') {
+      const location = ownLocation(String(value), origin, prefix);
+      if (location !== undefined) out.push(name, location);
+      continue;
+    }
+    if (typeof value === 'string') out.push(name, value);
+    else for (const one of value) out.push(name, one);
+  }
+  return out;
+}
+
+/** A redirect within the API server comes back through us; one to elsewhere is nobody's to follow with a session's token. */
+function ownLocation(location: string, origin: string, prefix: string): string | undefined {
+  if (/^\/(?![/\\])/.test(location)) return `${prefix}${location}`;
+  const url = URL.parse(location);
+  if (url === null) return /^[\w.~-][^:]*$/.test(location) ? location : undefined;
+  return url.origin === origin ? `${prefix}${url.pathname}${url.search}` : undefined;
+}

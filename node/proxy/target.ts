@@ -1,0 +1,59 @@
+/**
+ * From the path that a caller asks for to the path that the API server is asked for, byte for byte what follows `/k8s`.
+ *
+ * It stays under the API server's root whatever the encoding: a segment that is or decodes to `.` or `..`, an empty one, a
+ * backslash, a control character or anything else that two readers could understand differently is refused.
+ */
+import { Refusal } from './refusal.ts';
+
+export const prefix = '/k8s';
+
+/** Whether a request's target is the proxy's business; strict about nothing else. */
+export function isProxied(url: string | undefined): boolean {
+  return url !== undefined && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`));
+}
+
+/** Path and query for the API server, starting with a slash. Throws Refusal. */
+export function targetOf(url: string): string {
+  const rest = url.slice(prefix.length);
+  const target = rest.startsWith('/') ? rest : `/${rest}`;
+  const [path = ''] = target.split('?', 1);
+  if (!isPlain(path) || !isQuery(target.slice(path.length))) {
+    throw new Refusal(400, 'the path of the request is not one that the API server could have');
+  }
+  return target;
+}
+
+function isPlain(path: string): boolean {
+  // RFC 3986's path characters, percent-encoded ones among them; whatever else two parsers may read in two ways.
+  if (!/^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/.test(path)) return false;
+  const segments = path.split('/').slice(1);
+  // The last one may be empty: a path may end in a slash.
+  return segments.every((segment, i) => isOrdinary(segment) && (segment !== '' || i === segments.length - 1));
+}
+
+/** Somebody on the way may decode once more than he should, so what comes out of that must be ordinary too. */
+function isOrdinary(segment: string): boolean {
+  let text = segment;
+  for (let round = 0; round < 4; round += 1) {
+    if (text === '.' || text === '..' || hasControlOrBackslash(text) || /(?:^|\/)\.\.?(?:\/|$)/.test(text))
+      return false;
+    const decoded = decode(text);
+    if (decoded === text) return true;
+    text = decoded;
+  }
+  return false;
+}
+
+function hasControlOrBackslash(text: string): boolean {
+  return text.split('').some((character) => character < ' ' || character === '\x7f' || character === '\\');
+}
+
+/** Bytes as characters: what is looked for is ASCII, and what is no UTF-8 must not escape the look. */
+function decode(text: string): string {
+  return text.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function isQuery(query: string): boolean {
+  return /^(?:\?[\x21\x22\x24-\x7e]*)?$/.test(query);
+}

@@ -1,0 +1,108 @@
+/**
+ * The key that all of the proxy's tokens are made with: 32 random bytes in `server-key` of tka's state directory, 0600.
+ *
+ * Made at the first start. A rotation replaces the file; a running server notices, and every token given out before is worth
+ * nothing from then on: people log in again.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+const keyBytes = 32;
+
+export class ServerKeyError extends Error {
+  override readonly name = 'ServerKeyError';
+}
+
+/** Throws ServerKeyError where the file is there and is no key: one of less bits must not be used, and a new one not be made in silence. */
+export function loadServerKey(stateDir: string): Buffer {
+  const path = keyPath(stateDir);
+  const present = readIfPresent(path);
+  if (present !== undefined) return checked(present, path);
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const temporary = writeTemporary(path);
+  try {
+    // Unlike a rename this fails where another start was quicker; then the other's key counts.
+    linkSync(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return checked(readFileSync(path), path);
+}
+
+export interface WatchedKey {
+  /** The key that is in the file; looks at most once a second. A file that is gone or broken leaves the last one in force. */
+  current(): Buffer;
+}
+
+/** Makes the key where there is none. */
+export function watchServerKey(stateDir: string, now: () => number = () => performance.now()): WatchedKey {
+  let key = loadServerKey(stateDir);
+  let lookedAt = now();
+  return {
+    current() {
+      if (now() - lookedAt < 1000) return key;
+      lookedAt = now();
+      try {
+        const content = readIfPresent(keyPath(stateDir));
+        if (content !== undefined) key = checked(content, keyPath(stateDir));
+      } catch (error) {
+        if (!(error instanceof ServerKeyError)) throw error;
+      }
+      return key;
+    },
+  };
+}
+
+export function rotateServerKey(stateDir: string): void {
+  const path = keyPath(stateDir);
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  renameSync(writeTemporary(path), path);
+}
+
+export function keyPath(stateDir: string): string {
+  return join(stateDir, 'server-key');
+}
+
+function writeTemporary(path: string): string {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = openSync(temporary, 'wx', 0o600);
+  try {
+    writeSync(file, `${randomBytes(keyBytes).toString('hex')}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  return temporary;
+}
+
+function readIfPresent(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new ServerKeyError(`cannot read the server key ${path}`, { cause: error });
+  }
+}
+
+function checked(content: Buffer, path: string): Buffer {
+  const match = /^([0-9a-f]{64})\s*$/.exec(content.toString('latin1'));
+  if (match?.[1] === undefined) {
+    throw new ServerKeyError(
+      `${path} holds no server key: restore it, or make a new one with \`tka-server rotate-key\``,
+    );
+  }
+  return Buffer.from(match[1], 'hex');
+}
