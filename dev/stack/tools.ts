@@ -13,15 +13,7 @@ export const goDir = fileURLToPath(new URL('go/', import.meta.url));
 export interface Tool {
   /** Its folder under dev/stack/go. */
   readonly name:
-    | 'supervise'
-    | 'pki'
-    | 'tailscale'
-    | 'headscale'
-    | 'kube'
-    | 'node'
-    | 'toolbox'
-    | 'containerd'
-    | 'coredns';
+    'supervise' | 'pki' | 'tailscale' | 'headscale' | 'kube' | 'node' | 'toolbox' | 'containerd' | 'coredns';
   /** Compiled only where a Kubernetes node is asked for. */
   readonly only?: 'node';
   readonly packages: readonly string[];

@@ -57,7 +57,7 @@ function noNamespaces(): string | undefined {
     const namespaces = ['--mount', '--net', '--pid', '--uts', '--ipc', '--fork', '--kill-child'];
     const { status, stderr } = spawnSync('unshare', [...namespaces, 'sh', '-c', script, 'sh', dir], {
       encoding: 'utf8',
-      env: { PATH: programPath() },
+      env: { PATH: systemPath },
       timeout: 10_000,
     });
     return status === 0 ? undefined : `no container can be made in ${tmpdir()}: ${stderr.trim()}`;
@@ -66,13 +66,16 @@ function noNamespaces(): string | undefined {
   }
 }
 
-/** PATH with the directories for administrators, which a user's often lacks. */
-export function programPath(): string {
-  return [process.env['PATH'] ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].join(delimiter);
-}
+/**
+ * Where a system keeps its programs, those for administrators first. Not what PATH says: npm puts node_modules/.bin there,
+ * and another `nft` may be in it.
+ */
+export const systemPath = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'].join(
+  delimiter,
+);
 
 /** The program's absolute path. */
-export function findProgram(name: string, path: string = programPath()): string | undefined {
+export function findProgram(name: string, path: string = systemPath): string | undefined {
   return path
     .split(delimiter)
     .filter((dir) => dir !== '')

@@ -12,11 +12,11 @@ import { join } from 'node:path';
 import { makeOnce } from '../cache-entry.ts';
 import type { MakeOptions, Run } from '../cache-entry.ts';
 import type { Progress } from '../progress.ts';
-import { findProgram, programPath } from './ability.ts';
+import { findProgram, systemPath } from './ability.ts';
 
 export interface SystemPrograms {
   readonly runc: string;
-  /** For PATH, nft's directory first. */
+  /** The directories of nft and of the system's programs, for PATH. */
   readonly programPath: string;
   /** For LD_LIBRARY_PATH: what the fetched programs are linked with. */
   readonly libraryPath: string;
@@ -41,12 +41,14 @@ export async function systemPrograms(
     } catch (error) {
       signal?.throwIfAborted();
       const remedy = `install ${missing.join(' and ')}, or let apt-get reach its archive`;
-      throw new Error(`No ${missing.join(' and ')} for the node: ${remedy}. ${(error as Error).message}`, { cause: error });
+      throw new Error(`No ${missing.join(' and ')} for the node: ${remedy}. ${(error as Error).message}`, {
+        cause: error,
+      });
     } finally {
       done(ok);
     }
   }
-  const path = `${join(into, 'usr/sbin')}:${join(into, 'usr/bin')}:${programPath()}`;
+  const path = `${join(into, 'usr/sbin')}:${join(into, 'usr/bin')}:${systemPath}`;
   const runc = findProgram('runc', path);
   if (runc === undefined) throw new Error(`there is no runc in ${into}`);
   return { runc, programPath: path, libraryPath: globSync(join(into, '{lib,usr/lib}/*-linux-*')).join(':') };
@@ -55,7 +57,9 @@ export async function systemPrograms(
 /** The packages of another release are linked with other libraries. */
 function cacheName(missing: readonly string[]): string {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
-  const digest = createHash('sha256').update(`${process.arch}:${missing.join(' ')}:${release}`).digest('hex');
+  const digest = createHash('sha256')
+    .update(`${process.arch}:${missing.join(' ')}:${release}`)
+    .digest('hex');
   return `debian-${digest.slice(0, 12)}`;
 }
 
@@ -73,9 +77,11 @@ async function fetchPackages(wanted: readonly string[], dir: string, run: Run): 
     'APT::Sandbox::User': 'root',
   };
   const options = ['-q', ...Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])];
-  const env = { DEBIAN_FRONTEND: 'noninteractive', PATH: programPath() };
+  const env = { DEBIAN_FRONTEND: 'noninteractive', PATH: systemPath };
   await run('apt-get', [...options, 'update'], { env });
-  await run('apt-get', [...options, '--yes', '--no-install-recommends', '--download-only', 'install', ...wanted], { env });
+  await run('apt-get', [...options, '--yes', '--no-install-recommends', '--download-only', 'install', ...wanted], {
+    env,
+  });
   const fetched = (await readdir(archives)).filter((file) => file.endsWith('.deb'));
   for (const file of fetched) await run('dpkg', ['--extract', join(archives, file), dir], { env });
   await rm(apt, { recursive: true });
