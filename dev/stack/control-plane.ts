@@ -1,7 +1,10 @@
 /**
- * The processes of a stack's cluster: etcd, kube-apiserver and kube-controller-manager, each with its flags.
+ * The processes of a stack's cluster: etcd, kube-apiserver, kube-controller-manager and, where there is a node for pods to
+ * be put on, kube-scheduler, each with its flags.
  */
 import { join } from 'node:path';
+import { serviceSubnet } from './node/addresses.ts';
+import type { NodeAddresses } from './node/addresses.ts';
 import type { Pki } from './pki.ts';
 import type { Child, Processes } from './processes.ts';
 import { send } from './send.ts';
@@ -14,6 +17,8 @@ export interface ControlPlaneOptions {
   readonly pki: Pki;
   /** Names of kube-controller-manager's controllers. */
   readonly controllers?: readonly string[] | undefined;
+  /** Of the cluster's node, where it has one. */
+  readonly node?: NodeAddresses | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,6 +31,20 @@ const defaultControllers: readonly string[] = [
   'clusterrole-aggregation-controller',
   'namespace-controller',
   'serviceaccount-controller',
+];
+
+/**
+ * What it takes from a Deployment or a Job to pods that come and go with it, behind a Service. Garbage collection is
+ * among it: without it the pods of a deleted Deployment would stay.
+ */
+const nodeControllers: readonly string[] = [
+  'deployment-controller',
+  'endpointslice-controller',
+  'garbage-collector-controller',
+  'job-controller',
+  'node-lifecycle-controller',
+  'replicaset-controller',
+  'root-ca-certificate-publisher-controller',
 ];
 
 /** Where they keep what they write. */
@@ -55,7 +74,7 @@ export async function startEtcd(options: ControlPlaneOptions): Promise<void> {
 
 /** Resolves when it answers at all: it refuses what it cannot do yet. */
 export async function startApiServer(options: ControlPlaneOptions, port: number): Promise<Child> {
-  const { processes, kube, pki, signal } = options;
+  const { processes, kube, pki, node, signal } = options;
   const args = [
     'kube-apiserver',
     `--etcd-servers=${etcdClient}`,
@@ -71,13 +90,23 @@ export async function startApiServer(options: ControlPlaneOptions, port: number)
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-signing-key-file=${pki.accounts.keyFile}`,
     `--service-account-key-file=${pki.accounts.publicKeyFile}`,
-    '--service-cluster-ip-range=10.96.0.0/24',
+    `--service-cluster-ip-range=${serviceSubnet}`,
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
+    ...(node === undefined ? [] : kubeletFlags(pki)),
   ];
   const child = await processes.start({ name: 'kube-apiserver', command: kube, args, cwd: kubeDir(options) });
   await child.ready(async () => (await apiStatus(pki, port, '/version')) !== 0, { timeoutMs: 60_000, signal });
   return child;
+}
+
+function kubeletFlags(pki: Pki): string[] {
+  return [
+    `--kubelet-client-certificate=${pki.cert('kubelet-client')}`,
+    `--kubelet-client-key=${pki.key('kubelet-client')}`,
+    `--kubelet-certificate-authority=${pki.caFile}`,
+    '--kubelet-preferred-address-types=InternalIP',
+  ];
 }
 
 /** Resolves when all it does at a start is done. */
@@ -90,7 +119,9 @@ async function apiStatus(pki: Pki, port: number, path: string): Promise<number> 
 }
 
 export async function startControllers(options: ControlPlaneOptions): Promise<void> {
-  const { processes, kube, pki, controllers = defaultControllers } = options;
+  const { processes, kube, pki, node } = options;
+  const { controllers = node === undefined ? defaultControllers : [...defaultControllers, ...nodeControllers] } =
+    options;
   const kubeconfig = join(kubeDir(options), 'controller-manager.kubeconfig');
   const args = [
     'kube-controller-manager',
@@ -106,4 +137,11 @@ export async function startControllers(options: ControlPlaneOptions): Promise<vo
     '--secure-port=0',
   ];
   await processes.start({ name: 'kube-controller-manager', command: kube, args, cwd: kubeDir(options) });
+}
+
+export async function startScheduler(options: ControlPlaneOptions): Promise<void> {
+  const { processes, kube } = options;
+  const kubeconfig = join(kubeDir(options), 'scheduler.kubeconfig');
+  const args = ['kube-scheduler', `--kubeconfig=${kubeconfig}`, '--leader-elect=false', '--secure-port=0'];
+  await processes.start({ name: 'kube-scheduler', command: kube, args, cwd: kubeDir(options) });
 }

@@ -1,6 +1,6 @@
 /**
  * The cluster of a stack: etcd, kube-apiserver and those controllers without which rights and namespaces would not be
- * what they are in a real cluster. No nodes, so no pods.
+ * what they are in a real cluster. No pods, unless the stack has a node (`node/`).
  *
  * Everything is the real thing with its usual authorization and admission; the one liberty is that etcd does not flush to
  * disk. Ready means that the built-in roles have their rules, that `manifests/` is applied and that its admission
@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { isReady, kubeDir, startApiServer, startControllers, startEtcd } from './control-plane.ts';
+import { isReady, kubeDir, startApiServer, startControllers, startEtcd, startScheduler } from './control-plane.ts';
 import type { ControlPlaneOptions } from './control-plane.ts';
 import { send } from './send.ts';
 import type { Answer } from './send.ts';
@@ -64,15 +64,22 @@ export class Kubernetes {
       return new Kubernetes(options, port, await startApiServer(options, port));
     });
     const port = kubernetes.#port;
-    kubernetes.#writeKubeconfig('admin', 'admin.kubeconfig');
-    kubernetes.#writeKubeconfig('controller-manager', 'controller-manager.kubeconfig');
+    kubernetes.writeKubeconfig('admin');
+    kubernetes.writeKubeconfig('controller-manager');
+    kubernetes.writeKubeconfig('scheduler');
     await Promise.all([
       startControllers(options).then(() => kubernetes.#rolesHaveRules()),
+      options.node === undefined ? undefined : startScheduler(options),
       // The admin needs no roles, so this need not wait until the API server has made the built-in ones.
       kubernetes.#applyManifests(),
       isReady(kubernetes.#apiServer, options, port),
     ]);
     return kubernetes;
+  }
+
+  /** Of the API server, on loopback. */
+  get port(): number {
+    return this.#port;
   }
 
   /** Process ID of the API server. */
@@ -127,6 +134,16 @@ export class Kubernetes {
     if (status !== 201) throw new Error(`no token for ServiceAccount ${namespace}/${name}: ${status} ${body}`);
     const answer = JSON.parse(body) as { status: { token: string } }; // a TokenRequest, says 201
     return this.#write(`${namespace}-${name}.kubeconfig`, { token: answer.status.token });
+  }
+
+  /** Writes a kubeconfig for who the certificate names, by default at this URL, and returns its path. */
+  writeKubeconfig(name: CertificateName, server: string = this.url): string {
+    const { pki } = this.#options;
+    const user = {
+      'client-certificate-data': base64(pki.cert(name)),
+      'client-key-data': base64(pki.key(name)),
+    };
+    return this.#write(`${name}${server === this.url ? '' : '-in-node'}.kubeconfig`, user, server);
   }
 
   /** Stops answering, connections stay open; `resume` undoes it. */
@@ -193,17 +210,9 @@ export class Kubernetes {
     return status === 403;
   }
 
-  #writeKubeconfig(name: CertificateName, file: string): void {
-    const { pki } = this.#options;
-    this.#write(file, {
-      'client-certificate-data': base64(pki.cert(name)),
-      'client-key-data': base64(pki.key(name)),
-    });
-  }
-
-  #write(file: string, user: Readonly<Record<string, string>>): string {
+  #write(file: string, user: Readonly<Record<string, string>>, server: string = this.url): string {
     const path = join(kubeDir(this.#options), file);
-    const cluster = { server: this.url, 'certificate-authority-data': base64(this.#options.pki.caFile) };
+    const cluster = { server, 'certificate-authority-data': base64(this.#options.pki.caFile) };
     const kubeconfig = {
       apiVersion: 'v1',
       kind: 'Config',

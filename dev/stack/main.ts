@@ -10,17 +10,18 @@ import { buildEngine } from '../build-engine.ts';
 import { buildTools } from './build.ts';
 import { createProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
-import { startStack } from './stack.ts';
+import { canRunNodes, startStack } from './stack.ts';
 import type { Stack } from './stack.ts';
 
 const usage = `npm run --silent stack -- build
-npm run --silent stack -- up [--user NAME]... [--policy FILE] [--no-tka]
+npm run --silent stack -- up [--user NAME]... [--policy FILE] [--no-tka] [--with-node]
 
   build           compile the tools that a stack is made of, the engine and the bundles
   up              run a tailnet and a cluster; prints one line of JSON when ready, stays until SIGINT or SIGTERM
   --user NAME     a user's machine, or a tagged one (tag:ci); default: alice, bob and carol @example.com
   --policy FILE   the tailnet policy; read again whenever it changes
   --no-tka        do not start the server
+  --with-node     a Kubernetes node too, for pods: needs root and Linux
 `;
 
 const progress = createProgress(process.stderr);
@@ -36,7 +37,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
     switch (positionals.join(' ')) {
       case 'build':
-        await buildTools({ progress, signal: ended });
+        await buildTools({ progress, signal: ended, node: canRunNodes().ok });
         await buildOwn(progress, ended);
         return 0;
       case 'up':
@@ -58,6 +59,7 @@ interface Values {
   readonly user: string[] | undefined;
   readonly policy: string | undefined;
   readonly 'no-tka': boolean;
+  readonly 'with-node': boolean;
 }
 
 function parse(args: readonly string[]): { readonly values: Values; readonly positionals: readonly string[] } {
@@ -69,12 +71,13 @@ function parse(args: readonly string[]): { readonly values: Values; readonly pos
       user: { type: 'string', multiple: true },
       policy: { type: 'string' },
       'no-tka': { type: 'boolean', default: false },
+      'with-node': { type: 'boolean', default: false },
     },
   });
   return { values: { ...values, user: values.user, policy: values.policy }, positionals };
 }
 
-async function up({ user, policy, 'no-tka': noTka }: Values, ended: AbortSignal): Promise<void> {
+async function up({ user, policy, 'no-tka': noTka, 'with-node': node }: Values, ended: AbortSignal): Promise<void> {
   const own = noTka ? undefined : buildOwn(progress, ended);
   // Whoever awaits it first reports it; until then it is not unhandled.
   own?.catch(() => undefined);
@@ -82,6 +85,7 @@ async function up({ user, policy, 'no-tka': noTka }: Values, ended: AbortSignal)
     progress,
     signal: ended,
     tka: false,
+    node,
     ...(user === undefined ? {} : { users: user }),
     ...(policy === undefined ? {} : { policy }),
   });
@@ -102,6 +106,9 @@ function describe(stack: Stack): Record<string, unknown> {
     kubeconfig: stack.kubeconfig,
     kubectl: stack.kubernetes.kubectlPath,
     caFile: stack.caFile,
+    node: stack.hasNode
+      ? { name: stack.node.name, image: stack.node.image, hostAddress: stack.node.hostAddress }
+      : null,
     controlUrl: stack.controlUrl,
     headscale: { bin: headscale.bin, config: headscale.config, policy: stack.policy.path },
     tka: tka.isRunning

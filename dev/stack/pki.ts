@@ -4,6 +4,8 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { apiService } from './node/addresses.ts';
+import type { NodeAddresses } from './node/addresses.ts';
 import type { Processes } from './processes.ts';
 
 export interface Pki {
@@ -24,19 +26,45 @@ const certificates = {
   },
   admin: { commonName: 'admin', organizations: ['system:masters'] },
   'controller-manager': { commonName: 'system:kube-controller-manager' },
-} as const;
-export type CertificateName = keyof typeof certificates;
+  scheduler: { commonName: 'system:kube-scheduler' },
+} as const satisfies Record<string, Certificate>;
 
-export async function createPki(processes: Processes, pkiPath: string, signal?: AbortSignal): Promise<Pki> {
+/** The API server's towards the kubelet, and those of what runs in the node. */
+const nodeCertificates = ({ name, node }: NodeAddresses) => ({
+  'kubelet-client': { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'] },
+  kubelet: { commonName: `system:node:${name}`, organizations: ['system:nodes'], hosts: [name, node] },
+  node: { commonName: `system:node:${name}`, organizations: ['system:nodes'] },
+  'kube-proxy': { commonName: 'system:kube-proxy' },
+});
+
+export type CertificateName = keyof typeof certificates | keyof ReturnType<typeof nodeCertificates>;
+
+interface Certificate {
+  readonly commonName: string;
+  readonly organizations?: readonly string[];
+  /** Of a server; none makes it a client's. */
+  readonly hosts?: readonly string[];
+}
+
+export interface PkiOptions {
+  readonly processes: Processes;
+  /** Path of the `pki` program. */
+  readonly pki: string;
+  /** Of the cluster's node, where it has one. */
+  readonly node?: NodeAddresses | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function createPki({ processes, pki, node, signal }: PkiOptions): Promise<Pki> {
   const dir = join(processes.dir, 'pki');
   await mkdir(dir, { mode: 0o700 });
   const request = {
     dir,
-    certificates: Object.entries(certificates).map(([name, certificate]) => ({ name, ...certificate })),
+    certificates: Object.entries(certificatesFor(node)).map(([name, certificate]) => ({ name, ...certificate })),
     keys: ['service-accounts'],
   };
   const { code, stderr } = await processes.run(
-    { command: pkiPath, args: [] },
+    { command: pki, args: [] },
     { input: JSON.stringify(request), ...(signal === undefined ? {} : { signal }) },
   );
   if (code !== 0) throw new Error(`making certificates failed: ${stderr}`);
@@ -45,5 +73,18 @@ export async function createPki(processes: Processes, pkiPath: string, signal?: 
     cert: (name) => join(dir, `${name}.crt`),
     key: (name) => join(dir, `${name}.key`),
     accounts: { keyFile: join(dir, 'service-accounts.key'), publicKeyFile: join(dir, 'service-accounts.pub') },
+  };
+}
+
+function certificatesFor(node: NodeAddresses | undefined): Record<string, Certificate> {
+  if (node === undefined) return certificates;
+  const { apiserver } = certificates;
+  return {
+    ...certificates,
+    ...nodeCertificates(node),
+    apiserver: {
+      ...apiserver,
+      hosts: [...apiserver.hosts, 'kubernetes.default.svc.cluster.local', apiService, node.host],
+    },
   };
 }

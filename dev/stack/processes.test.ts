@@ -121,6 +121,25 @@ test('a service that finds its port taken is told apart, so that it can be start
   );
 });
 
+/** Makes a file, says so, and takes it away again at the end of its input. */
+const makesFile = (file: string) => ({
+  command: 'sh',
+  args: ['-c', 'touch "$0"; echo made; cat >/dev/null; rm "$0"', file],
+});
+
+test('what a program holds for a stack is undone when the stack is, before it resolves', async (t) => {
+  const file = join(directory, 'held');
+  t.deepEqual(await t.context.processes.hold(makesFile(file)), { line: 'made' });
+  t.true(existsSync(file));
+  await t.context.processes[Symbol.asyncDispose]();
+  t.false(existsSync(file));
+});
+
+test('a program that cannot make what it should hold says why', async (t) => {
+  const command = { command: 'sh', args: ['-c', 'echo taken >&2; exit 17'] };
+  t.deepEqual(await t.context.processes.hold(command), { code: 17, stderr: 'taken\n' });
+});
+
 test('a program that does not exist is an error that names it', async (t) => {
   const started = t.context.processes.start({ name: 'nothing', command: '/nowhere/program', args: [] });
   await t.throwsAsync(started, { message: /nowhere\/program/ });

@@ -11,6 +11,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { PortTakenError } from './ports.ts';
@@ -41,6 +42,9 @@ export interface Result {
   readonly stderr: string;
 }
 
+/** What `hold` comes to. */
+export type Held = { readonly line: string } | { readonly code: number; readonly stderr: string };
+
 /** A running service. */
 export interface Child {
   readonly name: string;
@@ -69,6 +73,7 @@ export class Processes {
   readonly dir: string;
   readonly #supervise: string;
   readonly #children = new Set<Child>();
+  readonly #holders = new Set<ChildProcess>();
   readonly #janitor: ChildProcess | undefined;
   readonly #disposed = new AbortController();
 
@@ -77,7 +82,7 @@ export class Processes {
     this.dir = options.dir;
     this.#supervise = options.supervise;
     for (const sub of ['home', 'logs']) mkdirSync(join(this.dir, sub), { recursive: true });
-    writeFileSync(this.#alive, '');
+    writeFileSync(this.alive, '');
     if (options.keep === true) return;
     this.#janitor = spawn(this.#supervise, ['remove', this.dir], {
       stdio: ['pipe', 'ignore', 'inherit'],
@@ -90,7 +95,8 @@ export class Processes {
     return this.#disposed.signal;
   }
 
-  get #alive(): string {
+  /** Whoever shares the lock of this file keeps the directory. */
+  get alive(): string {
     return join(this.dir, 'alive');
   }
 
@@ -130,10 +136,36 @@ export class Processes {
     }
   }
 
+  /**
+   * Starts a program that makes something outside its own process and undoes it at the end of its input: when this is
+   * disposed of, or has died. Resolves with the line it writes when that is made, or with its end if it ends instead.
+   */
+  async hold(command: Command): Promise<Held> {
+    const child = spawn(command.command, command.args, {
+      cwd: this.dir,
+      env: { PATH: process.env['PATH'], ...command.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+    lifeline(child).on('error', () => undefined);
+    this.#holders.add(child);
+    const exited = exitCode(child).finally(() => this.#holders.delete(child));
+    const stderr = collect(child.stderr);
+    const lines = createInterface(child.stdout);
+    const line = await Promise.race([once(lines, 'line'), once(child.stdout, 'close')]);
+    const [first] = line as [unknown]; // what readline emits, or what a stream's end does
+    if (typeof first === 'string') return { line: first };
+    return { code: await exited, stderr: await stderr };
+  }
+
   /** Kills whatever still runs; the directory is gone when this resolves. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed.abort();
-    await Promise.all([...this.#children].map((child) => child.kill()));
+    const holders = [...this.#holders].map((holder) => {
+      lifeline(holder).end();
+      return exitCode(holder);
+    });
+    await Promise.all([...[...this.#children].map((child) => child.kill()), ...holders]);
     if (this.#janitor === undefined) return;
     lifeline(this.#janitor).end();
     await exitCode(this.#janitor);
@@ -142,7 +174,7 @@ export class Processes {
   /** `stdio`: output, error, the pipe that reports the process ID, and optionally one that is its input. */
   #spawn(command: Command, stdio: readonly ('pipe' | number)[]): ChildProcess {
     const withInput = stdio.length > 3 ? ['-input'] : [];
-    const args = ['run', '-share', this.#alive, ...withInput, '--', command.command, ...command.args];
+    const args = ['run', '-share', this.alive, ...withInput, '--', command.command, ...command.args];
     const child = spawn(this.#supervise, args, {
       cwd: command.cwd ?? this.dir,
       env: { PATH: process.env['PATH'], HOME: join(this.dir, 'home'), ...command.env },

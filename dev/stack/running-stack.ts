@@ -10,6 +10,7 @@ import type { Headscale } from './headscale.ts';
 import type { KubectlOptions, Kubernetes } from './kubernetes.ts';
 import type { Machine } from './machine.ts';
 import type { Machines } from './machines.ts';
+import type { StackNode } from './node/node.ts';
 import type { Pki } from './pki.ts';
 import type { PolicyFile } from './policy-file.ts';
 import type { Processes, Result } from './processes.ts';
@@ -21,6 +22,8 @@ export interface ClusterStack extends AsyncDisposable {
   /** Everything of this stack lies in it. */
   readonly dir: string;
   readonly kubernetes: Kubernetes;
+  /** Throws if the stack was started without one. */
+  readonly node: StackNode;
   /** Path of the cluster admin's kubeconfig. */
   readonly kubeconfig: string;
   readonly caFile: string;
@@ -44,6 +47,7 @@ export interface Ground {
 
 export interface StackParts {
   readonly kubernetes: Kubernetes;
+  readonly node: StackNode | undefined;
   readonly headscale: Headscale;
   readonly tka: TkaServer;
   readonly policy: PolicyFile;
@@ -63,6 +67,7 @@ export class Stack implements ClusterStack {
   readonly binDir: string;
   readonly #ground: Ground;
   readonly #machines: Machines;
+  readonly #node: StackNode | undefined;
 
   constructor(ground: Ground, parts: StackParts) {
     this.#ground = ground;
@@ -72,7 +77,16 @@ export class Stack implements ClusterStack {
     this.tka = parts.tka;
     this.policy = parts.policy;
     this.#machines = parts.machines;
+    this.#node = parts.node;
     this.binDir = linkCommands(ground);
+  }
+
+  get node(): StackNode {
+    return startedNode(this.#node);
+  }
+
+  get hasNode(): boolean {
+    return this.#node !== undefined;
   }
 
   get kubeconfig(): string {
@@ -180,6 +194,11 @@ export class Stack implements ClusterStack {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+export function startedNode(node: StackNode | undefined): StackNode {
+  if (node === undefined) throw new Error("the stack has no node: ask for one in startStack's options");
+  return node;
 }
 
 function linkCommands({ processes, tools }: Ground): string {

@@ -10,17 +10,22 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildTools } from './build.ts';
+import type { NodeTools } from './build.ts';
 import { Headscale } from './headscale.ts';
 import { Kubernetes } from './kubernetes.ts';
-import { createPki } from './pki.ts';
 import { Machines } from './machines.ts';
+import { canRunNodes } from './node/ability.ts';
+import { claimNode } from './node/claim.ts';
+import type { Claim } from './node/claim.ts';
+import { StackNode } from './node/node.ts';
+import { createPki } from './pki.ts';
 import { defaultUsers, policyOf, policyText } from './policy.ts';
 import type { Policy } from './policy.ts';
 import { PolicyFile } from './policy-file.ts';
 import { Processes } from './processes.ts';
 import { silent } from './progress.ts';
 import type { Progress } from './progress.ts';
-import { Stack } from './running-stack.ts';
+import { Stack, startedNode } from './running-stack.ts';
 import type { ClusterStack, Ground, StackParts } from './running-stack.ts';
 import { TkaServer } from './tka-server.ts';
 import type { TkaOverrides } from './tka-server.ts';
@@ -33,6 +38,8 @@ export interface ClusterOptions {
   readonly controllers?: readonly string[];
   /** Apply `manifests/`. Default true. */
   readonly manifests?: boolean;
+  /** A node that runs pods, and the controllers for them; where `canRunNodes()` says so. Default false. */
+  readonly node?: boolean;
 }
 
 export interface StackOptions extends ClusterOptions {
@@ -46,6 +53,7 @@ export interface StackOptions extends ClusterOptions {
   readonly onPolicyRefused?: (reason: Error) => void;
 }
 
+export { canRunNodes } from './node/ability.ts';
 export type { ClusterStack, Stack } from './running-stack.ts';
 
 export function startStack(options: ClusterOptions & { readonly tailnet: false }): Promise<ClusterStack>;
@@ -53,8 +61,12 @@ export function startStack(options?: StackOptions): Promise<Stack>;
 export async function startStack(
   options: StackOptions & { readonly tailnet?: boolean } = {},
 ): Promise<ClusterStack | Stack> {
-  const { progress = silent, signal } = options;
-  const tools = await buildTools({ progress, signal });
+  const { progress = silent, signal, node = false } = options;
+  if (node) {
+    const ability = canRunNodes();
+    if (!ability.ok) throw new Error(`A Kubernetes node cannot run here: ${ability.reason}`);
+  }
+  const tools = await buildTools({ progress, signal, node });
   const dir = mkdtempSync(join(tmpdir(), 'tka-stack-'));
   const keep = process.env['TKA_STACK_KEEP'] === '1';
   if (keep) progress.note(`keeping ${dir}`);
@@ -62,13 +74,17 @@ export async function startStack(
   // What one part's failure makes pointless must not go on while the processes are being ended.
   const failed = new AbortController();
   try {
+    // First of all, because certificates have its addresses in them.
+    const place = tools.node === undefined ? undefined : await placeFor(tools.node, processes, signal);
+    const pki = await createPki({ processes, pki: tools.pki, node: place?.claim.addresses, signal });
     const start: Start = {
-      ground: { tools, processes, pki: await createPki(processes, tools.pki, signal) },
+      ground: { tools, processes, pki },
+      place,
       signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
       progress,
     };
-    const cluster = step(progress, 'Kubernetes', startCluster(start, options));
-    if (options.tailnet === false) return await cluster;
+    const cluster = startCluster(start, options);
+    if (options.tailnet === false) return clusterStack(start, await cluster);
     return await startTailnet(start, options, cluster);
   } catch (error) {
     failed.abort();
@@ -80,19 +96,48 @@ export async function startStack(
 
 interface Start {
   readonly ground: Ground;
+  /** Of the node. */
+  readonly place: Place | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
-async function startCluster({ ground, signal }: Start, options: ClusterOptions): Promise<ClusterStack> {
+interface Place {
+  readonly tools: NodeTools;
+  readonly claim: Claim;
+}
+
+async function placeFor(tools: NodeTools, processes: Processes, signal: AbortSignal | undefined): Promise<Place> {
+  return { tools, claim: await claimNode(processes, tools.node, signal) };
+}
+
+type Cluster = Pick<StackParts, 'kubernetes' | 'node'>;
+
+async function startCluster(start: Start, { controllers, manifests }: ClusterOptions): Promise<Cluster> {
+  const { ground, place, signal, progress } = start;
   const { processes, pki, tools } = ground;
-  const { controllers, manifests } = options;
-  const binaries = { kube: tools.kube, kubectl: tools.kubectl };
-  const kubernetes = await Kubernetes.start({ processes, pki, ...binaries, controllers, manifests, signal });
+  const { kube, kubectl } = tools;
+  const common = { processes, pki, kube, signal };
+  const addresses = place?.claim.addresses;
+  const starting = step(
+    progress,
+    'Kubernetes',
+    Kubernetes.start({ ...common, kubectl, controllers, manifests, node: addresses }),
+  );
+  if (place === undefined) return { kubernetes: await starting, node: undefined };
+  const node = step(progress, 'node', StackNode.start({ ...common, ...place, kubernetes: starting }));
+  return { kubernetes: await starting, node: await node };
+}
+
+function clusterStack({ ground }: Start, { kubernetes, node }: Cluster): ClusterStack {
+  const { processes, pki } = ground;
   const close = (): Promise<void> => processes[Symbol.asyncDispose]();
   return {
     dir: processes.dir,
     kubernetes,
+    get node() {
+      return startedNode(node);
+    },
     kubeconfig: kubernetes.kubeconfig,
     caFile: pki.caFile,
     kubectl: (args, kubectlOptions) => kubernetes.kubectl(args, kubectlOptions),
@@ -101,11 +146,11 @@ async function startCluster({ ground, signal }: Start, options: ClusterOptions):
   };
 }
 
-async function startTailnet(start: Start, options: StackOptions, cluster: Promise<ClusterStack>): Promise<Stack> {
+async function startTailnet(start: Start, options: StackOptions, cluster: Promise<Cluster>): Promise<Stack> {
   const { ground, signal, progress } = start;
   const { processes, pki } = ground;
   const { tka: wanted = true } = options;
-  const [{ kubernetes }, tailnet] = await Promise.all([
+  const [{ kubernetes, node }, tailnet] = await Promise.all([
     cluster,
     step(progress, 'tailnet', startNetwork(start, options)),
   ]);
@@ -115,7 +160,7 @@ async function startTailnet(start: Start, options: StackOptions, cluster: Promis
     caFile: pki.caFile,
     kubeconfig: () => kubernetes.accountKubeconfig('tka-system', 'tka'),
   });
-  const stack = new Stack(ground, { ...tailnet, kubernetes, tka });
+  const stack = new Stack(ground, { ...tailnet, kubernetes, node, tka });
   if (wanted !== false) await step(progress, 'tka', stack.startTka(wanted === true ? {} : wanted, signal));
   return stack;
 }

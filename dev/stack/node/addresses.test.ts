@@ -16,7 +16,9 @@ test('a name is short enough for a network interface, and good for a Node', (t) 
 });
 
 test('all addresses are in the range for benchmarks', (t) => {
-  t.true(all.every((addresses) => [addresses.host, addresses.node, addresses.pods].every((at) => /^198\.1[89]\./.test(at))));
+  t.true(
+    all.every((addresses) => [addresses.host, addresses.node, addresses.pods].every((at) => /^198\.1[89]\./.test(at))),
+  );
 });
 
 for (const number of [-1, nodeCount, 0.5, Number.NaN]) {

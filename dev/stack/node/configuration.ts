@@ -3,7 +3,7 @@
  * too. Paths are absolute. What runs in the node has a private /run; all else is in the node's directory.
  */
 import { join } from 'node:path';
-import { apiService } from './addresses.ts';
+
 import type { NodeAddresses } from './addresses.ts';
 
 export const pauseImage = 'tka.test/pause:1';
@@ -144,7 +144,6 @@ export function proxyConfig(kubeconfig: string, { name, node, pods }: NodeAddres
 /** Names of Services and pods, and `host.tka.test` for the machine; nothing else resolves. */
 export function corefile(kubeconfig: string, { host, node }: NodeAddresses): string {
   return `.:53 {
-  bind ${node}
   ready ${node}:${ports.dnsReady}
   errors
   hosts {
@@ -169,6 +168,3 @@ export function apiEndpoints({ host }: NodeAddresses, port: number): Record<stri
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   };
 }
-
-/** What a client is told of the API server's certificate's names. */
-export const apiServerHosts = (addresses: NodeAddresses): readonly string[] => [apiService, addresses.host];
