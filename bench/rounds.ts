@@ -44,3 +44,17 @@ export function ratios(samples: Samples, candidate: string, reference: string): 
   const below = samples[reference] ?? [];
   return (samples[candidate] ?? []).map((value, round) => value / (below[round] ?? Number.NaN));
 }
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The median of the rounds' ratios, with the 95 % interval of that median by order statistics: `1.02 (0.97–1.08)`. */
+export function interval(values: readonly number[], reference: readonly number[]): string {
+  const sorted = values.map((value, round) => value / (reference[round] ?? Number.NaN)).sort((a, b) => a - b);
+  // Ranks of a binomial with p = ½, by its normal approximation (Conover, Practical Nonparametric Statistics, 3.2).
+  const half = 0.98 * Math.sqrt(sorted.length);
+  const low = sorted[Math.max(0, Math.floor(sorted.length / 2 - half))] ?? Number.NaN;
+  const high = sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length / 2 + half) - 1)] ?? Number.NaN;
+  return `${median(sorted).toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+}

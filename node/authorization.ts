@@ -78,7 +78,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
           found.set(node, identity);
       }
       knownAt = deps.now();
-      const gone = new Set(nodes.filter((node) => (found.get(node)?.refusal ?? 'unknown') === 'unknown'));
+      const gone = new Set(nodes.filter((node) => (found.get(node) ?? { refusal: 'unknown' }).refusal === 'unknown'));
       await Promise.all(
         sessions.map(async (signin) => {
           const node = signin.metadata.annotations?.[annotations.node] ?? '';
