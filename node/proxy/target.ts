@@ -36,7 +36,7 @@ function isPlain(path: string): boolean {
 function isOrdinary(segment: string): boolean {
   let text = segment;
   for (let round = 0; round < 4; round += 1) {
-    if (text === '.' || text === '..' || hasControlOrBackslash(text) || /(?:^|\/)\.\.?(?:\/|$)/.test(text))
+    if (text === '.' || text === '..' || hasControlOrBackslash(text) || /(?:^|\/)\.\.?(?:\/|$)|^\/|\/\//.test(text))
       return false;
     const decoded = decode(text);
     if (decoded === text) return true;

@@ -1,0 +1,154 @@
+import test from 'ava';
+import { bearerTokenIn, forwardHeaders, pairsOf, refuseForeignCredentials, returnHeaders } from './headers.ts';
+
+const none = (): void => {};
+
+const impersonations: readonly [name: string, value: string][] = [
+  ['Impersonate-User', 'root'],
+  ['impersonate-group', 'system:masters'],
+  ['IMPERSONATE-UID', '1'],
+  ['Impersonate_User', 'root'],
+  ['impersonate-Extra-scopes', 'x'],
+  ['Impersonate_Extra_a', 'x'],
+  ['Connection', 'close, Impersonate-User'],
+  ['Connection', 'impersonate_group'],
+];
+for (const [name, value] of impersonations) {
+  test(`${name}: ${value} is refused and counted`, (t) => {
+    const kinds: string[] = [];
+    t.throws(() => refuseForeignCredentials(pairsOf([name, value]), (kind) => kinds.push(kind)), {
+      name: 'Refusal',
+      message: /--mode direct/,
+    });
+    t.deepEqual(kinds, ['impersonation']);
+  });
+}
+
+for (const value of [
+  'base64url.bearer.authorization.k8s.io.c2VjcmV0',
+  'v5.channel.k8s.io, Base64URL.bearer.authorization.k8s.io.c2VjcmV0',
+]) {
+  test(`the websocket subprotocol ${value.slice(0, 40)}… is refused without being quoted`, (t) => {
+    const kinds: string[] = [];
+    const error = t.throws(() =>
+      refuseForeignCredentials(pairsOf(['Sec-WebSocket-Protocol', value]), (kind) => kinds.push(kind)),
+    );
+    t.false(error?.message.includes('c2VjcmV0'));
+    t.deepEqual(kinds, ['credential']);
+  });
+}
+
+const authorizations: readonly [headers: string[], token: string | undefined][] = [
+  [['Authorization', 'Bearer tka_a_b'], 'tka_a_b'],
+  [['authorization', 'bearer   tka_a_b '], 'tka_a_b'],
+  [['Authorization', 'Basic dXNlcjpwYXNz'], undefined],
+  [['Authorization', 'Bearer a b'], undefined],
+  [['Authorization', 'Bearer a,Bearer b'], undefined],
+  [['Authorization', ''], undefined],
+  [['Proxy-Authorization', 'Bearer tka_a_b'], undefined],
+  [[], undefined],
+];
+for (const [headers, token] of authorizations) {
+  test(`${headers.join(': ') || 'no header'} holds ${token ?? 'no token'}`, (t) => {
+    t.is(bearerTokenIn(pairsOf(headers), none), token);
+  });
+}
+
+for (const second of ['Authorization', 'authorization', 'AUTHORIZATION']) {
+  test(`a second ${second} is refused`, (t) => {
+    t.throws(() => bearerTokenIn(pairsOf(['Authorization', 'Bearer a', second, 'Bearer b']), none), {
+      name: 'Refusal',
+    });
+  });
+}
+
+test('only what the list names goes to the API server, less what belongs to the connection', (t) => {
+  const headers = pairsOf([
+    'Host',
+    'tka',
+    'Accept',
+    'application/json',
+    'User-Agent',
+    'kubectl',
+    'Content-Type',
+    'application/json',
+    'Authorization',
+    'Bearer x',
+    'Cookie',
+    'a=b',
+    'X-Forwarded-For',
+    '1.2.3.4',
+    'X-Remote-User',
+    'root',
+    'Front-Proxy',
+    'x',
+    'Te',
+    'trailers',
+    'Transfer-Encoding',
+    'chunked',
+    'Connection',
+    'keep-alive, If-Match',
+    'If-Match',
+    'abc',
+    'Upgrade',
+    'h2c',
+    'HTTP2-Settings',
+    'x',
+    'Sec-WebSocket-Protocol',
+    'v5.channel.k8s.io',
+    'Range',
+    'bytes=0-1',
+  ]);
+  t.deepEqual(forwardHeaders(headers), {
+    accept: 'application/json',
+    'user-agent': 'kubectl',
+    'content-type': 'application/json',
+    range: 'bytes=0-1',
+  });
+  t.is(forwardHeaders(headers, true)['sec-websocket-protocol'], 'v5.channel.k8s.io');
+});
+
+test('a repeated header is one list, so that no two readers take different ones', (t) => {
+  t.deepEqual(forwardHeaders(pairsOf(['Accept', 'a', 'accept', 'b'])), { accept: 'a, b' });
+});
+
+const back = { origin: 'https://10.0.0.1:6443', prefix: '/k8s' };
+const locations: readonly [from: string, to: string | undefined][] = [
+  ['/api/v1/namespaces/a/services/web/proxy/', '/k8s/api/v1/namespaces/a/services/web/proxy/'],
+  ['https://10.0.0.1:6443/api?x=1', '/k8s/api?x=1'],
+  ['https://evil.example/x', undefined],
+  ['//evil.example/x', undefined],
+  ['/\\evil.example', undefined],
+  ['javascript:alert(1)', undefined],
+  ['index.html', 'index.html'],
+];
+for (const [from, to] of locations) {
+  test(`a redirect to ${from} comes back as ${to ?? 'nothing'}`, (t) => {
+    t.deepEqual(returnHeaders({ location: from }, back), to === undefined ? [] : ['location', to]);
+  });
+}
+
+test('what a pod could do to the browser of this host does not come back', (t) => {
+  const headers = {
+    'content-type': 'text/html',
+    'set-cookie': ['a=b', 'c=d'],
+    'access-control-allow-origin': '*',
+    'strict-transport-security': 'max-age=1',
+    'alt-svc': 'h3=":443"',
+    'content-security-policy': "default-src 'none'",
+    connection: 'close, x-secret',
+    'x-secret': 'y',
+    warning: ['299 - "a"', '299 - "b"'],
+    'audit-id': '1',
+  };
+  t.deepEqual(returnHeaders(headers, back), [
+    'content-type',
+    'text/html',
+    'warning',
+    '299 - "a"',
+    'warning',
+    '299 - "b"',
+    'audit-id',
+    '1',
+  ]);
+});

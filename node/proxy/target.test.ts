@@ -1,0 +1,110 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { isProxied, targetOf } from './target.ts';
+
+const forwarded: readonly [url: string, target: string][] = [
+  ['/k8s', '/'],
+  ['/k8s/', '/'],
+  ['/k8s?timeout=32s', '/?timeout=32s'],
+  ['/k8s/api', '/api'],
+  ['/k8s/api/v1/namespaces/dev/pods?limit=500&watch=true', '/api/v1/namespaces/dev/pods?limit=500&watch=true'],
+  ['/k8s/apis/', '/apis/'],
+  [
+    '/k8s/api/v1/namespaces/a/pods/b/exec?command=sh&command=-c&command=cat+..%2F..%2Fx',
+    '/api/v1/namespaces/a/pods/b/exec?command=sh&command=-c&command=cat+..%2F..%2Fx',
+  ],
+  [
+    '/k8s/api/v1/namespaces/a/services/https:web:8443/proxy/a%20b',
+    '/api/v1/namespaces/a/services/https:web:8443/proxy/a%20b',
+  ],
+  ['/k8s/api/v1/namespaces/a/services/web/proxy/...', '/api/v1/namespaces/a/services/web/proxy/...'],
+  [
+    '/k8s/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',
+    '/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',
+  ],
+];
+for (const [url, target] of forwarded) {
+  test(`${url} is asked of the API server as ${target}`, (t) => {
+    t.true(isProxied(url));
+    t.is(targetOf(url), target);
+  });
+}
+
+const refused: readonly string[] = [
+  '/k8s/..',
+  '/k8s/../api/v1alpha1/login',
+  '/k8s/api/../../etc',
+  '/k8s/%2e%2e/api',
+  '/k8s/%2E%2E/api',
+  '/k8s/.%2e/api',
+  '/k8s/%252e%252e/api',
+  '/k8s/%25252e%25252e/api',
+  '/k8s/./api',
+  '/k8s/api/%2e/x',
+  '/k8s//api',
+  '/k8s/api//v1',
+  '/k8s//evil.example/',
+  '/k8s/api\\..\\x',
+  '/k8s/api%5c..%5cx',
+  '/k8s/a%2f..%2f..%2fx',
+  '/k8s/a%2F%2e%2e%2fx',
+  '/k8s/api%00',
+  '/k8s/api%0d%0aHost:%20x',
+  '/k8s/api%',
+  '/k8s/api%zz',
+  '/k8s/api#x',
+  '/k8s/a b',
+  '/k8s/ä',
+  '/k8s/api?a=b#c',
+  '/k8s/api?a= b',
+];
+for (const url of refused) {
+  test(`${JSON.stringify(url)} is refused`, (t) => {
+    t.throws(() => targetOf(url), { name: 'Refusal', message: /path/ });
+  });
+}
+
+for (const url of ['/', '/k8', '/k8sx', '/api/v1alpha1/login', '//k8s/', 'https://tka/k8s/', undefined, '/K8S/api']) {
+  test(`${url ?? 'no target'} is not the proxy's`, (t) => {
+    t.false(isProxied(url));
+  });
+}
+
+test('whatever is forwarded stays under the root, decoded as often as anybody may', (t) => {
+  const piece = fc.constantFrom(
+    '.',
+    '..',
+    '%2e',
+    '%2E',
+    '%252e',
+    '/',
+    '%2f',
+    '\\',
+    '%5c',
+    'a',
+    '%61',
+    '%',
+    '25',
+    '//',
+    '%00',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      let target: string;
+      try {
+        target = targetOf(`/k8s/${pieces.join('')}`);
+      } catch {
+        return;
+      }
+      let path = target.split('?', 1)[0] ?? '';
+      for (let round = 0; round < 5; round += 1) {
+        const { pathname } = new URL(path, 'https://api');
+        t.is(new URL(`https://api/base${path}`).pathname.startsWith('/base/'), true, target);
+        t.true(pathname.startsWith('/'));
+        path = path.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+        if (path.startsWith('//')) t.fail(target);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
