@@ -118,7 +118,7 @@ async function apiStatus(pki: Pki, port: number, path: string): Promise<number> 
   return (await send(`https://127.0.0.1:${port}${path}`, { caFile: pki.caFile })).status;
 }
 
-export async function startControllers(options: ControlPlaneOptions): Promise<void> {
+export async function startControllers(options: ControlPlaneOptions): Promise<Child> {
   const { processes, kube, pki, node } = options;
   const { controllers = node === undefined ? defaultControllers : [...defaultControllers, ...nodeControllers] } =
     options;
@@ -136,7 +136,7 @@ export async function startControllers(options: ControlPlaneOptions): Promise<vo
     `--root-ca-file=${pki.caFile}`,
     '--secure-port=0',
   ];
-  await processes.start({ name: 'kube-controller-manager', command: kube, args, cwd: kubeDir(options) });
+  return processes.start({ name: 'kube-controller-manager', command: kube, args, cwd: kubeDir(options) });
 }
 
 export async function startScheduler(options: ControlPlaneOptions): Promise<void> {

@@ -63,16 +63,13 @@ export class Kubernetes {
     const kubernetes = await onFreePorts({ tcp: 1 }, async ([port = 0]) => {
       return new Kubernetes(options, port, await startApiServer(options, port));
     });
-    const port = kubernetes.#port;
     kubernetes.writeKubeconfig('admin');
     kubernetes.writeKubeconfig('controller-manager');
     kubernetes.writeKubeconfig('scheduler');
     await Promise.all([
-      startControllers(options).then(() => kubernetes.#rolesHaveRules()),
-      options.node === undefined ? undefined : startScheduler(options),
+      kubernetes.#startControllers(),
       // The admin needs no roles, so this need not wait until the API server has made the built-in ones.
       kubernetes.#applyManifests(),
-      isReady(kubernetes.#apiServer, options, port),
     ]);
     return kubernetes;
   }
@@ -166,18 +163,24 @@ export class Kubernetes {
     await isReady(this.#apiServer, this.#options, this.#port);
   }
 
-  async #rolesHaveRules(): Promise<void> {
-    const { signal } = this.#options;
+  /** When the API server is ready and not before: kube-controller-manager waits 10 s for that and then ends. */
+  async #startControllers(): Promise<void> {
+    const options = this.#options;
+    await isReady(this.#apiServer, options, this.#port);
+    const [controllers] = await Promise.all([
+      startControllers(options),
+      options.node === undefined ? undefined : startScheduler(options),
+    ]);
+    await controllers.ready(() => this.#rolesHaveRules(), { timeoutMs: 30_000, signal: options.signal });
+  }
+
+  async #rolesHaveRules(): Promise<boolean> {
     const hasRules = async (role: string): Promise<boolean> => {
       const { body } = await this.api('GET', `/apis/rbac.authorization.k8s.io/v1/clusterroles/${role}`);
       const { rules } = JSON.parse(body) as { rules?: readonly unknown[] | null }; // a ClusterRole or a Status
       return (rules ?? []).length > 0;
     };
-    await until(async () => (await Promise.all(['view', 'edit', 'admin'].map(hasRules))).every(Boolean), {
-      what: 'rules of the built-in roles',
-      timeoutMs: 30_000,
-      signal,
-    });
+    return (await Promise.all(['view', 'edit', 'admin'].map(hasRules))).every(Boolean);
   }
 
   async #applyManifests(): Promise<void> {
