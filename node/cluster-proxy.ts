@@ -21,6 +21,7 @@ import { refuseForeignRequest } from './http/origin.ts';
 import type { ClusterEndpoint } from './kubernetes.ts';
 import type { ProxyCaller, ProxySession } from './proxy/decision.ts';
 import { createProxy, type Proxy, type ProxyMetrics } from './proxy/index.ts';
+import { createRecorder } from './proxy/recording.ts';
 import { Refusal } from './proxy/refusal.ts';
 import type { SessionKeys } from './proxy/session-key.ts';
 import { createUpstream } from './proxy/upstream.ts';
@@ -34,6 +35,7 @@ export interface ClusterProxyDeps {
   readonly keys: SessionKeys;
   readonly limits: { readonly streamsPerSession: number; readonly streams: number };
   readonly metrics: ProxyMetrics;
+  readonly recording?: { readonly directory: string; readonly fail: 'open' | 'closed' };
   readonly log: Logger;
   ownNames(): readonly string[];
 }
@@ -74,6 +76,9 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     upstream,
     limits: deps.limits,
     metrics,
+    ...(deps.recording === undefined
+      ? {}
+      : { recorder: createRecorder({ ...deps.recording, log, now: () => new Date() }) }),
     log,
     now: () => Date.now(),
     newRequestId: randomUUID,

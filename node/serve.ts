@@ -129,6 +129,9 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       keys,
       limits: { streamsPerSession: config['limits.streamsPerSession'], streams: config['limits.streams'] },
       metrics: metrics.proxy,
+      ...(config['recording.directory'] === ''
+        ? {}
+        : { recording: { directory: config['recording.directory'], fail: config['recording.fail'] } }),
       log,
       ownNames: () => ownNamesOf(node.state),
     });

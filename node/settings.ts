@@ -225,6 +225,15 @@ export const settings = {
     'Ways to the cluster that are offered: `proxy`, through tka, with a token that opens nothing elsewhere; `direct`, to the API server with a ServiceAccount token, where its address is known.',
     z.enum(['direct', 'proxy']),
   ),
+  'recording.directory': text(
+    '',
+    'Directory for recordings of exec and attach through the proxy (asciicast v2, output without input); empty: none are made.',
+  ),
+  'recording.fail': choice(
+    ['closed', 'open'],
+    'closed',
+    'What becomes of an exec that cannot be recorded: `closed` refuses it, `open` lets it go on.',
+  ),
   'api.retryAfterSeconds': count(1, 'What clients are told to wait before they ask again.'),
   'health.address': text(
     (env) => (env['KUBERNETES_SERVICE_HOST'] === undefined ? '127.0.0.1' : '0.0.0.0'),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { FrameBoundary, serverFrame } from './frames.ts';
 
 test('frames of every length, cut anywhere, end where they end', (t) => {

@@ -13,6 +13,7 @@ import { type Audited, type AuditLog, auditEnd, auditRefused, auditStart } from 
 import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
 import { forward, type Outcome } from './forward.ts';
 import { bearerTokenIn, forwardHeaders, type HeaderReject, pairsOf, refuseForeignCredentials } from './headers.ts';
+import type { Recorder } from './recording.ts';
 import { answerRefusal, Refusal, refusalBytes } from './refusal.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
@@ -35,6 +36,8 @@ export interface ProxyDeps {
   readonly upstream: Upstream;
   readonly limits: { readonly streamsPerSession: number; readonly streams: number };
   readonly metrics: ProxyMetrics;
+  /** Absent: nothing is recorded. */
+  readonly recorder?: Recorder;
   readonly log: AuditLog & { error(line: object, message: string): void };
   now(): number;
   newRequestId(): string;
@@ -201,6 +204,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
   const serveUpgrade = async (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const entry = begin(req, true);
     let remove: (() => void) | undefined;
+    let endTap = (): void => {};
     // Until somebody else listens.
     const onEarlyError = (): void => void socket.destroy();
     socket.on('error', onEarlyError);
@@ -212,8 +216,14 @@ export function createProxy(deps: ProxyDeps): Proxy {
       }
       let cut: Cut = () => void socket.destroy();
       remove = register(req, entry, admitted, (...how) => cut(...how));
+      const recorded = deps.recorder?.isRecorded(entry.what) === true;
+      const tap = recorded ? deps.recorder?.begin({ ...entry, protocol }) : undefined;
+      endTap = () => tap?.end();
       const headers = await authorize(admitted, entry.requestId);
+      // Compressed frames could not be read.
+      if (tap !== undefined) delete headers['sec-websocket-extensions'];
       if (socket.destroyed) {
+        endTap();
         remove();
         return;
       }
@@ -225,6 +235,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
         path: admitted.path,
         headers,
         protocol,
+        ...(tap === undefined ? {} : { tap }),
         requestId: entry.requestId,
         onStart: (status) => auditStart(deps.log, entry, status),
         onEnd: (outcome) => {
@@ -235,6 +246,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       socket.off('error', onEarlyError);
     } catch (error) {
       remove?.();
+      endTap();
       const refusal = refused(entry, error);
       if (socket.writable) socket.end(refusalBytes(refusal, entry.requestId));
     }

@@ -1,0 +1,187 @@
+/**
+ * What an exec or attach put on somebody's terminal, as asciicast v2 in a directory: output and terminal size, never input.
+ *
+ * One file a stream, 0600, named by time, session and request ID, so that it leads to its lines of audit. `fail: closed`: what
+ * cannot be recorded does not run, and ends when its recording does; `open`: it goes on unrecorded, and the log says so. Only
+ * Kubernetes' websocket protocols can be read: over SPDY an exec is as one that cannot be recorded.
+ */
+import { createWriteStream, mkdirSync } from 'node:fs';
+import type { WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import type { Attributes } from './attributes.ts';
+import type { AuditSubject } from './audit.ts';
+import { type MessagePiece, MessageReader } from './messages.ts';
+import { Refusal } from './refusal.ts';
+import type { Tap } from './upgrade.ts';
+
+export interface RecordingOptions {
+  readonly directory: string;
+  readonly fail: 'open' | 'closed';
+  readonly log: { warn(line: object, message: string): void };
+  now(): Date;
+}
+
+export interface Recorded {
+  readonly requestId: string;
+  readonly who: Partial<AuditSubject>;
+  readonly what: Attributes;
+  readonly protocol: 'websocket' | 'SPDY/3.1';
+}
+
+export interface Recorder {
+  isRecorded(what: Attributes): boolean;
+  /** Undefined where it goes on unrecorded; throws Refusal where it must not. */
+  begin(stream: Recorded): Tap | undefined;
+}
+
+const channels = { stdout: 1, stderr: 2, resize: 4 } as const;
+/** A disk that is slower than a terminal is as good as full. */
+const maxWaitingBytes = 16 * 1024 * 1024;
+const maxResizeBytes = 1024;
+
+export function createRecorder(options: RecordingOptions): Recorder {
+  return {
+    isRecorded: ({ resource, subresource }) =>
+      resource === 'pods' && (subresource === 'exec' || subresource === 'attach'),
+    begin(stream) {
+      try {
+        if (stream.protocol !== 'websocket')
+          throw new Error('it came over SPDY, which cannot be recorded: use kubectl 1.31 or newer');
+        return new Cast(options, stream);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        options.log.warn(
+          { requestId: stream.requestId, session: stream.who.session, fail: options.fail, reason },
+          'a stream is not recorded',
+        );
+        if (options.fail === 'open') return undefined;
+        throw new Refusal(403, `this stream would have to be recorded, and cannot be: ${reason}`, { cause: error });
+      }
+    },
+  };
+}
+
+class Cast implements Tap {
+  readonly #options: RecordingOptions;
+  readonly #stream: Recorded;
+  readonly #file: WriteStream;
+  readonly #startedAt: number;
+  readonly #decoders = new Map<number, StringDecoder>();
+  #failure: Error | undefined;
+  #isReadable = true;
+  #channel = 0;
+  #resize = '';
+  readonly #out = new MessageReader((piece) => this.#output(piece));
+  readonly #in = new MessageReader((piece) => this.#input(piece));
+
+  constructor(options: RecordingOptions, stream: Recorded) {
+    this.#options = options;
+    this.#stream = stream;
+    const at = options.now();
+    this.#startedAt = at.getTime();
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    const time = at.toISOString().replaceAll(/[:.]/g, '-');
+    const name = `${time}-${stream.who.session ?? 'unknown'}-${stream.requestId}.cast`;
+    this.#file = createWriteStream(join(options.directory, name), { flags: 'wx', mode: 0o600 });
+    this.#file.on('error', (error) => this.#fail(error));
+    const { who, what } = stream;
+    const title = [who.username, what.namespace, what.name].filter((part) => part !== undefined).join(' ');
+    this.#line({
+      version: 2,
+      width: 80,
+      height: 24,
+      timestamp: Math.floor(this.#startedAt / 1000),
+      title,
+      ...(what.command === undefined ? {} : { command: what.command.join(' ') }),
+      tka: {
+        ...who,
+        namespace: what.namespace,
+        pod: what.name,
+        subresource: what.subresource,
+        requestId: stream.requestId,
+      },
+    });
+  }
+
+  begin(subprotocol: string): void {
+    if (/^v[1-5]\.channel\.k8s\.io$|^channel\.k8s\.io$/.test(subprotocol)) return;
+    this.#isReadable = false;
+    this.#fail(new Error(`the subprotocol ${JSON.stringify(subprotocol.slice(0, 40))} cannot be read`));
+    this.#check();
+  }
+
+  toCaller(chunk: Buffer): void {
+    this.#read(this.#out, chunk);
+  }
+
+  fromCaller(chunk: Buffer): void {
+    this.#read(this.#in, chunk);
+  }
+
+  end(): void {
+    for (const decoder of this.#decoders.values()) {
+      const rest = decoder.end();
+      if (rest !== '') this.#event('o', rest);
+    }
+    this.#file.end();
+  }
+
+  #read(reader: MessageReader, chunk: Buffer): void {
+    if (this.#failure === undefined && this.#isReadable) {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#fail(error instanceof Error ? error : new Error(String(error)));
+      }
+      if (this.#file.writableLength > maxWaitingBytes) this.#fail(new Error('the disk is too slow'));
+    }
+    this.#check();
+  }
+
+  #output({ isFirst, payload }: MessagePiece): void {
+    if (isFirst) this.#channel = payload[0] ?? 0;
+    const data = isFirst ? payload.subarray(1) : payload;
+    if (this.#channel !== channels.stdout && this.#channel !== channels.stderr) return;
+    let decoder = this.#decoders.get(this.#channel);
+    if (decoder === undefined) {
+      decoder = new StringDecoder('utf8');
+      this.#decoders.set(this.#channel, decoder);
+    }
+    const text = decoder.write(data);
+    if (text !== '') this.#event('o', text);
+  }
+
+  /** Of what the caller sends only the size of its terminal is kept. */
+  #input({ isFirst, payload }: MessagePiece): void {
+    if (isFirst) this.#resize = payload[0] === channels.resize ? '\0' : '';
+    if (this.#resize === '' || this.#resize.length > maxResizeBytes) return;
+    this.#resize += payload.subarray(isFirst ? 1 : 0).toString('latin1');
+    const size = /^\0\s*\{\s*"Width":\s*(\d{1,5}),\s*"Height":\s*(\d{1,5})\s*\}\s*$/.exec(this.#resize);
+    if (size !== null) this.#event('r', `${size[1] ?? '80'}x${size[2] ?? '24'}`);
+  }
+
+  #event(type: 'o' | 'r', text: string): void {
+    const seconds = (this.#options.now().getTime() - this.#startedAt) / 1000;
+    this.#line([Math.max(0, seconds), type, text]);
+  }
+
+  #line(value: object): void {
+    if (this.#failure === undefined) this.#file.write(`${JSON.stringify(value)}\n`);
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    const { requestId, who } = this.#stream;
+    this.#options.log.warn(
+      { requestId, session: who.session, fail: this.#options.fail, reason: error.message },
+      'a recording has failed',
+    );
+  }
+
+  /** Throws where the stream must end with its recording. */
+  #check(): void {
+    if (this.#failure !== undefined && this.#options.fail === 'closed') throw this.#failure;
+  }
+}
