@@ -125,8 +125,9 @@ async function startCluster(start: Start, { controllers, manifests }: ClusterOpt
     Kubernetes.start({ ...common, kubectl, controllers, manifests, node: addresses }),
   );
   if (place === undefined) return { kubernetes: await starting, node: undefined };
-  const node = step(progress, 'node', StackNode.start({ ...common, ...place, kubernetes: starting }));
-  return { kubernetes: await starting, node: await node };
+  const node = StackNode.start({ ...common, ...place, kubernetes: starting });
+  const [kubernetes, started] = await Promise.all([starting, step(progress, 'node', node)]);
+  return { kubernetes, node: started };
 }
 
 function clusterStack({ ground }: Start, { kubernetes, node }: Cluster): ClusterStack {

@@ -3,7 +3,7 @@
  * directory for the occasion: permissions, kernels and containers differ in too many ways to be asked.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -36,9 +36,11 @@ function noCgroups(): string | undefined {
   try {
     mkdirSync(probe);
     rmdirSync(probe);
+    // Refused where the root has processes in it, as in a container.
+    if (isUnified) writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu +memory +pids');
     return undefined;
   } catch (error) {
-    return `no cgroup can be made: ${(error as Error).message}`;
+    return `no cgroups can be made: ${(error as Error).message}`;
   }
 }
 
@@ -55,11 +57,15 @@ function noNamespaces(): string | undefined {
   const dir = mkdtempSync(join(tmpdir(), 'tka-probe-'));
   try {
     const namespaces = ['--mount', '--net', '--pid', '--uts', '--ipc', '--fork', '--kill-child'];
-    const { status, stderr } = spawnSync('unshare', [...namespaces, 'sh', '-c', script, 'sh', dir], {
-      encoding: 'utf8',
-      env: { PATH: systemPath },
-      timeout: 10_000,
-    });
+    const { status, stderr } = spawnSync(
+      findProgram('unshare') ?? 'unshare',
+      [...namespaces, 'sh', '-c', script, 'sh', dir],
+      {
+        encoding: 'utf8',
+        env: { PATH: systemPath },
+        timeout: 10_000,
+      },
+    );
     return status === 0 ? undefined : `no container can be made in ${tmpdir()}: ${stderr.trim()}`;
   } finally {
     rmSync(dir, { recursive: true, force: true });

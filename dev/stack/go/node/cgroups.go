@@ -50,8 +50,8 @@ func makeCgroups(name string) error {
 	}
 	for _, parent := range parents {
 		if parent == cgroupRoot {
-			// Best effort: where an init system has the root, they are on already.
-			for _, controller := range []string{"cpu", "cpuset", "io", "memory", "pids"} {
+			// What the kubelet insists on as far as the kernel has it. It stays on: somebody else may have it in use later.
+			for _, controller := range []string{"cpu", "cpuset", "hugetlb", "io", "memory", "pids"} {
 				_ = os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
 			}
 		}
