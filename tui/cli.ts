@@ -9,7 +9,7 @@ import module from 'node:module';
 import { join } from 'node:path';
 import { cacheDirectory } from './directories.ts';
 import { Interrupted, UserError } from './errors.ts';
-import type { Runtime } from './runtime.ts';
+import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
 const quick = {
   credential: async (runtime: Runtime, args: readonly string[]) =>
@@ -25,9 +25,11 @@ if (major < 22 || (major === 22 && minor < 20)) {
 }
 
 const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+let holder: ((signal: StopSignal) => void) | undefined;
+for (const signal of stopSignals) {
   process.on(signal, () => {
-    stop.abort(new Interrupted(signal));
+    if (holder === undefined) stop.abort(new Interrupted(signal));
+    else holder(signal);
   });
 }
 
@@ -47,6 +49,11 @@ const runtime: Runtime = {
   script: process.argv[1] ?? '',
   now: () => new Date(),
   signal: stop.signal,
+  holdSignals(listener) {
+    const outer = holder;
+    holder = listener;
+    return () => void (holder = outer);
+  },
 };
 process.exitCode = await main(runtime, process.argv.slice(2));
 
@@ -75,7 +82,8 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
 function quietlyClosing<T extends NodeJS.WriteStream>(stream: T): T {
   if (stream.listenerCount('error') > 0) return stream;
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    // EIO: the terminal is gone.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     process.exit();
   });
   return stream;

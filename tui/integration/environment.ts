@@ -7,7 +7,7 @@
  */
 import { constants, fstatSync, ftruncateSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { writeFileAtomically } from '../atomic-write.ts';
 import { systemCode, UserError } from '../errors.ts';
 import { type Shell, shells } from '../flags.ts';
@@ -67,8 +67,9 @@ export function removeLeftKubeconfigs(env: Runtime['env']): void {
 
 function shellDirectories(env: Runtime['env']): { directory: string; isGone: boolean }[] {
   return listDirectories(env, 'shells').map((directory) => {
-    const owner = readOwner(directory);
-    return { directory, isGone: owner === undefined || stateOf(owner) === 'dead' };
+    // Between its making and its owner's line a directory has only its name to say whose it is.
+    const owner = readOwner(directory) ?? ownerOf(Number(basename(directory)));
+    return { directory, isGone: stateOf(owner) === 'dead' };
   });
 }
 
@@ -122,7 +123,7 @@ function readProtocol(env: Runtime['env']): { readonly file: string; readonly sh
   return { file, shell };
 }
 
-/** The file must be there, empty, and the user's alone: its content is run. */
+/** The file must be there, and the user's alone: its content is run. */
 function fill(path: string, content: string): void {
   let fd: number;
   try {
@@ -135,7 +136,7 @@ function fill(path: string, content: string): void {
     const { uid } = userInfo();
     const isPrivate = uid === -1 || (stat.uid === uid && (stat.mode & 0o077) === 0);
     if (!stat.isFile() || !isPrivate)
-      throw notTheFunction(`${basename(dirname(path))}/${basename(path)} is not private`);
+      throw notTheFunction('TKA_ENV_FILE is no private file');
     ftruncateSync(fd);
     writeFileSync(fd, content);
   } finally {
