@@ -92,6 +92,7 @@ export function openChannel({ write, onEvent, onFailure }: ChannelDependencies):
         return onEvent(message);
       case 'done':
       case 'identity':
+      case 'address':
         return take(message.id)?.resolve(message);
       case 'failed':
         return take(message.id)?.reject(new EngineRequestError(message.code, message.message));

@@ -13,12 +13,20 @@ interface Request {
   readonly nonce: string;
   readonly hostname: string;
   readonly port: number;
+  readonly name: string;
+  readonly user: string;
+  readonly password: string;
 }
 
 const [fault] = process.argv.slice(2);
 const IDENTITY = { nodeId: 'n1', nodeKey: 'k1', nodeName: 'laptop', tags: [], capabilities: {} };
+const PEERS: Readonly<Record<string, object>> = {
+  tka: { ...IDENTITY, nodeName: 'tka.tail.test', tags: ['tag:tka'] },
+  laptop: IDENTITY,
+};
 let start: Request | undefined;
 let isSilent = false;
+let proxyAddress = '';
 
 const say = (message: object): boolean => process.stdout.write(`${JSON.stringify(message)}\n`);
 const state = (more: object): boolean =>
@@ -62,6 +70,16 @@ function answer(request: Request): void {
       return;
     case 'whoIs':
       return whoIs(request);
+    case 'findPeer':
+      say({ type: 'identity', id, identity: PEERS[request.name] ?? { ...IDENTITY, nodeId: '', refusal: 'unknown' } });
+      return;
+    case 'proxy':
+      if (fault === 'no-port') say({ type: 'failed', id, code: 'ListenFailed', message: 'no port' });
+      else {
+        proxyAddress = `127.0.0.1:${request.port === 0 ? 1024 + (process.pid % 60_000) : request.port}`;
+        say({ type: 'address', id, address: proxyAddress });
+      }
+      return;
     case 'stop':
       say({ type: 'done', id });
       process.exit(0);
@@ -85,6 +103,9 @@ function whoIs({ id, address }: Request): void {
       return;
     case 'environment':
       say({ type: 'identity', id, identity: { ...IDENTITY, tags: Object.keys(process.env) } });
+      return;
+    case 'proxy':
+      say({ type: 'identity', id, identity: { ...IDENTITY, nodeName: proxyAddress } });
       return;
     case 'peers':
       say({ type: 'peers' });
