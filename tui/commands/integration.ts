@@ -1,7 +1,14 @@
-import { usageError } from '../errors.ts';
-import type { IntegrationFlags } from '../flags.ts';
+/** `tka integration`: the code that a shell runs at its start so that `tka login` reaches into it. */
+import type { IntegrationFlags, Shell } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
 
-export async function integration(_runtime: Runtime, _flags: IntegrationFlags): Promise<number | void> {
-  throw usageError('tka integration is not there yet');
+export async function integration(runtime: Pick<Runtime, 'stdout'>, { shell }: IntegrationFlags): Promise<void> {
+  runtime.stdout.write(await scripts[shell]());
 }
+
+const scripts: Readonly<Record<Shell, () => Promise<string>>> = {
+  bash: async () => (await import('../integration/bash.ts')).bash,
+  zsh: async () => (await import('../integration/zsh.ts')).zsh,
+  fish: async () => (await import('../integration/fish.ts')).fish,
+  powershell: async () => (await import('../integration/powershell.ts')).powershell,
+};

@@ -1,7 +1,10 @@
-import { usageError } from '../errors.ts';
+/** `tka shell`: a shell, or a command, in a session that ends with it. */
 import type { ShellFlags } from '../flags.ts';
+import { plainInteraction } from '../interaction.ts';
 import type { Runtime } from '../runtime.ts';
+import { runShell } from '../shell.ts';
 
-export async function shell(_runtime: Runtime, _flags: ShellFlags): Promise<number | void> {
-  throw usageError('tka shell is not there yet');
+/** Resolves to the child's exit code. */
+export function shell(runtime: Runtime, flags: ShellFlags): Promise<number> {
+  return runShell(runtime, flags, { interaction: plainInteraction(runtime, flags) });
 }

@@ -1,0 +1,161 @@
+/**
+ * A session for one child process: its entries are in a private kubeconfig, and it ends with the child, unless it was there
+ * before or something else uses it.
+ *
+ * The order of things keeps two shells from ending each other's session: a shell first records that it is opening one at the
+ * server, then waits for those that are just ending one there, then looks which sessions there are, and only then logs in. Who
+ * opens closes.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { resolve } from 'node:path';
+import type { Api } from './api.ts';
+import { reach } from './connect.ts';
+import { RefusedError, UnreachableError, UserError } from './errors.ts';
+import type { GlobalFlags, WishFlags } from './flags.ts';
+import type { Interaction } from './interaction.ts';
+import { kubeconfigPaths } from './kubeconfig-file.ts';
+import type { LoggedIn } from './login.ts';
+import type { Runtime } from './runtime.ts';
+import { type Ended, endSession } from './shell-ending.ts';
+import { ownerOf, stateOf } from './shell-owner.ts';
+import {
+  createDirectory,
+  kubeconfigIn,
+  listRecords,
+  type Registered,
+  type ShellRecord,
+  withRecords,
+  writeRecord,
+} from './shell-records.ts';
+import { isSessionName } from './token.ts';
+
+export interface PrivateSession {
+  readonly login: LoggedIn;
+  readonly kubeconfig: string;
+  /** Ends the session where nothing else uses it, and removes the files. `signal` gives up the call to the server. */
+  close(signal: AbortSignal): Promise<Ended>;
+}
+
+export interface OpenOptions {
+  readonly interaction?: Interaction | undefined;
+  readonly warn: (line: string) => void;
+}
+
+export async function openPrivateSession(
+  runtime: Runtime,
+  flags: GlobalFlags & WishFlags,
+  { interaction, warn }: OpenOptions,
+): Promise<PrivateSession> {
+  const { signal } = runtime;
+  const reached = await reach(runtime, flags, { purpose: 'act', interaction, warn, signal });
+  let registered: Registered | undefined;
+  const close = async (giveUp: AbortSignal): Promise<Ended> => {
+    const directory = registered?.directory;
+    if (directory === undefined) return { outcome: 'nothing' };
+    return endSession(runtime, directory, { signal: giveUp, warn, isStillOurs: ({ phase }) => phase !== 'ending' });
+  };
+  try {
+    registered = await register(runtime, reached.server);
+    const before = await sessionsBefore(reached.api, signal);
+    registered = await amend(runtime, registered, before === undefined ? {} : { before });
+    const { logIn } = await import('./login.ts');
+    const login = await logIn(runtime, {
+      flags: {
+        ...withoutServer(flags),
+        server: reached.server,
+        kubeconfig: kubeconfigIn(registered.directory),
+        use: true,
+      },
+      interaction,
+      warn,
+    });
+    registered = await amend(runtime, registered, {
+      phase: 'open',
+      session: login.session,
+      until: login.until.toISOString(),
+      opened: before?.includes(login.session) === false,
+    });
+    return { login, kubeconfig: login.kubeconfig, close };
+  } catch (error) {
+    await close(AbortSignal.timeout(5000));
+    throw error;
+  } finally {
+    reached.close();
+  }
+}
+
+/** Resolves when nobody is just ending a session there. */
+async function register(runtime: Runtime, server: string): Promise<Registered> {
+  const kubeconfigs = kubeconfigPaths(runtime.env, undefined).map((path) => resolve(path));
+  const registered: Registered = {
+    directory: createDirectory(runtime),
+    record: { owner: ownerOf(runtime.pid), phase: 'opening', server, kubeconfigs },
+  };
+  const isEndingThere = ({ record }: Registered): boolean =>
+    record.phase === 'ending' && record.server === server && stateOf(record.owner) === 'alive';
+  await withRecords(runtime.env, () => writeRecord(registered), runtime.signal);
+  for (let waitedMs = 0; waitedMs < 15_000 && listRecords(runtime.env).some(isEndingThere); waitedMs += 20) {
+    await delay(20, undefined, { signal: runtime.signal });
+  }
+  return registered;
+}
+
+/** A session that another shell has opened is taken over from it: whoever leaves last ends it. */
+async function amend(runtime: Runtime, registered: Registered, changes: Partial<ShellRecord>): Promise<Registered> {
+  const { directory } = registered;
+  return withRecords(
+    runtime.env,
+    () => {
+      const isOpened =
+        changes.opened === true ||
+        (changes.session !== undefined &&
+          listRecords(runtime.env).some(
+            ({ record }) =>
+              record.opened === true &&
+              record.server === registered.record.server &&
+              record.session === changes.session,
+          ));
+      const record = { ...registered.record, ...changes, ...(isOpened ? { opened: true } : {}) };
+      writeRecord({ directory, record });
+      return { directory, record };
+    },
+    runtime.signal,
+  );
+}
+
+/** Undefined where the server does not say: then nothing is taken for opened here. */
+async function sessionsBefore(api: Api, signal: AbortSignal): Promise<readonly string[] | undefined> {
+  const options = { signal, timeoutMs: 10_000 };
+  try {
+    const { sessions } = await api.sessions(options);
+    return sessions.map(({ session }) => session).filter(isSessionName);
+  } catch (error) {
+    signal.throwIfAborted();
+    // The login that follows is refused likewise, and says why.
+    if (error instanceof RefusedError) return undefined;
+    if (!(error instanceof UserError)) throw error;
+    // A server without that call: it keeps one session for each of its callers.
+    if (error instanceof UnreachableError) return oneBefore(api, options, error);
+    return undefined;
+  }
+}
+
+async function oneBefore(
+  api: Api,
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+  failure: UnreachableError,
+): Promise<readonly string[] | undefined> {
+  try {
+    const { value } = await api.loginStatus({}, options);
+    return value?.session === undefined ? undefined : [value.session];
+  } catch (error) {
+    if (error instanceof RefusedError) return error.status === 401 ? [] : undefined;
+    throw error instanceof UnreachableError ? failure : error;
+  }
+}
+
+/** The server is chosen by now. */
+function withoutServer<T extends GlobalFlags>(flags: T): Omit<T, 'server' | 'port' | 'cluster'> {
+  const { server: _server, port: _port, cluster: _cluster, ...rest } = flags;
+  return rest;
+}

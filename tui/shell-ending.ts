@@ -1,0 +1,188 @@
+/**
+ * How what a shell or a killed one has left is ended: decide under the lock, then revoke, then remove the directory. A session
+ * that cannot be revoked now stays recorded, without its kubeconfig, for a later command to try again.
+ */
+import { rmSync } from 'node:fs';
+import { join, resolve, sep } from 'node:path';
+import { homeDirectory } from './directories.ts';
+import { systemCode, UserError } from './errors.ts';
+import { shellKubeconfigs } from './integration/environment.ts';
+import type { OwnContext } from './kubeconfig-entries.ts';
+import type { Runtime } from './runtime.ts';
+import { type Decision, decide, type Use } from './shell-decision.ts';
+import { runDirectories } from './shell-directories.ts';
+import { ownerOf, stateOf } from './shell-owner.ts';
+import {
+  isOver,
+  kubeconfigIn,
+  listRecords,
+  readRecord,
+  type Registered,
+  removeDirectory,
+  type ShellRecord,
+  withRecords,
+  writeRecord,
+} from './shell-records.ts';
+
+export type Ended =
+  | { readonly outcome: 'nothing' }
+  | { readonly outcome: 'revoked'; readonly session: string; readonly server: string }
+  | { readonly outcome: 'kept'; readonly session: string; readonly because: string }
+  /** `reason`: why the server could not be asked. */
+  | { readonly outcome: 'postponed'; readonly session: string; readonly reason?: string };
+
+export interface EndOptions {
+  /** Bounds the call to the server. */
+  readonly signal: AbortSignal;
+  readonly warn: (line: string) => void;
+  /** Looked at under the lock: what another process is already ending, or has again, is left to it. */
+  readonly isStillOurs: (record: ShellRecord) => boolean;
+}
+
+/** Never rejects because of the server or the user's kubeconfig. */
+export async function endSession(runtime: Runtime, directory: string, options: EndOptions): Promise<Ended> {
+  const contextsOf = await createContextFinder(runtime.env);
+  const decided = await withRecords(
+    runtime.env,
+    () => {
+      const record = readRecord(directory);
+      if (record === undefined || !options.isStillOurs(record)) return undefined;
+      return settle({ directory, record }, runtime, contextsOf);
+    },
+    // The lock is held for milliseconds; without it nothing may be decided.
+    AbortSignal.timeout(15_000),
+  );
+  if (decided === undefined) return { outcome: 'nothing' };
+  if (decided.action === 'keep') return { outcome: 'kept', session: decided.session, because: decided.because };
+  if (decided.action === 'postpone') return { outcome: 'postponed', session: decided.session };
+  return revoke(runtime, decided.record, directory, options);
+}
+
+type Settled =
+  | { readonly action: 'keep'; readonly session: string; readonly because: string }
+  | { readonly action: 'postpone'; readonly session: string }
+  | { readonly action: 'revoke'; readonly record: ShellRecord & { readonly session: string } };
+
+/** Writes what follows from the decision, so that the next to look sees it. Undefined: there was no session. */
+function settle(own: Registered, runtime: Runtime, contextsOf: ContextFinder): Settled | undefined {
+  const record = withSession(own, contextsOf);
+  const { session, server, opened = false } = record;
+  if (session === undefined) {
+    removeDirectory(own.directory);
+    return undefined;
+  }
+  const others = listRecords(runtime.env).filter(({ directory }) => directory !== own.directory);
+  const decision = decideSafely(
+    { server, session, opened },
+    others.map(({ record }) => toUse(record, runtime)),
+    () => contextsOf.ofUser(record.kubeconfigs, { server, session }),
+  );
+  switch (decision.action) {
+    case 'keep':
+      removeDirectory(own.directory);
+      return { ...decision, session };
+    case 'postpone':
+      leave({ directory: own.directory, record }, runtime);
+      return { ...decision, session };
+    case 'revoke': {
+      const ending = { ...record, session, owner: ownerOf(runtime.pid), phase: 'ending' as const };
+      writeRecord({ directory: own.directory, record: ending });
+      return { ...decision, record: ending };
+    }
+  }
+}
+
+function decideSafely(
+  ending: Parameters<typeof decide>[0],
+  others: readonly Use[],
+  contexts: () => readonly string[],
+): Decision {
+  try {
+    return decide(ending, others, ending.opened ? contexts() : []);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { action: 'keep', because: error.message };
+  }
+}
+
+async function revoke(
+  runtime: Runtime,
+  record: ShellRecord & { readonly session: string },
+  directory: string,
+  { signal, warn }: EndOptions,
+): Promise<Ended> {
+  const { server, session } = record;
+  try {
+    const { logOut } = await import('./logout.ts');
+    await logOut({ ...runtime, signal }, { server, session, kubeconfig: kubeconfigIn(directory), signal, warn });
+    removeDirectory(directory);
+    return { outcome: 'revoked', session, server };
+  } catch (error) {
+    if (!(error instanceof UserError) && !signal.aborted) throw error;
+    const notBefore = new Date(runtime.now().getTime() + 60_000).toISOString();
+    leave({ directory, record: { ...record, notBefore } }, runtime);
+    const reason = error instanceof UserError ? error.message : `${server} did not answer in time`;
+    return { outcome: 'postponed', session, reason };
+  }
+}
+
+function leave({ directory, record }: Registered, { now }: Runtime): void {
+  rmSync(kubeconfigIn(directory), { force: true });
+  // Whose end nobody knows is given up after a day.
+  const until = record.until ?? new Date(now().getTime() + 24 * 3_600_000).toISOString();
+  writeRecord({ directory, record: { ...record, until, phase: 'left' } });
+}
+
+function toUse(record: ShellRecord, runtime: Runtime): Use {
+  const { server, session, phase, owner } = record;
+  const state = stateOf(owner);
+  // Of another machine's processes only the session's end is known.
+  const mayRun = state === 'unknown' && phase === 'open' && !isOver(record, runtime);
+  return { server, session, phase, isLive: state === 'alive' || mayRun };
+}
+
+/** One that was killed while it logged in may have come as far as its kubeconfig, which says what it got. */
+function withSession({ directory, record }: Registered, contextsOf: ContextFinder): ShellRecord {
+  if (record.session !== undefined) return record;
+  const session = contextsOf.inFile(kubeconfigIn(directory)).find(({ server }) => server === record.server)?.session;
+  if (session === undefined) return record;
+  return { ...record, session, opened: record.before?.includes(session) === false };
+}
+
+interface ContextFinder {
+  /** Empty where the file is not there or not understood. */
+  inFile(path: string): readonly OwnContext[];
+  /** The contexts of a session in the user's kubeconfigs. Throws UserError where one of them cannot be read. */
+  ofUser(kubeconfigs: readonly string[], of: { readonly server: string; readonly session: string }): readonly string[];
+}
+
+async function createContextFinder(env: Runtime['env']): Promise<ContextFinder> {
+  const [{ kubeconfigPaths, readKubeconfig }, { ownContexts }] = await Promise.all([
+    import('./kubeconfig-file.ts'),
+    import('./kubeconfig-entries.ts'),
+  ]);
+  const contexts = (path: string): readonly OwnContext[] => ownContexts(readKubeconfig([path]).files);
+  return {
+    inFile(path) {
+      try {
+        return contexts(path);
+      } catch (error) {
+        if (!(error instanceof UserError) && systemCode(error) === undefined) throw error;
+        return [];
+      }
+    },
+    ofUser(kubeconfigs, { server, session }) {
+      const usual = [join(homeDirectory(env), '.kube', 'config'), ...kubeconfigPaths(env, undefined)];
+      const own = [...kubeconfigs, ...usual].map((path) => resolve(path)).filter((path) => !isInside(path, env));
+      return [...new Set([...own, ...shellKubeconfigs(env)])]
+        .flatMap(contexts)
+        .filter((context) => context.server === server && context.session === session)
+        .map(({ context }) => context);
+    },
+  };
+}
+
+/** Whether the file is one that a shell of ours has made, for itself or for a login in it. */
+function isInside(path: string, env: Runtime['env']): boolean {
+  return runDirectories(env).some((run) => path.startsWith(run + sep));
+}
