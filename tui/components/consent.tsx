@@ -1,0 +1,40 @@
+/**
+ * A question that is answered with yes or no, and where anything but `y` is no. The details are what the answer depends on:
+ * they are never cut short.
+ */
+import { Box, Text, useInput } from 'ink';
+import type { ReactNode } from 'react';
+import { useTheme } from '../hooks/use-theme.ts';
+import type { Question } from '../interaction.ts';
+
+export interface ConsentProps {
+  readonly question: Question;
+  readonly onAnswer: (isAgreed: boolean) => void;
+}
+
+export function Consent({ question, onAnswer }: ConsentProps): ReactNode {
+  const { styles, glyphs } = useTheme();
+  useInput((input, key) => {
+    // A lone key: what is pasted, and Ctrl-Y, is no answer.
+    if (input.toLowerCase() === 'y' && !key.ctrl && !key.meta) onAnswer(true);
+    else if (key.return || key.escape || (input.toLowerCase() === 'n' && !key.ctrl && !key.meta)) onAnswer(false);
+  });
+  return (
+    <Box flexDirection="column">
+      <Text {...styles.warning}>
+        {glyphs.warning} {question.title}
+      </Text>
+      {(question.details ?? []).map((detail, i) => (
+        <Box key={i} marginLeft={2}>
+          <Text>{detail}</Text>
+        </Box>
+      ))}
+      <Box marginLeft={2}>
+        <Text>
+          <Text {...styles.accent}>y</Text> yes <Text {...styles.muted}>{glyphs.separator}</Text>{' '}
+          <Text {...styles.accent}>n</Text> no <Text {...styles.muted}>(enter means no)</Text>
+        </Text>
+      </Box>
+    </Box>
+  );
+}

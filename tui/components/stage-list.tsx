@@ -1,0 +1,81 @@
+/**
+ * The stages of a login, one a row: how it stands (a glyph, and a word for screen readers), its title, its time, what it
+ * found. What it found goes on in the next row where it is long.
+ */
+import { Box, Text, useAnimation, useIsScreenReaderEnabled } from 'ink';
+import type { ReactNode } from 'react';
+import { useTheme } from '../hooks/use-theme.ts';
+import { printable } from '../output.ts';
+import type { StageProgress } from '../screens/login-run.ts';
+import { formatTook, stageTitles, stateWords } from '../screens/login-words.ts';
+import type { Styles } from '../theme.ts';
+
+export interface StageListProps {
+  readonly stages: readonly StageProgress[];
+  readonly now: () => Date;
+  /** A question waits for its answer: nothing moves meanwhile. */
+  readonly isPaused?: boolean;
+}
+
+const stateStyles: Readonly<Record<StageProgress['state'], keyof Styles>> = {
+  waiting: 'muted',
+  running: 'accent',
+  done: 'ok',
+  failed: 'danger',
+  stopped: 'warning',
+};
+
+export function StageList({ stages, now, isPaused = false }: StageListProps): ReactNode {
+  return (
+    <Box flexDirection="column" aria-role="list">
+      {stages.map((one) =>
+        one.state === 'running' && !isPaused ? (
+          <RunningStage key={one.stage} stage={one} now={now} />
+        ) : (
+          <StageRow key={one.stage} stage={one} />
+        ),
+      )}
+    </Box>
+  );
+}
+
+/** Moves by itself; a screen reader hears only what changes. */
+function RunningStage({ stage, now }: { readonly stage: StageProgress; readonly now: () => Date }): ReactNode {
+  const { glyphs } = useTheme();
+  const isScreenReader = useIsScreenReaderEnabled();
+  const { frame } = useAnimation({ interval: 80, isActive: !isScreenReader });
+  const spentMs = stage.startedAt === undefined ? 0 : now().getTime() - stage.startedAt;
+  // What is done in no time need not show a time that runs.
+  const spent = isScreenReader || spentMs < 1000 ? {} : { tookMs: spentMs };
+  return <StageRow stage={{ ...stage, ...spent }} glyph={glyphs.spinner[frame % glyphs.spinner.length]} />;
+}
+
+function StageRow({ stage, glyph }: { readonly stage: StageProgress; readonly glyph?: string | undefined }): ReactNode {
+  const { styles, glyphs } = useTheme();
+  const { state, detail, tookMs } = stage;
+  const byState = {
+    waiting: glyphs.pending,
+    running: glyphs.bullet,
+    done: glyphs.tick,
+    failed: glyphs.cross,
+    stopped: glyphs.cross,
+  };
+  return (
+    <Box aria-role="listitem">
+      <Box width={2} flexShrink={0}>
+        <Text {...styles[stateStyles[state]]} aria-label={`${stateWords[state]}:`}>
+          {glyph ?? byState[state]}
+        </Text>
+      </Box>
+      <Box width={17} flexShrink={0}>
+        <Text {...(state === 'waiting' ? styles.muted : {})}>{stageTitles[stage.stage]}</Text>
+      </Box>
+      <Box width={8} flexShrink={0} justifyContent="flex-end" marginRight={2}>
+        <Text {...styles.muted}>{tookMs === undefined ? '' : formatTook(tookMs)}</Text>
+      </Box>
+      <Box flexShrink={1}>
+        <Text {...styles.muted}>{state === 'stopped' ? 'stopped' : printable(detail ?? '', 160)}</Text>
+      </Box>
+    </Box>
+  );
+}
