@@ -96,7 +96,7 @@ async function refresh(
 ): Promise<Credential> {
   const [{ connect }, { fetchAccess, withinDeadline }] = await Promise.all([
     import('../connect.ts'),
-    import('../login.ts'),
+    import('../session-access.ts'),
   ]);
   const connection = await connect(runtime, server, { proxy });
   const { api } = connection;
