@@ -2,6 +2,7 @@
  * Reads the arguments and runs the command they name; cli.ts loads it for everything but `credential` and `version`, which
  * read their own.
  */
+import { basename } from 'node:path';
 import { CommanderError } from 'commander';
 import { exitCodes } from './errors.ts';
 import type { HomeFlags } from './flags.ts';
@@ -17,6 +18,11 @@ export async function runProgram(runtime: Runtime, argv: readonly string[]): Pro
     exitCode = code;
   };
   const program = declareProgram(runtime, argv, end);
+  const words = wordsToComplete(runtime, argv);
+  if (words !== undefined) {
+    await (await import('./completion/answer.ts')).complete(runtime, program, words);
+    return exitCode;
+  }
   try {
     const { operands, unknown } = program.parseOptions([...argv]);
     const { version, nonInteractive } = program.opts<{ version?: boolean; nonInteractive?: boolean }>();
@@ -39,4 +45,10 @@ export async function runProgram(runtime: Runtime, argv: readonly string[]): Pro
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     throw error;
   }
+}
+
+/** Of `tka complete -- WORDS`, as shells ask it, or of the program that kubectl runs to complete `kubectl tka WORDS`. */
+function wordsToComplete({ script }: Runtime, argv: readonly string[]): readonly string[] | undefined {
+  if (basename(script) === 'kubectl_complete-tka') return argv;
+  return argv[0] === 'complete' ? argv.slice(argv[1] === '--' ? 2 : 1) : undefined;
 }

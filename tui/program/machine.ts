@@ -72,14 +72,12 @@ function declareConfig(program: Command, act: Act): void {
     .addOption(outputOption().hideHelp())
     .action(
       // `config`, `config KEY` and `config KEY VALUE`, as they were; with none of them, the list.
-      act<GlobalFlags & OutputFlags & { readonly force?: boolean }>(
-        async (runtime, { force: _, ...flags }, [key, value]) => {
-          const { config } = await import('../commands/config.ts');
-          if (key === undefined) return config(runtime, { ...flags, action: 'list' });
-          if (value === undefined) return config(runtime, { ...flags, action: 'get', key });
-          return config(runtime, { ...flags, action: 'set', key, value });
-        },
-      ),
+      act<GlobalFlags & OutputFlags>(async (runtime, flags, [key, value]) => {
+        const { config } = await import('../commands/config.ts');
+        if (key === undefined) return config(runtime, { ...flags, action: 'list' });
+        if (value === undefined) return config(runtime, { ...flags, action: 'get', key });
+        return config(runtime, { ...flags, action: 'set', key, value });
+      }),
     );
   example(config, 'tka config set server https://tka.example.ts.net');
 

@@ -83,7 +83,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .addOption(outputOption(['json', 'yaml']))
       .action(
         act<KubeconfigFlags>(async (runtime, flags) =>
-          (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, flags),
+          (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, { timeoutMs: 30_000, ...flags }),
         ),
       ),
     'tka kubeconfig > ci.kubeconfig',
