@@ -135,8 +135,7 @@ function fill(path: string, content: string): void {
     const stat = fstatSync(fd);
     const { uid } = userInfo();
     const isPrivate = uid === -1 || (stat.uid === uid && (stat.mode & 0o077) === 0);
-    if (!stat.isFile() || !isPrivate)
-      throw notTheFunction('TKA_ENV_FILE is no private file');
+    if (!stat.isFile() || !isPrivate) throw notTheFunction('TKA_ENV_FILE is no private file');
     ftruncateSync(fd);
     writeFileSync(fd, content);
   } finally {
