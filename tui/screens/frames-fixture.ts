@@ -3,7 +3,7 @@
  */
 import type { ExecutionContext } from 'ava';
 import { render } from 'ink-testing-library';
-import { createElement, type ReactNode } from 'react';
+import { createElement, type ReactElement, type ReactNode } from 'react';
 import { ThemeProvider } from '../hooks/use-theme.ts';
 import { createTheme, type ThemeName } from '../theme.ts';
 
@@ -24,7 +24,7 @@ export const keys = {
   ctrlC: '\u0003',
 } as const;
 
-export const themed = (node: ReactNode, theme: ThemeName = 'none', env: Record<string, string> = {}): ReactNode =>
+export const themed = (node: ReactNode, theme: ThemeName = 'none', env: Record<string, string> = {}): ReactElement =>
   createElement(
     ThemeProvider,
     { value: createTheme({ env: { LANG: 'C.UTF-8', ...env }, platform: 'linux' }, theme) },

@@ -23,11 +23,11 @@ export const aliceLoggedIn: LoggedIn = {
 
 export interface StagedLogIn {
   readonly logIn: LogIn;
-  begin(stage: LoginStage): void;
-  done(stage: LoginStage, detail?: string): void;
-  warn(line: string): void;
-  succeed(session?: LoggedIn): void;
-  fail(error: unknown): void;
+  readonly begin: (stage: LoginStage) => void;
+  readonly done: (stage: LoginStage, detail?: string) => void;
+  readonly warn: (line: string) => void;
+  readonly succeed: (session?: LoggedIn) => void;
+  readonly fail: (error: unknown) => void;
   readonly signal: AbortSignal;
   readonly interaction: Interaction | undefined;
   readonly options: LogInOptions;
@@ -69,7 +69,7 @@ export function stagedLogIn({ ignoresAbort = false }: { readonly ignoresAbort?: 
 
 export interface TestClock {
   readonly now: () => Date;
-  pass(ms: number): void;
+  readonly pass: (ms: number) => void;
 }
 
 export function testClock(at = '2026-03-01T09:42:00Z'): TestClock {

@@ -74,7 +74,7 @@ test('stop aborts the login, whose end is the run’s', async (t) => {
   run.stop();
   t.true(login.signal.aborted);
   const error = await t.throwsAsync(run.result, { instanceOf: Interrupted });
-  t.is((error as Interrupted).exitCode, 130);
+  t.is(error?.exitCode, 130);
   t.is(stageOf(run, 'provisioning')?.state, 'stopped');
   t.deepEqual(run.snapshot().outcome, { kind: 'stopped' });
 });
@@ -111,7 +111,7 @@ test('a signal to the process stops the login with that signal’s exit code, an
   signalled.abort(new Interrupted('SIGTERM'));
   await t.throwsAsync(answer ?? Promise.resolve(), { instanceOf: Interrupted });
   const error = await t.throwsAsync(run.result, { instanceOf: Interrupted });
-  t.is((error as Interrupted).exitCode, 143);
+  t.is(error?.exitCode, 143);
   t.is(run.questions.current(), undefined);
 });
 

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import { Interrupted, Shown, UserError } from '../errors.ts';
-import type { Runtime, Terminal } from '../runtime.ts';
+import type { OutputStream, Runtime, Terminal } from '../runtime.ts';
 import { aliceLoggedIn, stagedLogIn, testRuntime } from './login-fixture.ts';
 import { type LoginScreenOptions, runLoginScreen } from './login.tsx';
 
@@ -36,11 +36,11 @@ class Screen extends EventEmitter {
   readonly columns = 80;
   readonly rows = 24;
   written = '';
-  write(text: string, written?: () => void): boolean {
+  write = (text: string, written?: () => void): boolean => {
     this.written += text;
     written?.();
     return true;
-  }
+  };
 }
 
 interface TestTerminal {
@@ -62,8 +62,9 @@ function testTerminal({
   const runtime = testRuntime({
     env: { LANG: 'C.UTF-8', TERM: 'xterm', NO_COLOR: '1', HOME: '/nonexistent', ...env },
     terminal: () => terminal,
-    stderr: screen,
-    stdout,
+    // Of the two forms of `write`, the one that is used here.
+    stderr: screen as OutputStream,
+    stdout: stdout as OutputStream,
   });
   return { runtime, stdin, screen, stdout };
 }
@@ -125,7 +126,7 @@ test('Ctrl-C stops the login, and the terminal is as it was', async (t) => {
   login.begin('sign-in');
   terminal.stdin.press('\u0003');
   const error = await t.throwsAsync(done, { instanceOf: Interrupted });
-  t.is((error as Interrupted).exitCode, 130);
+  t.is(error?.exitCode, 130);
   t.true(login.signal.aborted);
   t.regex(terminal.screen.written, /Sign in .*stopped/);
   isAsItWas(t, terminal);
@@ -134,7 +135,7 @@ test('Ctrl-C stops the login, and the terminal is as it was', async (t) => {
 test('a theme that does not exist is said before anything begins', async (t) => {
   const { runtime, screen } = testTerminal();
   const error = await t.throwsAsync(
-    runLoginScreen(runtime, { flags: { theme: 'solarised' } }, { logIn: () => t.fail() as never }),
+    runLoginScreen(runtime, { flags: { theme: 'solarised' } }, { logIn: () => Promise.reject(new Error('it began')) }),
   );
   t.like(error, { name: 'UserError', exitCode: 2 });
   t.is(screen.written, '');

@@ -33,6 +33,8 @@ test('the summary says how to use what there is now', (t) => {
   t.is(rows.get('context'), 'tka-prod in /home/alice/.kube/config');
   t.regex(rows.get('until') ?? '', /^(\d{4}-\d\d-\d\d )?\d\d:\d\d, for 8h00m$/);
   t.is(rows.get('next'), 'kubectl get pods');
+  const skewed = summaryOf({ ...aliceLoggedIn, skewMs: 3_600_000 }, now);
+  t.regex(new Map(skewed).get('until') ?? '', /for 7h00m$/);
   t.is(
     new Map(summaryOf({ ...aliceLoggedIn, current: false }, now)).get('next'),
     'kubectl --context tka-prod get pods',

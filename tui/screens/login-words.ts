@@ -50,7 +50,9 @@ export function formatUntil(until: Date, now: Date): string {
 
 /** The summary of a login, as label and value. */
 export function summaryOf(session: LoggedIn, now: Date): readonly (readonly [string, string])[] {
-  const { username, role, namespaces, cluster, url, mode, context, current, kubeconfig, until } = session;
+  const { username, role, namespaces, cluster, url, mode, context, current, kubeconfig } = session;
+  // By this machine's clock, which is the one that people look at.
+  const until = new Date(session.until.getTime() - (session.skewMs ?? 0));
   const remaining = formatRemaining(until.getTime() - now.getTime());
   return [
     ['who', username],

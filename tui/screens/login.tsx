@@ -26,8 +26,8 @@ export async function runLoginScreen(
   const { theme: configured } = await readSettings(runtime, options.flags);
   const theme = createTheme(runtime, options.flags.theme, configured);
   const isPlain = runtime.env['TERM'] === 'dumb';
-  const isAnswered = Boolean(runtime.terminal().stdin.isTTY); // undefined where it is no terminal
-  const plain = isPlain ? plainInteraction(runtime, options.flags) : undefined;
+  const { isTTY: isAnswered } = runtime.terminal().stdin;
+  const plain = isPlain ? (plainInteraction(runtime, options.flags) ?? 'none') : undefined;
   const run = startLogin(runtime, { ...options, logIn, interaction: isAnswered ? plain : 'none' });
   try {
     if (isPlain) await (await import('./login-plain.ts')).followLogin(run, runtime, theme);

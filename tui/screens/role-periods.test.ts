@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseDurationMs } from '../../node/http/contract.ts';
 import { periodMs, periodsUpTo, problemOf } from './role-periods.ts';
 
