@@ -175,7 +175,9 @@ set -g remain-on-exit on
  * unlike an ignored signal, is not inherited.
  */
 function script(dir: string, { command, args = [], env, cwd = dir }: TerminalOptions): string {
-  const exports = Object.entries({ TERM: 'screen-256color', ...env }).map(([name, value]) => `${name}=${quoted(value)}`);
+  const exports = Object.entries({ TERM: 'screen-256color', ...env }).map(
+    ([name, value]) => `${name}=${quoted(value)}`,
+  );
   const tools = quoted(process.env['PATH'] ?? '');
   return `#!/bin/sh
 trap : INT QUIT

@@ -8,7 +8,7 @@
 import module from 'node:module';
 import { join } from 'node:path';
 import { cacheDirectory } from './directories.ts';
-import { Interrupted, UserError } from './errors.ts';
+import { Interrupted, Shown, UserError } from './errors.ts';
 import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
 const quick = {
@@ -91,6 +91,8 @@ function quietlyClosing<T extends NodeJS.WriteStream>(stream: T): T {
 
 async function explain({ signal, stderr, env }: Runtime, error: unknown): Promise<number> {
   if (signal.reason instanceof Interrupted) return signal.reason.exitCode;
+  // Ctrl-C is a key on a screen, and no signal.
+  if (error instanceof Interrupted || error instanceof Shown) return error.exitCode;
   const { renderError } = await import('./output.ts');
   if (error instanceof UserError) {
     stderr.write(renderError(error.message, error.advice, stderr));
