@@ -13,12 +13,12 @@ import { type ReadTailnetOptions, TailnetError } from './tailnet.ts';
 /** Throws TailnetError, absent or forbidden; UserError where the configuration file is broken. */
 export async function askTailscaled(
   { env }: Pick<Runtime, 'env'>,
-  options: ReadTailnetOptions & { readonly timeoutMs: number },
+  options: ReadTailnetOptions & { readonly timeoutMs: number; readonly usual?: readonly string[] },
 ): Promise<unknown> {
   const chosen = env['TKA_TAILSCALE_SOCKET'] || (await socketSetting(env, options.config));
   if (chosen !== undefined) return askSocket(chosen, options);
   let failure: TailnetError | undefined;
-  for (const path of usualSockets) {
+  for (const path of options.usual ?? usualSockets) {
     try {
       return await askSocket(path, options);
     } catch (error) {

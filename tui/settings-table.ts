@@ -37,6 +37,7 @@ export const settingsTable: readonly Setting[] = [
   setting('tailscale.hostname', "the server's host name, if there is no `server`", 'tka', any),
   setting('tailscale.port', 'its port', '80', port),
   setting('tailscale.tailnet', 'the domain behind it', 'none', any),
+  setting('tailscale.controlUrl', 'the control server of `tka exec --join`', "Tailscale's own", any),
   setting('output.theme', 'as theme, which goes before it', 'auto', any),
   setting('output.long', 'more columns', 'false', flag),
   setting('output.quiet', 'no words, only errors and data', 'false', flag),
