@@ -25,7 +25,12 @@ export function settingsIn(text: string, path: string): Settings {
     servers,
     discovery: readDiscovery(discovery),
     ...defined({ server, port, mode, theme, contextName }),
-    ...defined({ socket: tailscale?.socket, long: output?.long, quiet: output?.quiet }),
+    ...defined({
+      socket: tailscale?.socket,
+      controlUrl: tailscale?.controlUrl,
+      long: output?.long,
+      quiet: output?.quiet,
+    }),
   };
 }
 
@@ -55,7 +60,9 @@ const fileSchema = z
     theme: text,
     contextName: text,
     discovery: z.union([z.boolean(), z.looseObject({ tags: z.array(text), names: z.array(text) }).partial()]),
-    tailscale: z.looseObject({ socket: text, hostname: text, port: portSchema, tailnet: z.string() }).partial(),
+    tailscale: z
+      .looseObject({ socket: text, controlUrl: text, hostname: text, port: portSchema, tailnet: z.string() })
+      .partial(),
     output: z.looseObject({ theme: text, long: z.boolean(), quiet: z.boolean() }).partial(),
   })
   .partial();

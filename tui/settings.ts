@@ -27,6 +27,8 @@ export interface Settings {
   /** Glob patterns; undefined where nothing is to be looked for. */
   readonly discovery: Discovery | undefined;
   readonly socket?: string;
+  /** Of a node that the command makes by itself. */
+  readonly controlUrl?: string;
   readonly long?: boolean;
   readonly quiet?: boolean;
 }

@@ -21,12 +21,13 @@ interface Request {
 const [fault] = process.argv.slice(2);
 const IDENTITY = { nodeId: 'n1', nodeKey: 'k1', nodeName: 'laptop', tags: [], capabilities: {} };
 const PEERS: Readonly<Record<string, object>> = {
-  tka: { ...IDENTITY, nodeName: 'tka.tail.test', tags: ['tag:tka'] },
+  tka: { ...IDENTITY, nodeName: 'tka.tail.test', tags: fault === 'untagged' ? [] : ['tag:tka'] },
   laptop: IDENTITY,
 };
 let start: Request | undefined;
 let isSilent = false;
 let proxyAddress = '';
+let hasLooked = false;
 
 const say = (message: object): boolean => process.stdout.write(`${JSON.stringify(message)}\n`);
 const state = (more: object): boolean =>
@@ -62,6 +63,9 @@ function answer(request: Request): void {
       say({ type: 'done', id });
       if (fault === 'refused') state({ status: 'Failed', ready: false, reason: 'the auth key was refused by X' });
       else if (fault === 'login') state({ status: 'NeedsLogin', ready: false, authUrl: 'https://control/a/1' });
+      else if (fault === 'approval')
+        state({ status: 'NeedsLogin', ready: false, reason: 'an administrator must approve' });
+      else if (fault === 'mute') return;
       else state({});
       return;
     case 'listen':
@@ -71,8 +75,7 @@ function answer(request: Request): void {
     case 'whoIs':
       return whoIs(request);
     case 'findPeer':
-      say({ type: 'identity', id, identity: PEERS[request.name] ?? { ...IDENTITY, nodeId: '', refusal: 'unknown' } });
-      return;
+      return findPeer(request);
     case 'proxy':
       if (fault === 'no-port') say({ type: 'failed', id, code: 'ListenFailed', message: 'no port' });
       else {
@@ -87,6 +90,14 @@ function answer(request: Request): void {
     default:
       say({ type: 'done', id });
   }
+}
+
+function findPeer({ id, name }: Request): void {
+  const isHidden = fault === 'late-peer' && !hasLooked;
+  const peer = isHidden ? undefined : PEERS[name];
+  if (!hasLooked) setImmediate(() => say({ type: 'peers' }));
+  hasLooked = true;
+  say({ type: 'identity', id, identity: peer ?? { ...IDENTITY, nodeId: '', refusal: 'unknown' } });
 }
 
 function whoIs({ id, address }: Request): void {

@@ -108,7 +108,7 @@ export interface TailnetNode {
    * Serves an HTTP proxy into the tailnet on loopback, for programs that know nothing of it; the same one each time. It lasts
    * as long as the node, through engine restarts, on one port. Rejects where no port can be had.
    */
-  proxy(): Promise<TailnetProxy>;
+  proxy(signal?: AbortSignal): Promise<TailnetProxy>;
   /** Undefined for a socket that did not come through this node. */
   connectionOf(socket: Socket): TailnetConnection | undefined;
   on(event: 'state', listener: (state: NodeState) => void): void;

@@ -116,10 +116,10 @@ export class EmbeddedNode implements TailnetNode {
     return this.#identify(name, { type: 'findPeer', name }, signal);
   }
 
-  async proxy(): Promise<TailnetProxy> {
+  async proxy(signal?: AbortSignal): Promise<TailnetProxy> {
     if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
     if (this.#failure) throw this.#failure;
-    return this.#proxy.serve();
+    return signal ? abortable(this.#proxy.serve(), signal) : this.#proxy.serve();
   }
 
   connectionOf(socket: Socket): TailnetConnection | undefined {
