@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import process from 'node:process';
+import { isatty } from 'node:tty';
 import { systemCode } from './errors.ts';
 import type { Runtime, StopSignal } from './runtime.ts';
 
@@ -38,7 +39,7 @@ export async function runChild(runtime: Runtime, options: ChildOptions): Promise
   const kill = (): void => signalChild(child.pid, 'SIGKILL');
   const release = runtime.holdSignals?.((signal) => {
     if (signal === 'SIGINT') {
-      if (!hasTerminal(runtime)) signalChild(child.pid, signal);
+      if (!hasTerminal()) signalChild(child.pid, signal);
       return;
     }
     if (told !== undefined) return kill();
@@ -61,9 +62,9 @@ export async function runChild(runtime: Runtime, options: ChildOptions): Promise
   }
 }
 
-function hasTerminal(runtime: Runtime): boolean {
-  const { stdin, stdout, stderr } = runtime.terminal();
-  return [stdin, stdout, stderr].some(({ isTTY }) => isTTY);
+/** Not by the runtime's streams: making one sets a pipe, which the child shares, to not blocking. */
+function hasTerminal(): boolean {
+  return [0, 1, 2].some((fd) => isatty(fd));
 }
 
 function signalChild(pid: number | undefined, signal: NodeJS.Signals): void {

@@ -6,15 +6,16 @@
  * server, then waits for those that are just ending one there, then looks which sessions there are, and only then logs in. Who
  * opens closes.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Session } from '../node/http/contract.ts';
 import type { Api } from './api.ts';
 import { reach } from './connect.ts';
 import { RefusedError, UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags, WishFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
 import { kubeconfigPaths } from './kubeconfig-file.ts';
-import type { LoggedIn } from './login.ts';
+import type { LoggedIn, LoginStage } from './login.ts';
 import type { Runtime } from './runtime.ts';
 import { type Ended, endSession } from './shell-ending.ts';
 import { ownerOf, stateOf } from './shell-owner.ts';
@@ -49,6 +50,8 @@ export async function openPrivateSession(
   const { signal } = runtime;
   const reached = await reach(runtime, flags, { purpose: 'act', interaction, warn, signal });
   let registered: Registered | undefined;
+  let before: readonly string[] | undefined;
+  let stage: LoginStage = 'server';
   const close = async (giveUp: AbortSignal): Promise<Ended> => {
     const directory = registered?.directory;
     if (directory === undefined) return { outcome: 'nothing' };
@@ -56,8 +59,8 @@ export async function openPrivateSession(
   };
   try {
     registered = await register(runtime, reached.server);
-    const before = await sessionsBefore(reached.api, signal);
-    registered = await amend(runtime, registered, before === undefined ? {} : { before });
+    before = await sessionsBefore(reached.api, signal);
+    registered = await amend(runtime, registered, before === undefined ? {} : { before }, signal);
     const { logIn } = await import('./login.ts');
     const login = await logIn(runtime, {
       flags: {
@@ -68,16 +71,21 @@ export async function openPrivateSession(
       },
       interaction,
       warn,
+      onStage: (report) => (stage = report.stage),
     });
-    registered = await amend(runtime, registered, {
-      phase: 'open',
-      session: login.session,
-      until: login.until.toISOString(),
-      opened: before?.includes(login.session) === false,
-    });
+    const { session, until } = login;
+    const opened = before?.includes(session) === false;
+    const changes = { phase: 'open', session, until: until.toISOString(), opened } as const;
+    registered = await amend(runtime, registered, changes, signal);
     return { login, kubeconfig: login.kubeconfig, close };
   } catch (error) {
-    await close(AbortSignal.timeout(5000));
+    const patience = AbortSignal.timeout(5000);
+    const mayBeOpen = stage !== 'server' && !(error instanceof RefusedError);
+    if (mayBeOpen && registered !== undefined && before !== undefined) {
+      const found = await sessionSince(reached.api, before, flags.role, patience);
+      if (found !== undefined) registered = await amend(runtime, registered, { ...found, opened: true }, patience);
+    }
+    await close(patience);
     throw error;
   } finally {
     reached.close();
@@ -101,7 +109,12 @@ async function register(runtime: Runtime, server: string): Promise<Registered> {
 }
 
 /** A session that another shell has opened is taken over from it: whoever leaves last ends it. */
-async function amend(runtime: Runtime, registered: Registered, changes: Partial<ShellRecord>): Promise<Registered> {
+async function amend(
+  runtime: Runtime,
+  registered: Registered,
+  changes: Partial<ShellRecord>,
+  signal: AbortSignal,
+): Promise<Registered> {
   const { directory } = registered;
   return withRecords(
     runtime.env,
@@ -119,7 +132,7 @@ async function amend(runtime: Runtime, registered: Registered, changes: Partial<
       writeRecord({ directory, record });
       return { directory, record };
     },
-    runtime.signal,
+    signal,
   );
 }
 
@@ -136,6 +149,24 @@ async function sessionsBefore(api: Api, signal: AbortSignal): Promise<readonly s
     if (!(error instanceof UserError)) throw error;
     // A server without that call: it keeps one session for each of its callers.
     if (error instanceof UnreachableError) return oneBefore(api, options, error);
+    return undefined;
+  }
+}
+
+/** What a login that was broken off has left at the server: the only session of the role that was not there before. */
+async function sessionSince(
+  api: Api,
+  before: readonly string[],
+  role: string | undefined,
+  signal: AbortSignal,
+): Promise<Pick<ShellRecord, 'session' | 'until'> | undefined> {
+  try {
+    const { sessions } = await api.sessions({ signal });
+    const isNew = (one: Session): boolean => isSessionName(one.session) && !before.includes(one.session);
+    const [only, ...others] = sessions.filter((one) => isNew(one) && (role === undefined || one.role === role));
+    return only === undefined || others.length > 0 ? undefined : { session: only.session, until: only.until };
+  } catch (error) {
+    if (!(error instanceof UserError) && !signal.aborted) throw error;
     return undefined;
   }
 }

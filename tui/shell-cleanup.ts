@@ -32,7 +32,7 @@ export async function cleanUpAfterCrashes(runtime: Runtime, flags: { readonly qu
   const { endSession } = await import('./shell-ending.ts');
   const words = createWords(runtime, flags.quiet === true);
   const signal = AbortSignal.any([runtime.signal, AbortSignal.timeout(3000)]);
-  const options = { signal, warn: words.say, isStillOurs: isLeft };
+  const options = { signal, warn: (line: string) => words.say(line), isStillOurs: isLeft };
   // One after another: shells of one session must see each other's end.
   for (const { directory } of due) {
     const ended = await endSession(runtime, directory, options);

@@ -77,19 +77,14 @@ function settle(own: Registered, runtime: Runtime, contextsOf: ContextFinder): S
     others.map(({ record }) => toUse(record, runtime)),
     () => contextsOf.ofUser(record.kubeconfigs, { server, session }),
   );
-  switch (decision.action) {
-    case 'keep':
-      removeDirectory(own.directory);
-      return { ...decision, session };
-    case 'postpone':
-      leave({ directory: own.directory, record }, runtime);
-      return { ...decision, session };
-    case 'revoke': {
-      const ending = { ...record, session, owner: ownerOf(runtime.pid), phase: 'ending' as const };
-      writeRecord({ directory: own.directory, record: ending });
-      return { ...decision, record: ending };
-    }
+  if (decision.action === 'revoke') {
+    const ending = { ...record, session, owner: ownerOf(runtime.pid), phase: 'ending' as const };
+    writeRecord({ directory: own.directory, record: ending });
+    return { ...decision, record: ending };
   }
+  if (decision.action === 'keep') removeDirectory(own.directory);
+  else leave({ directory: own.directory, record }, runtime);
+  return { ...decision, session };
 }
 
 function decideSafely(
@@ -114,7 +109,9 @@ async function revoke(
   const { server, session } = record;
   try {
     const { logOut } = await import('./logout.ts');
-    await logOut({ ...runtime, signal }, { server, session, kubeconfig: kubeconfigIn(directory), signal, warn });
+    // Our own signal: the runtime's may be why the session ends.
+    const own = Object.create(runtime, { signal: { value: signal } }) as Runtime;
+    await logOut(own, { server, session, kubeconfig: kubeconfigIn(directory), signal, warn });
     removeDirectory(directory);
     return { outcome: 'revoked', session, server };
   } catch (error) {

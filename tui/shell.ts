@@ -23,11 +23,15 @@ export interface RunShellOptions {
 /** The user's shell, or the command, with notices before the session ends. Resolves to the child's exit code. */
 export async function runShell(runtime: Runtime, flags: RunShellFlags, options: RunShellOptions = {}): Promise<number> {
   const words = createWords(runtime, flags.quiet === true);
-  const session = await openPrivateSession(runtime, flags, { interaction: options.interaction, warn: words.warn });
+  const session = await openPrivateSession(runtime, flags, {
+    interaction: options.interaction,
+    warn: (line) => words.warn(line),
+  });
   const { login } = session;
   const over = new AbortController();
   const say = (line: string): void => words.say(`${runtime.stderr.isTTY === true ? '\r\n' : ''}tka: ${line}`);
-  const notices = giveNotices(runtime, { ...login, say, signal: over.signal });
+  const { server, session: name } = login;
+  const notices = giveNotices(runtime, { server, session: name, until: localEnd(login), say, signal: over.signal });
   const isShell = (flags.command?.length ?? 0) === 0;
   if (isShell) words.say(welcome(runtime, session));
   return runIn(runtime, session, {
@@ -56,10 +60,10 @@ export async function runCommand(
   const silent: Words = { say: () => {}, warn: (line) => void warnings.push(line) };
   let session: PrivateSession;
   try {
-    session = await openPrivateSession(runtime, flags, { interaction, warn: silent.warn });
+    session = await openPrivateSession(runtime, flags, { interaction, warn: (line) => silent.warn(line) });
   } catch (error) {
-    const { warn } = createWords(runtime, true);
-    if (error instanceof UserError) warnings.forEach(warn);
+    const words = createWords(runtime, true);
+    if (error instanceof UserError) for (const line of warnings) words.warn(line);
     throw error;
   }
   return runIn(runtime, session, { command: flags.command, isShell: false, words: silent, ...(env && { env }) });
@@ -130,7 +134,12 @@ function userShell({ env, platform }: Runtime): string {
 }
 
 function welcome({ now }: Runtime, { login }: PrivateSession): string {
-  const { username, role, cluster, until } = login;
-  const left = formatRemaining(until.getTime() - now().getTime());
+  const { username, role, cluster } = login;
+  const left = formatRemaining(localEnd(login).getTime() - now().getTime());
   return `tka: a shell as ${username}, role ${role}, at ${cluster}, for ${left}. Leave it with exit: the session ends then.`;
+}
+
+/** By this machine's clock. */
+function localEnd({ until, skewMs = 0 }: PrivateSession['login']): Date {
+  return new Date(until.getTime() - skewMs);
 }
