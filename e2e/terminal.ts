@@ -188,6 +188,7 @@ PATH=${tools}
 stty -a > ${quoted(join(dir, 'stty'))}
 echo $code > ${quoted(join(dir, 'code.new'))}
 mv ${quoted(join(dir, 'code.new'))} ${quoted(join(dir, 'code'))}
+trap '' INT QUIT
 exec sleep 100000
 `;
 }

@@ -14,13 +14,16 @@ export interface ChoiceProps {
   readonly onCancel: () => void;
   /** Rows of choices on the screen at once. Default: 8. */
   readonly limit?: number;
+  /** Until it is, no key moves or takes, and none is offered. Default: true. */
+  readonly isActive?: boolean;
 }
 
-export function Choice({ question, choices, onChoose, onCancel, limit = 8 }: ChoiceProps): ReactNode {
+export function Choice({ question, choices, onChoose, onCancel, limit = 8, isActive = true }: ChoiceProps): ReactNode {
   const { styles, glyphs } = useTheme();
   const [selected, setSelected] = useState(0);
   const move = (by: number): void => setSelected((at) => (at + by + choices.length) % Math.max(1, choices.length));
   useInput((input, key) => {
+    if (!isActive) return;
     if (key.escape) onCancel();
     else if (key.return && selected < choices.length) onChoose(selected);
     else if (key.upArrow || input === 'k') move(-1);
@@ -71,9 +74,13 @@ export function Choice({ question, choices, onChoose, onCancel, limit = 8 }: Cho
           {glyphs.down} {below} more
         </Text>
       )}
-      <Text {...styles.muted}>
-        <Text {...styles.accent}>enter</Text> take {glyphs.separator} <Text {...styles.accent}>esc</Text> none
-      </Text>
+      <Box height={1}>
+        {isActive && (
+          <Text {...styles.muted}>
+            <Text {...styles.accent}>enter</Text> take {glyphs.separator} <Text {...styles.accent}>esc</Text> none
+          </Text>
+        )}
+      </Box>
     </Box>
   );
 }

@@ -10,14 +10,18 @@ import type { Question } from '../interaction.ts';
 export interface ConsentProps {
   readonly question: Question;
   readonly onAnswer: (isAgreed: boolean) => void;
+  /** Until it is, no key is an answer, and none is offered. Default: true. */
+  readonly isActive?: boolean;
 }
 
-export function Consent({ question, onAnswer }: ConsentProps): ReactNode {
+export function Consent({ question, onAnswer, isActive = true }: ConsentProps): ReactNode {
   const { styles, glyphs } = useTheme();
   useInput((input, key) => {
+    if (!isActive) return;
     // A lone key: what is pasted, and Ctrl-Y, is no answer.
-    if (input.toLowerCase() === 'y' && !key.ctrl && !key.meta) onAnswer(true);
-    else if (key.return || key.escape || (input.toLowerCase() === 'n' && !key.ctrl && !key.meta)) onAnswer(false);
+    const letter = key.ctrl || key.meta ? '' : input.toLowerCase();
+    if (letter === 'y') onAnswer(true);
+    else if (letter === 'n' || key.return || key.escape) onAnswer(false);
   });
   return (
     <Box flexDirection="column">
@@ -29,11 +33,13 @@ export function Consent({ question, onAnswer }: ConsentProps): ReactNode {
           <Text>{detail}</Text>
         </Box>
       ))}
-      <Box marginLeft={2}>
-        <Text>
-          <Text {...styles.accent}>y</Text> yes <Text {...styles.muted}>{glyphs.separator}</Text>{' '}
-          <Text {...styles.accent}>n</Text> no <Text {...styles.muted}>(enter means no)</Text>
-        </Text>
+      <Box marginLeft={2} height={1}>
+        {isActive && (
+          <Text>
+            <Text {...styles.accent}>y</Text> yes <Text {...styles.muted}>{glyphs.separator}</Text>{' '}
+            <Text {...styles.accent}>n</Text> no <Text {...styles.muted}>(enter means no)</Text>
+          </Text>
+        )}
       </Box>
     </Box>
   );

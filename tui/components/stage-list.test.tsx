@@ -56,6 +56,7 @@ test('a screen reader hears words for the glyphs, and no time that runs', async 
   t.teardown(instance.unmount);
   await instance.waitUntilRenderFlush();
   const heard = written.join('');
+  t.notRegex(heard, /list/);
   t.regex(heard, /done: +Find the server +1\.2 s +prod at/);
   t.regex(heard, /failed: +What I may have/);
   t.regex(heard, /running: +Set up access/);

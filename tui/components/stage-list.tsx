@@ -27,7 +27,7 @@ const stateStyles: Readonly<Record<StageProgress['state'], keyof Styles>> = {
 
 export function StageList({ stages, now, isPaused = false }: StageListProps): ReactNode {
   return (
-    <Box flexDirection="column" aria-role="list">
+    <Box flexDirection="column">
       {stages.map((one) =>
         one.state === 'running' && !isPaused ? (
           <RunningStage key={one.stage} stage={one} now={now} />
@@ -61,7 +61,7 @@ function StageRow({ stage, glyph }: { readonly stage: StageProgress; readonly gl
     stopped: glyphs.cross,
   };
   return (
-    <Box aria-role="listitem">
+    <Box>
       <Box width={2} flexShrink={0}>
         <Text {...styles[stateStyles[state]]} aria-label={`${stateWords[state]}:`}>
           {glyph ?? byState[state]}

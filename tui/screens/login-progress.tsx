@@ -77,7 +77,10 @@ function Summary({ session, now }: { readonly session: LoggedIn; readonly now: D
   return (
     <Box flexDirection="column" marginTop={1}>
       <Text>
-        <Text {...styles.ok}>{glyphs.tick}</Text> <Text bold>Logged in.</Text>
+        <Text {...styles.ok} aria-hidden>
+          {glyphs.tick}{' '}
+        </Text>
+        <Text bold>Logged in.</Text>
       </Text>
       {summaryOf(session, now).map(([label, value]) => (
         <Box key={label} marginLeft={2}>

@@ -1,0 +1,34 @@
+import test from 'ava';
+import { createInkInteraction } from '../ink-interaction.ts';
+import { keys, show } from '../screens/frames-fixture.ts';
+import { Question } from './question.tsx';
+
+test('what was typed before the question could be read is no answer', async (t) => {
+  const asked = createInkInteraction();
+  const frames = show(t, <Question interaction={asked} />);
+  let answered = false;
+  const consent = asked.interaction.confirm({ title: 'Log in there?' }).finally(() => (answered = true));
+  await frames.seen(/Log in there\?/);
+  await frames.press('y', keys.enter);
+  t.notRegex(frames.last(), /y yes/);
+  t.false(answered);
+  await frames.seen(/y yes/);
+  await frames.press('y');
+  t.true(await consent);
+});
+
+test('each question has its own moment and its own selection', async (t) => {
+  const asked = createInkInteraction();
+  const frames = show(t, <Question interaction={asked} graceMs={50} />);
+  const first = asked.interaction.choose({ title: 'One?' }, [{ label: 'a' }, { label: 'b' }]);
+  const second = asked.interaction.choose({ title: 'Two?' }, [{ label: 'c' }, { label: 'd' }]);
+  await frames.seen(/One\?[^]*take/);
+  await frames.press(keys.down, keys.enter);
+  t.is(await first, 1);
+  await frames.seen(/Two\?\n❯ c/);
+  await frames.press(keys.enter);
+  await frames.seen(/take/);
+  await frames.press(keys.escape);
+  t.is(await second, undefined);
+  await frames.seen(/^\s*$/);
+});
