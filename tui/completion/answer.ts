@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import type { Runtime } from '../runtime.ts';
 import { printable } from '../output.ts';
 import { locate, type Position } from './position.ts';
+import type { Values } from './values.ts';
 
 export async function complete(runtime: Runtime, root: Command, words: readonly string[]): Promise<void> {
   const { candidates, directive } = await answer(runtime, locate(root, words)).catch(() => nothing);
@@ -16,7 +17,7 @@ export async function complete(runtime: Runtime, root: Command, words: readonly 
 
 interface Candidate {
   readonly value: string;
-  readonly description?: string;
+  readonly description?: string | undefined;
 }
 
 interface Answer {
@@ -55,14 +56,16 @@ async function candidatesAt(runtime: Runtime, position: Position): Promise<Candi
   }
   const { valuesOfArgument, valuesOfOption } = await import('./values.ts');
   if (wanted.kind === 'value') {
-    const { values, files } = await valuesOfOption(runtime, wanted.option, position);
-    return { candidates: values.map((value) => ({ value })), files };
+    return described(await valuesOfOption(runtime, wanted.option, position));
   }
   const names = wanted.commands.map((command) => ({ value: command.name(), description: command.description() }));
   if (wanted.argument === undefined || names.some(({ value }) => value.startsWith(prefix)))
     return { candidates: names };
-  const { values, files } = await valuesOfArgument(runtime, wanted.argument, position, wanted.before);
-  return { candidates: values.map((value) => ({ value })), files };
+  return described(await valuesOfArgument(runtime, wanted.argument, position, wanted.before));
+}
+
+function described({ values, meanings = {}, files }: Values): Candidates {
+  return { candidates: values.map((value) => ({ value, description: meanings[value] })), files };
 }
 
 /** Some shells take a candidate for what it would be if it were typed: no server may offer `$(…)`. */

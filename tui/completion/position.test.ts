@@ -53,11 +53,10 @@ for (const [words, expected] of cases) {
 
 test('flags that are given, and hidden ones, are not offered again', (t) => {
   const { wanted, given } = locate(root, ['login', '-r', 'view', '--use', '--']);
-  if (wanted.kind !== 'flag') return t.fail(wanted.kind);
-  const offered = wanted.options.map(({ long }) => long);
+  const offered = new Set((wanted.kind === 'flag' ? wanted.options : []).map(({ long }) => long));
   t.deepEqual(given, { role: 'view', use: '' });
-  for (const absent of ['--role', '--use', '--no-eval', '--shell']) t.false(offered.includes(absent), absent);
-  for (const present of ['--period', '--server']) t.true(offered.includes(present), present);
+  for (const absent of ['--role', '--use', '--no-eval', '--shell']) t.false(offered.has(absent), absent);
+  for (const present of ['--period', '--server']) t.true(offered.has(present), present);
 });
 
 test('the commands of a program that declares none are none', (t) => {

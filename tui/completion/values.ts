@@ -10,6 +10,8 @@ import type { Position } from './position.ts';
 
 export interface Values {
   readonly values: readonly string[];
+  /** Of some of the values. */
+  readonly meanings?: Readonly<Record<string, string>>;
   /** The shell completes names of files. */
   readonly files?: true;
 }
@@ -29,7 +31,7 @@ export async function valuesOfArgument(
   if (argument.argChoices !== undefined) return { values: argument.argChoices };
   if (command.parent?.name() === 'clusters') return attempt(() => pinned(runtime));
   if (command.name() !== 'config' && command.parent?.name() !== 'config') return none;
-  if (argument.name() === 'key') return { values: configKeys };
+  if (argument.name() === 'key') return attempt(configKeys);
   const ofKey = argument.name() === 'value' ? configValues[before.at(-1) ?? ''] : undefined;
   return ofKey === undefined ? none : attempt(() => ofKey(runtime, given));
 }
@@ -43,7 +45,7 @@ const options: Readonly<Record<string, Source>> = {
   config: files,
   kubeconfig: files,
   authKeyFile: files,
-  theme: async () => ({ values: ['auto', 'dark', 'light', 'none', 'ascii', 'dracula', 'tokyo-night'] }),
+  theme: async () => ({ values: (await import('../theme.ts')).themeNames }),
   period: async () => ({ values: ['30m', '1h', '2h', '4h', '8h'] }),
   contextName: async () => none,
   cluster: clusterNames,
@@ -70,10 +72,11 @@ async function attempt(source: () => Promise<Values>): Promise<Values> {
   }
 }
 
-const configKeys = (
-  'server servers port mode theme contextName discovery discovery.tags discovery.names ' +
-  'tailscale.socket tailscale.hostname tailscale.port tailscale.tailnet output.theme output.long output.quiet'
-).split(' ');
+async function configKeys(): Promise<Values> {
+  const { settingsTable } = await import('../settings-table.ts');
+  const meanings = Object.fromEntries(settingsTable.map(({ key, meaning }) => [key, meaning]));
+  return { values: Object.keys(meanings), meanings };
+}
 
 /** Those agreed to are known here; what else there is has to be asked for. */
 async function clusterNames(runtime: Runtime, given: Position['given']): Promise<Values> {

@@ -134,7 +134,7 @@ function declareKubeconfig(group: Command, act: Act): void {
     .action(
       act<KubeconfigFlags>(async (runtime, flags) => {
         say(runtime, flags, '`tka kubeconfig` prints it, and writes no file; `tka login` makes kubectl use it.');
-        return (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, { timeoutMs: 30_000, ...flags });
+        return (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, flags);
       }),
     );
 }

@@ -64,9 +64,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .addOption(kubeconfigOption('the kubeconfig to look into'))
       .addOption(outputOption())
       .action(
-        act<StatusFlags>(async (runtime, flags) =>
-          (await import('../commands/status.ts')).status(runtime, { timeoutMs: 15_000, ...flags } as never),
-        ),
+        act<StatusFlags>(async (runtime, flags) => (await import('../commands/status.ts')).status(runtime, flags)),
       ),
     'tka status --watch',
   );
@@ -83,7 +81,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .addOption(outputOption(['json', 'yaml']))
       .action(
         act<KubeconfigFlags>(async (runtime, flags) =>
-          (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, { timeoutMs: 30_000, ...flags }),
+          (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, flags),
         ),
       ),
     'tka kubeconfig > ci.kubeconfig',
@@ -108,8 +106,7 @@ function declareLogin(program: Command, { act }: Program): void {
       .addOption(new Option('--shell').hideHelp())
       .action(
         act<LoginFlags & { readonly shell?: boolean }>(async (runtime, { shell, ...flags }) => {
-          if (shell !== true)
-            return (await import('../commands/login.ts')).login(runtime, { timeoutMs: 60_000, ...flags } as never);
+          if (shell !== true) return (await import('../commands/login.ts')).login(runtime, flags);
           if (flags.quiet !== true) runtime.stderr.write('`tka login --shell` is `tka shell` now.\n');
           return (await import('../commands/shell.ts')).shell(runtime, flags);
         }),
