@@ -54,7 +54,7 @@ export function removeCredentials(
   const paths =
     session === undefined
       ? [serverDirectory(env, server)]
-      : ['json', 'until', 'lock'].map((suffix) => sessionPath(env, { server, session }, suffix));
+      : ['json', 'until'].map((suffix) => sessionPath(env, { server, session }, suffix));
   return succeeds(() => {
     for (const path of paths) rmSync(path, { recursive: true, force: true });
   });
@@ -112,7 +112,7 @@ function serverDirectory(env: Environment, server: string): string {
   return join(cacheDirectory(env), 'credentials', encodeURIComponent(server));
 }
 
-function credentialPath(env: Environment, key: SessionKey): string {
+export function credentialPath(env: Environment, key: SessionKey): string {
   return sessionPath(env, key, 'json');
 }
 

@@ -4,7 +4,7 @@ import { renderData } from './data.ts';
 import { usageError } from './errors.ts';
 import type { LoginFlags } from './flags.ts';
 import { plainInteraction } from './interaction.ts';
-import { withOpenSession } from './login.ts';
+import { type LogInOptions, withOpenSession } from './login.ts';
 import { formatRemaining, type Words } from './output.ts';
 import { checkTls, contextNameFrom, defaultContextName } from './place.ts';
 import type { Runtime } from './runtime.ts';
@@ -13,7 +13,7 @@ export async function printKubeconfig(runtime: Runtime, flags: LoginFlags, words
   const form = flags.output ?? 'yaml';
   if (form === 'name') throw usageError('a kubeconfig has no form `name`', ['Use -o yaml or -o json.']);
   const interaction = plainInteraction(runtime, flags);
-  const options = { flags, interaction, warn: (line) => words.warn(line) };
+  const options: LogInOptions = { flags, interaction, warn: (line) => words.warn(line) };
   await withOpenSession(runtime, options, async ({ opened, reached, contextName }) => {
     const { access, username, role, until, skewMs } = opened;
     checkTls(access, flags, reached.server);

@@ -104,6 +104,6 @@ async function everywhere(runtime: Runtime, flags: LoginFlags, words: Words): Pr
 }
 
 /** What scripts read: these names stay. */
-function asData({ skewMs: _, until, ...loggedIn }: LoggedIn): object {
-  return { ...loggedIn, until: until.toISOString() };
+function asData(loggedIn: LoggedIn): object {
+  return { ...loggedIn, until: loggedIn.until.toISOString(), skewMs: undefined };
 }
