@@ -12,9 +12,13 @@ interface Shown {
   readonly pass: (ms: number) => void;
 }
 
-async function showLogin(t: ExecutionContext, onEscape?: 'stop'): Promise<Shown> {
+async function showLogin(
+  t: ExecutionContext,
+  onEscape?: 'stop',
+  manner?: Parameters<typeof stagedLogIn>[0],
+): Promise<Shown> {
   const { now, pass } = testClock();
-  const login = stagedLogIn();
+  const login = stagedLogIn(manner);
   const run = startLogin(testRuntime({ now }), { flags: {}, logIn: login.logIn });
   const escape = onEscape === undefined ? {} : { onEscape };
   const frames = show(t, <LoginProgress run={run} now={now} {...escape} />);
@@ -99,6 +103,14 @@ test('Ctrl-C stops the login and marks where, also while it asks', async (t) => 
     await t.throwsAsync(run.result, { message: 'stopped by SIGINT' });
     t.notRegex(await frames.seen(/✗ Find the server .* stopped/), /Log in\?/);
   }
+});
+
+test('a second Ctrl-C does not wait for a login that does not stop', async (t) => {
+  const { run, frames } = await showLogin(t, undefined, { ignoresAbort: true });
+  await frames.press(keys.ctrlC);
+  t.is(run.snapshot().outcome, undefined);
+  await frames.press(keys.ctrlC);
+  await t.throwsAsync(run.result, { message: 'stopped by SIGINT' });
 });
 
 test('Escape stops it only where the screen around wants that, and no question is open', async (t) => {

@@ -2,7 +2,8 @@
  * A login as it goes on: its stages, what it warns of, what it asks, and how it ended. A part of the login screen and of the
  * home screen.
  *
- * Ctrl-C stops the login, as does Escape with `onEscape="stop"` where nothing is asked; so does leaving the screen.
+ * Ctrl-C stops the login, and pressed again does not wait until it has. Escape stops it with `onEscape="stop"`, where nothing
+ * is asked. Leaving the screen stops it too.
  */
 import { Box, Text, useInput, useStdin } from 'ink';
 import { useEffect, useSyncExternalStore, type ReactNode } from 'react';
@@ -30,7 +31,7 @@ export function LoginProgress({ run, now, onEscape = 'ignore' }: LoginProgressPr
   // Also keeps what is typed meanwhile off the screen, and from being the answer to a question that is not there yet.
   useInput(
     (input, key) => {
-      if (key.ctrl && input === 'c') run.stop();
+      if (key.ctrl && input === 'c') (run.isStopping() ? run.abandon : run.stop)();
       else if (key.escape && onEscape === 'stop' && asked === undefined) run.stop();
     },
     { isActive: outcome === undefined && isRawModeSupported },

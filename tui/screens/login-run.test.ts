@@ -90,14 +90,18 @@ test('a login that could not be stopped any more has succeeded', async (t) => {
   t.is(run.snapshot().outcome?.kind, 'logged-in');
 });
 
-test('a second stop does not wait', async (t) => {
+test('stopping twice is stopping once, but one that is abandoned does not wait', async (t) => {
   const login = stagedLogIn({ ignoresAbort: true });
   const run = startLogin(testRuntime(), { flags: {}, logIn: login.logIn });
   await turn();
   login.begin('sign-in');
+  t.false(run.isStopping());
   run.stop();
+  run.stop();
+  await turn();
+  t.true(run.isStopping());
   t.is(run.snapshot().outcome, undefined);
-  run.stop();
+  run.abandon();
   await t.throwsAsync(run.result, { instanceOf: Interrupted });
 });
 

@@ -43,8 +43,11 @@ export interface LoginRun {
   readonly questions: InkInteraction;
   /** Settles once the login has ended in its own order: after `stop`, with Interrupted. Never unhandled. */
   readonly result: Promise<LoggedIn>;
-  /** Ends the login; called again, does not wait for its own order. */
-  readonly stop: (reason?: Interrupted) => void;
+  /** Ends the login, in its own order. */
+  readonly stop: () => void;
+  readonly isStopping: () => boolean;
+  /** Ends the run at once, whatever the login does. */
+  readonly abandon: () => void;
 }
 
 export interface LoginRunOptions extends Pick<LogInOptions, 'flags' | 'signal'> {
@@ -121,6 +124,7 @@ export function startLogin(runtime: Runtime, options: LoginRunOptions): LoginRun
       signal.removeEventListener('abort', stopQuestions);
     }
   };
+  const stop = (): void => stopped.abort(new Interrupted('SIGINT'));
   const result = end();
   // Who only watches the snapshot need not await it.
   result.catch(() => undefined);
@@ -132,9 +136,11 @@ export function startLogin(runtime: Runtime, options: LoginRunOptions): LoginRun
     },
     questions,
     result,
-    stop(reason = new Interrupted('SIGINT')) {
-      if (stopped.signal.aborted) giveUp(reason);
-      stopped.abort(reason);
+    stop,
+    isStopping: () => signal.aborted,
+    abandon() {
+      stop();
+      giveUp(interruption(signal));
     },
   };
 }
