@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Trust } from './clusters.ts';
 import type { KnownServer } from './known-servers.ts';
 import { statusOf } from './tailscaled-fixture.ts';
 import { readStatus } from './tailnet-status.ts';
@@ -17,7 +18,7 @@ const network = readStatus(
 );
 const both = ['tag:prod', 'tag:tka'];
 
-const cases: readonly [string, string, readonly KnownServer[], typeof network | undefined, string][] = [
+const cases: readonly [string, string, readonly KnownServer[], typeof network | undefined, Trust][] = [
   ['nobody agreed to it', 'http://tka', [], network, 'new'],
   ['it is the machine that was agreed to', 'http://tka', [pin('http://tka', 'n1', both)], network, 'pinned'],
   ['the same by its full name', 'http://tka.tail.example', [pin('http://tka', 'n1', both)], network, 'pinned'],
