@@ -81,7 +81,7 @@ export const accessChecks: readonly Check[] = [
       const rights = countRights(ran.stdout);
       const what = `in the namespace default, by the context ${printable(current.context, 100)}`;
       if (rights === undefined) return skipped('the API server does not say what kubectl may do');
-      if (rights > 0) return ok(`kubectl is let in, with ${rights} rules ${what}`);
+      if (rights > 0) return ok(`kubectl is let in, with ${rights} ${rights === 1 ? 'rule' : 'rules'} ${what}`);
       return warning(
         `kubectl is let in, with no rights ${what}`,
         'A role for some namespaces alone gives none elsewhere: tka roles. Else the role may not exist in the cluster.',

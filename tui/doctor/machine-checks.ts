@@ -26,7 +26,9 @@ export const machineChecks: readonly Check[] = [
       const broken = brokenEntries(files, own, runtime.env);
       if (broken.length > 0)
         return failed(broken.map((line) => printable(line, 200)).join('; '), ['Log in again: tka login']);
-      return ok(`${present.join(', ')}: ${own.length === 0 ? 'no context of tka' : `${own.length} contexts of tka`}`);
+      return ok(
+        `${present.join(', ')}: ${own.length === 0 ? 'no context of tka' : `${own.length} ${own.length === 1 ? 'context' : 'contexts'} of tka`}`,
+      );
     },
   },
   {
