@@ -16,7 +16,7 @@ const stages: readonly StageProgress[] = [
 ];
 
 test('each stage says how it stands by a glyph, with its time and what it found', (t) => {
-  const frame = renderToString(themed(<StageList stages={stages} now={now} />), { columns: 80 });
+  const frame = renderToString(themed(<StageList stages={stages} now={now} isOver />), { columns: 80 });
   t.is(
     frame,
     [
@@ -31,7 +31,7 @@ test('each stage says how it stands by a glyph, with its time and what it found'
 });
 
 test('in 60 columns nothing is lost, and in ASCII nothing is beyond it', (t) => {
-  const frame = renderToString(themed(<StageList stages={stages} now={now} />, 'ascii'), { columns: 60 });
+  const frame = renderToString(themed(<StageList stages={stages} now={now} isOver />, 'ascii'), { columns: 60 });
   t.true(
     frame.split('\n').every((line) => line.length <= 60),
     frame,
@@ -42,12 +42,21 @@ test('in 60 columns nothing is lost, and in ASCII nothing is beyond it', (t) => 
   t.regex(frame, /^[ -~\n]*$/);
 });
 
+test('until it is over no line is longer than 60 columns, however wide the terminal', (t) => {
+  const live = renderToString(themed(<StageList stages={stages} now={now} />), { columns: 120 });
+  t.is(live.split('\n')[0], '✓ Find the server     1.2 s  prod at http://tka.tail1234.ts…');
+  t.true(
+    live.split('\n').every((line) => line.length <= 60),
+    live,
+  );
+});
+
 test('a screen reader hears words for the glyphs, and no time that runs', async (t) => {
   const stdout = new PassThrough();
   const written: string[] = [];
   stdout.on('data', (chunk: Buffer) => written.push(chunk.toString()));
   // A stream that nobody measures has 80 columns.
-  const instance = render(themed(<StageList stages={stages} now={now} />), {
+  const instance = render(themed(<StageList stages={stages} now={now} isOver />), {
     stdout,
     isScreenReaderEnabled: true,
     interactive: true,

@@ -38,7 +38,12 @@ export function LoginProgress({ run, now, onEscape = 'ignore' }: LoginProgressPr
   );
   return (
     <Box flexDirection="column">
-      <StageList stages={visibleStages(stages, outcome !== undefined)} now={now} isPaused={asked !== undefined} />
+      <StageList
+        stages={visibleStages(stages, outcome !== undefined)}
+        now={now}
+        isStill={asked !== undefined}
+        isOver={outcome !== undefined}
+      />
       {[...new Set(warnings)].map((warning) => (
         <Text key={warning}>
           <Text {...styles.warning}>{glyphs.warning} warning:</Text> {warning}
