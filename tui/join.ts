@@ -24,7 +24,7 @@ export interface Joined extends AsyncDisposable {
 
 const adviceOnKeys = [
   'Make a new auth key (ephemeral, pre-approved, reusable where many jobs share it) and put it where TS_AUTHKEY comes from.',
-  'It must carry the tag that the policy grants a role to, or own the tags of --tags.',
+  'It carries the tag that the policy grants a role to, and then --tags is best left out; else its owner must own those tags.',
 ];
 const defaultTimeoutMs = 60_000;
 /** Peers may arrive a while after the node is on the tailnet. */
