@@ -1,0 +1,92 @@
+/**
+ * How the home screen changes: state and event → state. Pure: what is to be done in the world is itself a part of the state
+ * (an action, a search, a text to copy), which hooks carry out and report back about.
+ */
+import type { Cluster } from '../clusters.ts';
+import { begin, more, quit, without } from './home-changes.ts';
+import { pressKey } from './home-keys.ts';
+import {
+  type Access,
+  type Action,
+  type HomeState,
+  type Notice,
+  type Problem,
+  rowsOf,
+  selectedIndex,
+  type Wish,
+} from './home-state.ts';
+
+export type HomeEvent =
+  /** A character, or the name of a key (use-keys.ts). */
+  | { readonly type: 'key'; readonly key: string; readonly isFollowing?: boolean }
+  | { readonly type: 'clusters'; readonly clusters: readonly Cluster[] }
+  | { readonly type: 'searched'; readonly problem?: Problem }
+  | { readonly type: 'access'; readonly server: string; readonly access: Access }
+  /** It is time to look again at what may have changed elsewhere. */
+  | { readonly type: 'refresh' }
+  | { readonly type: 'picked'; readonly wish: Wish }
+  | { readonly type: 'unpicked' }
+  | { readonly type: 'done'; readonly id: number; readonly notice: Notice }
+  | { readonly type: 'failed'; readonly id: number; readonly problem: Problem }
+  | { readonly type: 'stopped'; readonly id: number }
+  | { readonly type: 'quit' };
+
+export function update(state: HomeState, event: HomeEvent): HomeState {
+  switch (event.type) {
+    case 'key':
+      return pressKey(state, event.key, event.isFollowing);
+    case 'clusters':
+      return found(state, event.clusters);
+    case 'searched':
+      return { ...without(state, 'problem'), searching: false, ...(event.problem && { problem: event.problem }) };
+    case 'access':
+      return settle(state, { access: { ...state.access, [event.server]: event.access } });
+    case 'refresh':
+      return { ...state, wanted: more(state.wanted, Object.keys(state.wanted)) };
+    case 'picked':
+      return state.view.name === 'picker' ? picked(state, state.view.server, event.wish) : state;
+    case 'unpicked':
+      return state.view.name === 'picker' ? { ...state, view: { name: 'list' } } : state;
+    case 'quit':
+      return quit(state);
+    default:
+      return state.action?.id === event.id ? over(state, state.action, event) : state;
+  }
+}
+
+type ActionEvent = Extract<HomeEvent, { readonly type: 'done' | 'failed' | 'stopped' }>;
+
+function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
+  if (event.type === 'done') return ended(state, action, event.notice);
+  if (event.type === 'stopped') return ended(state, action, { tone: 'warning', text: 'Stopped.', advice: [] });
+  const { message, advice, code } = event.problem;
+  const next = ended(state, action, { tone: 'danger', text: message, advice });
+  // The policy grants several with the same right to be first: only the person can say which.
+  return code === 'ambiguous_grant' ? { ...next, view: { name: 'picker', server: action.cluster.server } } : next;
+}
+
+/** Whatever became of it, what the server has may be another now. */
+function ended(state: HomeState, action: Action, notice: Notice): HomeState {
+  const { server } = action.cluster;
+  return { ...without(state, 'action'), notice, wanted: more(state.wanted, [server]) };
+}
+
+function found(state: HomeState, clusters: readonly Cluster[]): HomeState {
+  const here = clusters.filter(({ answer }) => answer.state === 'here').map(({ server }) => server);
+  const fresh = here.filter((server) => state.wanted[server] === undefined);
+  const asking = Object.fromEntries(fresh.map((server) => [server, { state: 'asking' } as const]));
+  return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, fresh) });
+}
+
+/** Keeps the place of the selected row, in case that it goes. */
+function settle(state: HomeState, change: Partial<HomeState>): HomeState {
+  const next = { ...state, ...change };
+  const position = selectedIndex(rowsOf(next), next);
+  return { ...next, position: Math.max(0, position) };
+}
+
+function picked(state: HomeState, server: string, wish: Wish): HomeState {
+  const list: HomeState = { ...without(state, 'notice'), view: { name: 'list' } };
+  const cluster = state.clusters.find((one) => one.server === server);
+  return cluster === undefined ? list : begin(list, { kind: 'login', cluster, wish });
+}
