@@ -17,7 +17,8 @@ export async function runProgram(runtime: Runtime, argv: readonly string[]): Pro
   const end = (code: number): void => {
     exitCode = code;
   };
-  const program = declareProgram(runtime, argv, end);
+  const act = createAct(runtime, end);
+  const program = declareProgram(runtime, { act, argv });
   const words = wordsToComplete(runtime, argv);
   if (words !== undefined) {
     await (await import('./completion/answer.ts')).complete(runtime, program, words);
@@ -31,10 +32,7 @@ export async function runProgram(runtime: Runtime, argv: readonly string[]): Pro
     } else if (operands.length > 0 || unknown.length > 0) {
       await program.parseAsync(argv, { from: 'user' });
     } else if (isInteractive(runtime, nonInteractive)) {
-      const home = createAct(
-        runtime,
-        end,
-      )<HomeFlags>(async (one, flags) => (await import('./commands/home.ts')).home(one, flags));
+      const home = act<HomeFlags>(async (one, flags) => (await import('./commands/home.ts')).home(one, flags));
       await home(program);
     } else {
       program.outputHelp();

@@ -1,12 +1,12 @@
 import test from 'ava';
 import { Command } from 'commander';
 import { declareProgram } from '../program/declare.ts';
-import type { Runtime } from '../runtime.ts';
 import { locate, type Position } from './position.ts';
 
-// Only what the declaration reads of it.
-const runtime = { script: '/bin/tka' } as Runtime;
-const root = declareProgram(runtime, [], () => {});
+// Nothing is printed, and nothing runs.
+const stream = { write: () => true };
+const runtime = { script: '/bin/tka', stdout: stream, stderr: stream };
+const root = declareProgram(runtime, { act: () => async () => {}, argv: [] });
 
 function describe({ command, wanted, prefix }: Position): string {
   const at = command.name();

@@ -11,7 +11,7 @@ export interface Machine {
   readonly runtime: TestRuntime;
   readonly server: string;
   /** Runs it, and resolves with the exit code and the findings by name. */
-  examine(flags?: DoctorFlags): Promise<{ code: number; findings: Record<string, Found> }>;
+  readonly examine: (flags?: DoctorFlags) => Promise<{ code: number; findings: Record<string, Found> }>;
 }
 
 interface Found {

@@ -19,20 +19,40 @@ export interface Program {
   readonly argv: readonly string[];
 }
 
+/** `end` hears the exit code of the command that ran. */
 export function createAct(runtime: Runtime, end: (exitCode: number) => void): Act {
   return (perform) =>
     async (...received) => {
       // Commander hands over the command last.
       const command = received.at(-1) as Command;
-      const { eval: touchesShell, long, debug, timeout, ...flags } = command.optsWithGlobals<Parsed>();
+      const { flags, leavesShell, notes } = readFlags(command);
       const words = createWords(runtime, flags.quiet === true);
-      if (long === true) words.say('--long does nothing now: -o yaml shows everything.');
-      if (debug === true) words.say('--debug does nothing now: TKA_DEBUG=1 shows the details of a bug.');
-      const timed = timeout === undefined ? flags : { ...flags, timeoutMs: timeout };
-      // What the parser declares (options.ts) and what flags.ts says are the same by agreement, which program.test.ts checks.
-      const code = await perform(touchesShell === false ? apart(runtime) : runtime, timed as never, command.args);
+      for (const note of notes) words.say(note);
+      // What the parser declares (options.ts) and what flags.ts says are the same by agreement, which declare.test.ts checks.
+      const code = await perform(leavesShell ? apart(runtime) : runtime, flags as never, command.args);
       end(code ?? 0);
     };
+}
+
+export interface ReadFlags {
+  /** Those of the command and of the root. */
+  readonly flags: GlobalFlags;
+  /** The shell that runs this, by its integration, keeps its environment. */
+  readonly leavesShell: boolean;
+  /** What the former flags that were given do not do any more. */
+  readonly notes: readonly string[];
+}
+
+export function readFlags(command: Command): ReadFlags {
+  const { eval: touchesShell, long, debug, timeout, ...flags } = command.optsWithGlobals<Parsed>();
+  return {
+    flags: timeout === undefined ? flags : { ...flags, timeoutMs: timeout },
+    leavesShell: touchesShell === false,
+    notes: [
+      ...(long === true ? ['--long does nothing now: -o yaml shows everything.'] : []),
+      ...(debug === true ? ['--debug does nothing now: TKA_DEBUG=1 shows the details of a bug.'] : []),
+    ],
+  };
 }
 
 /** What `--help` and the documentation show. */
@@ -59,7 +79,6 @@ function programName(command: Command): string {
   return command.parent === null ? command.name() : programName(command.parent);
 }
 
-/** --no-eval: the shell that runs this, by its integration, keeps its environment. */
 function apart(runtime: Runtime): Runtime {
   // Not a copy: the streams are made when they are first read.
   const env = { ...runtime.env, TKA_ENV_FILE: undefined };

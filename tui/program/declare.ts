@@ -5,15 +5,14 @@
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import type { Runtime } from '../runtime.ts';
-import { createAct, example, type Program } from './action.ts';
+import { example, type Program } from './action.ts';
 import { declareClusters } from './clusters.ts';
 import { declareFormer } from './former.ts';
 import { declareMachine } from './machine.ts';
 import { globalOptions } from './options.ts';
 import { declareSessions } from './sessions.ts';
 
-/** `end` hears the exit code of the command that ran. */
-export function declareProgram(runtime: Runtime, argv: readonly string[], end: (exitCode: number) => void): Command {
+export function declareProgram(runtime: Pick<Runtime, 'script' | 'stdout' | 'stderr'>, program: Program): Command {
   // kubectl runs its plugin `kubectl-tka` for `kubectl tka`.
   const called = basename(runtime.script) === 'kubectl-tka' ? 'kubectl tka' : 'tka';
   const root = new Command(called)
@@ -40,7 +39,6 @@ export function declareProgram(runtime: Runtime, argv: readonly string[], end: (
   for (const option of globalOptions()) root.addOption(option);
   example(root, 'tka login', 'kubectl get pods');
 
-  const program: Program = { act: createAct(runtime, end), argv };
   declareSessions(root, program);
   declareClusters(root, program);
   declareMachine(root, program);

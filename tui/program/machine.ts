@@ -69,7 +69,7 @@ function declareConfig(program: Command, act: Act): void {
     .argument('[key]')
     .argument('[value]')
     .addOption(new Option('-f, --force').hideHelp())
-    .addOption(outputOption().hideHelp())
+    .addOption(outputOption())
     .action(
       // `config`, `config KEY` and `config KEY VALUE`, as they were; with none of them, the list.
       act<GlobalFlags & OutputFlags>(async (runtime, flags, [key, value]) => {
@@ -82,12 +82,7 @@ function declareConfig(program: Command, act: Act): void {
   example(config, 'tka config set server https://tka.example.ts.net');
 
   example(
-    config
-      .command('get')
-      .argument('<key>')
-      .description('print the value of a key')
-      .addOption(outputOption())
-      .action(run('get')),
+    config.command('get').argument('<key>').description('print the value of a key').action(run('get')),
     'tka config get server',
   );
   example(
@@ -99,17 +94,10 @@ function declareConfig(program: Command, act: Act): void {
     'tka config unset theme',
   );
   example(
-    config
-      .command('list')
-      .description('print every key that is set, and where')
-      .addOption(outputOption())
-      .action(run('list')),
+    config.command('list').description('print every key that is set, and where').action(run('list')),
     'tka config list -o yaml',
   );
-  example(
-    config.command('path').description('print which file it is').addOption(outputOption()).action(run('path')),
-    'tka config path',
-  );
+  example(config.command('path').description('print which file it is').action(run('path')), 'tka config path');
 }
 
 /** These two read their own arguments, before any parser is loaded (cli.ts); here is their help, and their way past other flags. */
