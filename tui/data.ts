@@ -23,7 +23,7 @@ export async function renderData(form: OutputForm, value: unknown, names: string
       .join('');
   const json = JSON.stringify(value, undefined, 2);
   if (form === 'json') return `${json}\n`;
-  const { stringify } = await import('yaml');
+  const { yamlText } = await import('./yaml-text.ts');
   // From the JSON, so that both forms have the same fields and dates.
-  return stringify(JSON.parse(json), { lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false });
+  return yamlText(JSON.parse(json));
 }

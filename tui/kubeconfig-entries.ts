@@ -133,6 +133,27 @@ export function ownContexts(files: readonly KubeconfigDocument[]): readonly OwnC
     );
 }
 
+export interface OwnEntries {
+  /** Whether the token is in the file, and no plugin called. */
+  readonly isInline: boolean;
+  /** Arguments of the plugin. */
+  readonly args: readonly string[];
+  readonly skipsTlsVerify: boolean;
+}
+
+/** How a session was placed; undefined where no file has it. */
+export function ownEntries(files: readonly KubeconfigDocument[], marker: Marker): OwnEntries | undefined {
+  const user = findOwn(files, 'user', marker)?.body;
+  const cluster = findOwn(files, 'cluster', marker)?.body;
+  if (user === undefined || cluster === undefined) return undefined;
+  const { args } = toRecord(user['exec']);
+  return {
+    isInline: typeof user['token'] === 'string',
+    args: Array.isArray(args) ? args.map(String) : [],
+    skipsTlsVerify: cluster['insecure-skip-tls-verify'] === true,
+  };
+}
+
 const kinds = ['cluster', 'user', 'context'] as const;
 type Kind = (typeof kinds)[number];
 

@@ -34,13 +34,10 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
     const advice = `The session ${opened.session} is open all the same: another \`tka login\` goes on with it.`;
     throw new UserError(error.message, [...error.advice, advice], error.exitCode, error);
   });
-  const key = { server, session: opened.session };
   if (flags.inlineToken !== true && !keepCredential(runtime.env, placement)) {
     warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
   }
-  const { until, skewMs, role, cluster } = opened;
-  // A prompt compares it with this machine's clock.
-  writeUntil(runtime.env, key, { until: new Date(until.getTime() - skewMs), role, cluster });
+  keepEnding(runtime.env, { server, opened });
   return merged;
 }
 
@@ -140,6 +137,12 @@ export function keepCredential(env: Runtime['env'], { server, opened }: Pick<Pla
     expiresAt: expiresAt.toISOString(),
     until: until.toISOString(),
   });
+}
+
+/** For prompts, which compare it with this machine's clock. */
+export function keepEnding(env: Runtime['env'], { server, opened }: Pick<Placement, 'server' | 'opened'>): void {
+  const { session, until, skewMs, role, cluster } = opened;
+  writeUntil(env, { server, session }, { until: new Date(until.getTime() - skewMs), role, cluster });
 }
 
 /** What the cluster's address says of a mode that nobody asked for. */

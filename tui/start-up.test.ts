@@ -14,6 +14,7 @@ async function loadedWith(module: string): Promise<readonly string[]> {
     format: 'esm',
     platform: 'node',
     outdir: 'out',
+    external: ['react-devtools-core'],
     logLevel: 'error',
   });
   const seen = new Set<string>();

@@ -52,10 +52,10 @@ async function logInHere(runtime: Runtime, flags: LoginFlags, words: Words): Pro
 async function inLines(runtime: Runtime, flags: LoginFlags, words: Words): Promise<LoggedIn> {
   const interaction = plainInteraction(runtime, flags);
   const loggedIn = await logIn(runtime, { flags, interaction, warn: (line) => words.warn(line) });
-  const { username, role, namespaces, until, skewMs = 0, cluster, context, current, kubeconfig } = loggedIn;
+  const { username, role, namespaces, until, skewMs = 0, context, current, kubeconfig } = loggedIn;
   const scope = namespaces === undefined ? '' : ` ${describeScope(namespaces)}`;
   const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
-  words.say(`Logged in at ${cluster} as ${username}, role ${role}${scope}, for ${left}.`);
+  words.say(`Logged in as ${username}, role ${role}${scope}, for ${left}.`);
   const use = current ? 'kubectl uses it now.' : `Use it: kubectl --context ${context} …`;
   words.say(`Context ${context} is in ${kubeconfig}. ${use}`);
   return loggedIn;
