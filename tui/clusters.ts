@@ -40,6 +40,8 @@ export interface FindOptions {
   readonly onChange?: (clusters: readonly Cluster[]) => void;
   /** The file of --config. */
   readonly config?: string | undefined;
+  /** Origins of servers to list as if the configuration file named them. */
+  readonly named?: readonly string[] | undefined;
 }
 
 export interface Found {

@@ -24,7 +24,16 @@ export interface Candidates {
 
 export async function findCandidates(
   runtime: Pick<Runtime, 'env'>,
-  { signal, config }: { readonly signal: AbortSignal; readonly config?: string | undefined },
+  {
+    signal,
+    config,
+    named = [],
+  }: {
+    readonly signal: AbortSignal;
+    readonly config?: string | undefined;
+    /** Origins that the user named otherwise. */
+    readonly named?: readonly string[] | undefined;
+  },
 ): Promise<Candidates> {
   const known = readKnownServers(runtime.env);
   const [settings, tailnet] = await Promise.all([
@@ -36,7 +45,10 @@ export async function findCandidates(
   ]);
   const reachable = tailnet instanceof TailnetError ? undefined : tailnet;
   const configured = [settings.server ?? [], settings.servers].flat();
-  const servers = configured.map((server) => parseServer(server, settings.path ?? 'the configuration file'));
+  const servers = [
+    ...named,
+    ...configured.map((server) => parseServer(server, settings.path ?? 'the configuration file')),
+  ];
   const found =
     reachable === undefined || settings.discovery === undefined
       ? []

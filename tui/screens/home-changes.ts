@@ -12,6 +12,11 @@ export function begin(
   return { ...state, action, nextId: state.nextId + 1 };
 }
 
+/** When it stops, its report says so. */
+export function stop(state: HomeState): HomeState {
+  return state.action === undefined ? state : { ...state, action: { ...state.action, stopping: true } };
+}
+
 /** At once where nothing is being done; else when that has stopped; asked twice, at once. */
 export function quit(state: HomeState): HomeState {
   if (state.action === undefined || state.quitting) return { ...without(state, 'action'), quitting: true };

@@ -56,6 +56,7 @@ export interface World {
   /** By the cluster's name. */
   access: Record<string, Access>;
   logIn?: (options: LogInOptions) => Promise<LoggedIn>;
+  renew?: HomeServices['renew'];
   logOut?: HomeServices['logOut'];
   runShell?: HomeServices['runShell'];
 }
@@ -199,6 +200,10 @@ function servicesOf(world: World, calls: string[], clock: Clock, signal: AbortSi
       const runtime = { now: () => new Date(clock.now()), signal } as Runtime;
       const logIn = world.logIn ?? unexpected;
       return startLogin(runtime, { flags: {}, logIn: (_, options) => logIn(options) });
+    },
+    renew(cluster, session, options) {
+      calls.push(`renew ${cluster.name} ${session}`);
+      return (world.renew ?? unexpected)(cluster, session, options);
     },
     logOut(cluster, session, options) {
       calls.push(`logout ${cluster.name} ${session}`);

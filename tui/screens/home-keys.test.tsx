@@ -67,6 +67,39 @@ test('a question of a login is asked on the screen, and its keys mean nothing el
   t.deepEqual(answers, [false]);
 });
 
+test('n renews the session, and what is left is shown at once', async (t) => {
+  const home = showHome(
+    t,
+    makeWorld({
+      renew: () => Promise.resolve({ until: new Date(startedAt + 16 * hour), skewMs: 0, contexts: ['tka-dev'] }),
+    }),
+  );
+  await home.seen(/8:00:00/);
+  await home.press('j', 'n');
+  t.regex(await home.seen(/Renewed at dev: alice-view-0123456789, for 16h00m\./), /16:00:00 left/);
+  t.true(home.calls.includes('renew dev alice-view-0123456789'));
+});
+
+test('a question of a renewal is asked on the screen; esc says no, ctrl-c stops and quits', async (t) => {
+  const answers: unknown[] = [];
+  const world = makeWorld({
+    async renew(_cluster, _session, { interaction, signal }) {
+      answers.push(await interaction.confirm({ title: 'Still trust tka-dev?' }));
+      answers.push(await interaction.confirm({ title: 'Really?' }).catch(() => signal.aborted));
+      throw new Interrupted('SIGINT');
+    },
+  });
+  const home = showHome(t, world);
+  await home.seen(/8:00:00/);
+  await home.press('j', 'n');
+  await home.seen(/Still trust tka-dev\?[^]*y yes/);
+  await home.press('\u001B');
+  await home.seen(/Really\?[^]*y yes/);
+  await home.press('\u0003');
+  await home.exited;
+  t.deepEqual(answers, [false, true]);
+});
+
 test('r picks a role and a period', async (t) => {
   const home = showHome(t, makeWorld({ logIn: () => Promise.resolve(loggedIn) }));
   await home.seen(/view 8h/);

@@ -3,7 +3,7 @@
  * second one. While an action runs the list can be looked through, but nothing else begun.
  */
 import type { Cluster } from '../clusters.ts';
-import { begin, more, quit, without } from './home-changes.ts';
+import { begin, more, quit, stop, without } from './home-changes.ts';
 import {
   type Action,
   type HomeSession,
@@ -47,8 +47,7 @@ function inList(state: HomeState, key: string): HomeState {
     case 'q':
       return quit(state);
     case 'escape':
-      if (state.action !== undefined) return { ...state, action: { ...state.action, stopping: true } };
-      return { ...state, filter: '' };
+      return state.action === undefined ? { ...state, filter: '' } : stop(state);
     case 'R':
       return {
         ...state,

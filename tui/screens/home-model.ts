@@ -3,7 +3,7 @@
  * (an action, a search, a text to copy), which hooks carry out and report back about.
  */
 import type { Cluster } from '../clusters.ts';
-import { begin, more, quit, without } from './home-changes.ts';
+import { begin, more, quit, stop, without } from './home-changes.ts';
 import { pressKey } from './home-keys.ts';
 import {
   type Access,
@@ -26,10 +26,19 @@ export type HomeEvent =
   | { readonly type: 'refresh' }
   | { readonly type: 'picked'; readonly wish: Wish }
   | { readonly type: 'unpicked' }
-  | { readonly type: 'done'; readonly id: number; readonly notice: Notice }
+  | { readonly type: 'done'; readonly id: number; readonly notice: Notice; readonly session?: SessionChange }
   | { readonly type: 'failed'; readonly id: number; readonly problem: Problem }
   | { readonly type: 'stopped'; readonly id: number }
+  /** Whatever is being done. */
+  | { readonly type: 'stop' }
   | { readonly type: 'quit' };
+
+/** What an action made of a session, known before the server is asked again. */
+export interface SessionChange {
+  readonly session: string;
+  /** Undefined: it is gone. */
+  readonly endsAt: number | undefined;
+}
 
 export function update(state: HomeState, event: HomeEvent): HomeState {
   switch (event.type) {
@@ -47,6 +56,8 @@ export function update(state: HomeState, event: HomeEvent): HomeState {
       return state.view.name === 'picker' ? picked(state, state.view.server, event.wish) : state;
     case 'unpicked':
       return state.view.name === 'picker' ? { ...state, view: { name: 'list' } } : state;
+    case 'stop':
+      return stop(state);
     case 'quit':
       return quit(state);
     default:
@@ -57,7 +68,10 @@ export function update(state: HomeState, event: HomeEvent): HomeState {
 type ActionEvent = Extract<HomeEvent, { readonly type: 'done' | 'failed' | 'stopped' }>;
 
 function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
-  if (event.type === 'done') return ended(state, action, event.notice);
+  if (event.type === 'done') {
+    const next = ended(state, action, event.notice);
+    return event.session === undefined ? next : withSession(next, action, event.session);
+  }
   if (event.type === 'stopped') return ended(state, action, { tone: 'warning', text: 'Stopped.', advice: [] });
   const { message, advice, code } = event.problem;
   const next = ended(state, action, { tone: 'danger', text: message, advice });
@@ -69,6 +83,16 @@ function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
 function ended(state: HomeState, action: Action, notice: Notice): HomeState {
   const { server } = action.cluster;
   return { ...without(state, 'action'), notice, wanted: more(state.wanted, [server]) };
+}
+
+function withSession(state: HomeState, { cluster: { server } }: Action, { session, endsAt }: SessionChange): HomeState {
+  const access = state.access[server];
+  if (access?.state !== 'known') return state;
+  const sessions = access.sessions.flatMap((one) => {
+    if (one.session !== session) return one;
+    return endsAt === undefined ? [] : { ...one, endsAt };
+  });
+  return settle(state, { access: { ...state.access, [server]: { ...access, sessions } } });
 }
 
 function found(state: HomeState, clusters: readonly Cluster[]): HomeState {

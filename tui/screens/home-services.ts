@@ -6,6 +6,8 @@ import type { Cluster, FindOptions, Found } from '../clusters.ts';
 import { RefusedError } from '../errors.ts';
 import type { GlobalFlags, WishFlags } from '../flags.ts';
 import { isSameScope } from '../grant.ts';
+import type { Interaction } from '../interaction.ts';
+import type { Renewed } from '../renew.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionRow } from '../session-list.ts';
 import type { Access, HomeSession, Problem, Wish } from './home-state.ts';
@@ -19,6 +21,12 @@ export interface HomeServices {
   /** Rejects only when aborted: that it failed is an answer. */
   readAccess(cluster: Cluster, signal: AbortSignal): Promise<Access>;
   startLogin(cluster: Cluster, wish: Wish): LoginRun;
+  /** Moves the end of the session. */
+  renew(
+    cluster: Cluster,
+    session: string,
+    options: RenewOptions,
+  ): Promise<Pick<Renewed, 'until' | 'skewMs' | 'contexts'>>;
   logOut(cluster: Cluster, session: string, options: LogOutOptions): Promise<{ readonly contexts: readonly string[] }>;
   /** Owns the terminal while it runs. Resolves to the shell's exit code. */
   runShell(cluster: Cluster, wish: Wish): Promise<number>;
@@ -29,17 +37,26 @@ export interface LogOutOptions {
   readonly warn: (line: string) => void;
 }
 
+export interface RenewOptions extends LogOutOptions {
+  readonly interaction: Interaction;
+}
+
 export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeServices {
   return {
     async findClusters(options) {
-      const { findClusters } = await import('../clusters.ts');
-      return findClusters(runtime, { ...options, config: flags.config });
+      const [{ findClusters }, { namedServer }] = await Promise.all([import('../clusters.ts'), import('../config.ts')]);
+      const named = await namedServer(runtime, flags);
+      return findClusters(runtime, { ...options, config: flags.config, named: named === undefined ? [] : [named] });
     },
     readAccess: (cluster, signal) => readHomeAccess(runtime, flags, cluster, signal),
     startLogin: (cluster, wish) => startLogin(runtime, { flags: { ...flagsFor(flags, cluster), ...wish } }),
+    async renew(cluster, session, options) {
+      const { renewSession } = await import('../renew.ts');
+      return renewSession(runtime, { ...options, flags: { ...flagsFor(flags, cluster), session } });
+    },
     async logOut({ server }, session, options) {
       const { logOut } = await import('../logout.ts');
-      return logOut(runtime, { ...options, server, session });
+      return logOut(runtime, { ...options, server, session, flags });
     },
     async runShell(cluster, wish) {
       const [{ runShell }, { plainInteraction }] = await Promise.all([

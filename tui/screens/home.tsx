@@ -13,6 +13,7 @@ import { Help, HelpBar } from '../components/help-bar.tsx';
 import { linesOf, Message } from '../components/message.tsx';
 import { useAccess } from '../hooks/use-access.ts';
 import { useAction } from '../hooks/use-action.ts';
+import { Question } from '../components/question.tsx';
 import { type Clock, useClock } from '../hooks/use-clock.ts';
 import { useClusters } from '../hooks/use-clusters.ts';
 import { useKeys } from '../hooks/use-keys.ts';
@@ -38,11 +39,17 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
   const now = useClock(clock);
   useClusters(services, state.searches, dispatch);
   useAccess(services, state, dispatch, clock);
-  const login = useAction(services, state.action, dispatch, clock);
-  // A login and the picker read their own keys; only the way out is everybody's.
-  const isElsewhere = login !== undefined || state.view.name === 'picker';
+  const { login, questions, isAsking } = useAction(services, state.action, dispatch, clock);
+  // A login, a question and the picker read their own keys; only the way out is everybody's.
+  const isElsewhere = login !== undefined || questions !== undefined || state.view.name === 'picker';
   useKeys((key, isFollowing) => dispatch({ type: 'key', key, isFollowing }), { isActive: !isElsewhere });
-  useKeys((key) => key === 'ctrl-c' && dispatch({ type: 'quit' }), { isActive: isElsewhere });
+  useKeys(
+    (key) => {
+      if (key === 'ctrl-c') dispatch({ type: 'quit' });
+      else if (key === 'escape' && questions !== undefined && !isAsking) dispatch({ type: 'stop' });
+    },
+    { isActive: isElsewhere },
+  );
   useCopy(state.copied);
   useExit(state.quitting && state.action === undefined);
   useEffect(() => {
@@ -98,6 +105,7 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
           <Box flexDirection="column" flexShrink={0} marginTop={rows.length === 0 || isScreenReader ? 0 : 1}>
             {notice !== undefined && <Message notice={notice} width={width} />}
             {panel ?? (state.action !== undefined && <Busy action={state.action} width={width} />)}
+            {questions !== undefined && <Question interaction={questions} />}
             {isFiltered && <FilterInput filter={state.filter} isTyping={state.view.name === 'filter'} width={width} />}
           </Box>
           <Box flexGrow={1} />
