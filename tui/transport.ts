@@ -110,6 +110,12 @@ function exchangeOnce(
       clearTimeout(connectTimer);
       exchange.onSent?.();
     });
+    // Unheard, it would leave this waiting for ever.
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy();
+      settle();
+      reject(unreachable(described, 'changes to a protocol that nobody asked for', {}));
+    });
     request.on('response', (response) => {
       collect(response, described)
         .then(resolve, (error: unknown) => {
