@@ -11,12 +11,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Session } from '../node/http/contract.ts';
 import type { Api } from './api.ts';
 import { reach } from './connect.ts';
-import { RefusedError, UnreachableError, UserError } from './errors.ts';
+import { exitCodes, RefusedError, UserError } from './errors.ts';
 import type { GlobalFlags, WishFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
 import { kubeconfigPaths } from './kubeconfig-file.ts';
 import type { LoggedIn, LoginStage } from './login.ts';
+import { createPatience, type PatienceOptions } from './patience.ts';
 import type { Runtime } from './runtime.ts';
+import { type Deadline, withinDeadline } from './session-access.ts';
+import { cleanUpAfterCrashes } from './shell-cleanup.ts';
 import { type Ended, endSession } from './shell-ending.ts';
 import { ownerOf, stateOf } from './shell-owner.ts';
 import {
@@ -40,14 +43,17 @@ export interface PrivateSession {
 export interface OpenOptions {
   readonly interaction?: Interaction | undefined;
   readonly warn: (line: string) => void;
+  /** No word of what was cleaned up before. */
+  readonly quiet: boolean;
 }
 
 export async function openPrivateSession(
   runtime: Runtime,
   flags: GlobalFlags & WishFlags,
-  { interaction, warn }: OpenOptions,
+  { interaction, warn, quiet }: OpenOptions,
 ): Promise<PrivateSession> {
   const { signal } = runtime;
+  await cleanUpAfterCrashes(runtime, { quiet });
   const reached = await reach(runtime, flags, { purpose: 'act', interaction, warn, signal });
   let registered: Registered | undefined;
   let before: readonly string[] | undefined;
@@ -59,7 +65,8 @@ export async function openPrivateSession(
   };
   try {
     registered = await register(runtime, reached.server);
-    before = await sessionsBefore(reached.api, signal);
+    const { timeoutMs = 60_000 } = flags;
+    before = await sessionsBefore(reached.api, { server: reached.server, timeoutMs, signal, now: runtime.now, warn });
     registered = await amend(runtime, registered, before === undefined ? {} : { before }, signal);
     const { logIn } = await import('./login.ts');
     const login = await logIn(runtime, {
@@ -136,20 +143,20 @@ async function amend(
   );
 }
 
-/** Undefined where the server does not say: then nothing is taken for opened here. */
-async function sessionsBefore(api: Api, signal: AbortSignal): Promise<readonly string[] | undefined> {
-  const options = { signal, timeoutMs: 10_000 };
+/** Undefined where the server refuses to say: the login that follows is refused likewise, with the reason and the remedy. */
+async function sessionsBefore(
+  api: Api,
+  { server, timeoutMs, signal, now, warn }: Deadline & Pick<PatienceOptions, 'now' | 'warn'>,
+): Promise<readonly string[] | undefined> {
   try {
-    const { sessions } = await api.sessions(options);
+    const { sessions } = await withinDeadline({ server, timeoutMs, signal }, (signal) =>
+      createPatience({ signal, now, warn })(() => api.sessions({ signal })),
+    );
     return sessions.map(({ session }) => session).filter(isSessionName);
   } catch (error) {
     signal.throwIfAborted();
-    // The login that follows is refused likewise, and says why.
-    if (error instanceof RefusedError) return undefined;
-    if (!(error instanceof UserError)) throw error;
-    // A server without that call: it keeps one session for each of its callers.
-    if (error instanceof UnreachableError) return oneBefore(api, options, error);
-    return undefined;
+    if (error instanceof RefusedError && error.exitCode !== exitCodes.unreachable) return undefined;
+    throw error;
   }
 }
 
@@ -168,20 +175,6 @@ async function sessionSince(
   } catch (error) {
     if (!(error instanceof UserError) && !signal.aborted) throw error;
     return undefined;
-  }
-}
-
-async function oneBefore(
-  api: Api,
-  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
-  failure: UnreachableError,
-): Promise<readonly string[] | undefined> {
-  try {
-    const { value } = await api.loginStatus({}, options);
-    return value?.session === undefined ? undefined : [value.session];
-  } catch (error) {
-    if (error instanceof RefusedError) return error.status === 401 ? [] : undefined;
-    throw error instanceof UnreachableError ? failure : error;
   }
 }
 

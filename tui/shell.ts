@@ -26,6 +26,7 @@ export async function runShell(runtime: Runtime, flags: RunShellFlags, options: 
   const session = await openPrivateSession(runtime, flags, {
     interaction: options.interaction,
     warn: (line) => words.warn(line),
+    quiet: flags.quiet === true,
   });
   const { login } = session;
   const over = new AbortController();
@@ -60,7 +61,11 @@ export async function runCommand(
   const silent: Words = { say: () => {}, warn: (line) => void warnings.push(line) };
   let session: PrivateSession;
   try {
-    session = await openPrivateSession(runtime, flags, { interaction, warn: (line) => silent.warn(line) });
+    session = await openPrivateSession(runtime, flags, {
+      interaction,
+      warn: (line) => silent.warn(line),
+      quiet: true,
+    });
   } catch (error) {
     const words = createWords(runtime, true);
     if (error instanceof UserError) for (const line of warnings) words.warn(line);
