@@ -24,7 +24,7 @@ export async function giveNotices(runtime: Runtime, { server, session, until, sa
     const next = nextNotice(end.getTime() - runtime.now().getTime(), said);
     if (next.line !== undefined) say(next.line);
     said = next.said;
-    await delay(next.waitMs, undefined, { signal, ref: false }).catch(() => {});
+    await delay(next.waitMs, undefined, { signal }).catch(() => {});
   }
 }
 
