@@ -14,6 +14,7 @@ interface Machine {
   readonly runtime: Runtime;
   readonly stop: (reason: Error) => void;
   readonly said: () => string;
+  readonly onSaid: (listener: () => void) => void;
   /** What lies in the machine's temporary directory. */
   readonly left: () => string[];
   readonly directory: string;
@@ -29,7 +30,14 @@ function machine(t: ExecutionContext, env: Record<string, string> = {}, fault = 
   const temporary = mkdtempSync(join(directory, 'tmp-'));
   const abort = new AbortController();
   let said = '';
-  const stderr = { write: (text: string) => ((said += text), true) };
+  const listeners: (() => void)[] = [];
+  const stderr = {
+    write: (text: string) => {
+      said += text;
+      for (const listener of listeners) listener();
+      return true;
+    },
+  };
   return {
     directory,
     runtime: {
@@ -46,14 +54,31 @@ function machine(t: ExecutionContext, env: Record<string, string> = {}, fault = 
     },
     stop: (reason) => abort.abort(reason),
     said: () => said,
+    onSaid: (listener) => void listeners.push(listener),
     left: () => readdirSync(temporary).filter((name) => name.startsWith('tka-join-')),
   };
 }
 
 const command = ['kubectl', 'version'];
 
-async function refused(t: ExecutionContext, machine: Machine, flags: Partial<ExecFlags> = {}): Promise<UserError> {
-  const error = await t.throwsAsync(joinTailnet(machine.runtime, { command, ...flags }), { instanceOf: UserError });
+/** `isOver`: whether so many milliseconds are; asked whenever the command has said something, and now. */
+async function refused(
+  t: ExecutionContext,
+  machine: Machine,
+  flags: Partial<ExecFlags> = {},
+  isOver: (ms: number) => boolean = () => false,
+): Promise<UserError> {
+  const after = (ms: number): AbortSignal => {
+    const over = new AbortController();
+    const look = (): void => {
+      if (isOver(ms)) over.abort();
+    };
+    machine.onSaid(look);
+    look();
+    return over.signal;
+  };
+  const joining = joinTailnet(machine.runtime, { command, ...flags }, { after });
+  const error = await t.throwsAsync(joining, { instanceOf: UserError });
   t.deepEqual(machine.left(), []);
   t.false(`${error?.message} ${error?.advice.join(' ')} ${machine.said()}`.includes('tskey-secret'));
   t.true((error?.advice.length ?? 0) > 0, 'says what to do');
@@ -157,14 +182,19 @@ test('a key that is not taken: nobody waits for a person to open a page', async 
 
 test('a node that waits for approval says so, and is denied when the time is over', async (t) => {
   const here = machine(t, {}, 'approval');
-  const error = await refused(t, here, { timeoutMs: 5000 });
+  const error = await refused(t, here, { timeoutMs: 5000 }, () => here.said().includes('Waiting'));
   t.is(error.exitCode, 3);
   t.regex(error.message, /^tka-exec-\w{6} was not on the tailnet within 5 s: an administrator must approve/);
   t.regex(here.said(), /^Waiting: an administrator must approve$/m);
 });
 
 test('an engine that never joins: unreachable when the time is over', async (t) => {
-  const error = await refused(t, machine(t, {}, 'mute'), { timeoutMs: 300, controlUrl: 'https://control.test' });
+  const error = await refused(
+    t,
+    machine(t, {}, 'mute'),
+    { timeoutMs: 300, controlUrl: 'https://control.test' },
+    () => true,
+  );
   t.is(error.exitCode, 4);
   t.regex(error.advice.join(' '), /reach https:\/\/control\.test.*--timeout/);
 });
@@ -182,7 +212,7 @@ test('no engine', async (t) => {
 });
 
 test('a server that is no machine of the tailnet', async (t) => {
-  const error = await refused(t, machine(t, {}), { server: 'nobody', tags: ['ci'], timeoutMs: 60_000 });
+  const error = await refused(t, machine(t), { server: 'nobody', tags: ['ci'] }, (ms) => ms === 5000);
   t.is(error.exitCode, 4);
   t.is(error.message, 'no machine of the tailnet that was joined has the name nobody');
   t.regex(error.advice.join(' '), /--server.*tag:ci/s);

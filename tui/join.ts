@@ -30,19 +30,28 @@ const defaultTimeoutMs = 60_000;
 /** Peers may arrive a while after the node is on the tailnet. */
 const serverWithinMs = 5000;
 
+export interface JoinDependencies {
+  /** A signal that aborts after so many milliseconds. */
+  readonly after: (ms: number) => AbortSignal;
+}
+
 /** Throws UserError: usage (2), a refused key (3), no control server or no tka server (4). Nothing is left then. */
-export async function joinTailnet(runtime: Runtime, flags: ExecFlags): Promise<Joined> {
+export async function joinTailnet(
+  runtime: Runtime,
+  flags: ExecFlags,
+  { after }: JoinDependencies = { after: (ms) => AbortSignal.timeout(ms) },
+): Promise<Joined> {
   const settings = await readJoinSettings(runtime, flags);
   const { timeoutMs = defaultTimeoutMs } = flags;
   const words = createWords(runtime, flags.quiet === true);
   const startedMs = runtime.now().getTime();
   words.say(`Joining the tailnet as ${settings.hostname} …`);
   const { node, directory, leave } = await startNode(runtime, settings);
-  const deadline = AbortSignal.timeout(timeoutMs);
+  const deadline = after(timeoutMs);
   try {
     const signal = AbortSignal.any([runtime.signal, deadline]);
     await whenReady(node, signal, (line) => words.say(line));
-    await checkServer(node, settings, signal);
+    await checkServer(node, settings, { signal, patience: AbortSignal.any([signal, after(serverWithinMs)]) });
     const { url } = await node.proxy(signal);
     const name = printable(node.state.dnsName, 253) || settings.hostname;
     words.say(`Joined as ${name} in ${((runtime.now().getTime() - startedMs) / 1000).toFixed(1)} s.`);
@@ -114,6 +123,12 @@ async function startNode({ env, stderr }: Runtime, settings: JoinSettings): Prom
   }
 }
 
+interface Waits {
+  readonly signal: AbortSignal;
+  /** Aborts when there is no use in waiting longer. */
+  readonly patience: AbortSignal;
+}
+
 /** Says what it waits for. There is nobody to open the page where a person would have to approve the node. */
 async function whenReady(node: TailnetNode, signal: AbortSignal, say: (line: string) => void): Promise<void> {
   const needsPerson = new AbortController();
@@ -139,11 +154,11 @@ async function whenReady(node: TailnetNode, signal: AbortSignal, say: (line: str
 }
 
 /** A tka server is a node of the tailnet that is joined; no DNS elsewhere has a say in who it is. */
-async function checkServer(node: TailnetNode, settings: JoinSettings, signal: AbortSignal): Promise<void> {
+async function checkServer(node: TailnetNode, settings: JoinSettings, waits: Waits): Promise<void> {
   const { server, isDefaultServer } = settings;
   if (isThisMachine(server)) return;
   const host = new URL(server).hostname.replaceAll(/[[\]]/g, '');
-  const peer = await findPeer(node, host, signal);
+  const peer = await findPeer(node, host, waits);
   if (peer.refusal === 'unknown') {
     throw new UnreachableError(`no machine of the tailnet that was joined has the name ${host}`, [
       'Name the server with --server, TKA_SERVER or the configuration file.',
@@ -161,8 +176,7 @@ async function checkServer(node: TailnetNode, settings: JoinSettings, signal: Ab
 }
 
 /** Asks again whenever peers have changed, for a while. */
-async function findPeer(node: TailnetNode, host: string, signal: AbortSignal): Promise<Identity> {
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(serverWithinMs)]);
+async function findPeer(node: TailnetNode, host: string, { signal, patience }: Waits): Promise<Identity> {
   for (;;) {
     // Listens before it asks, so that no change falls in between.
     const changed = Promise.withResolvers<void>();
