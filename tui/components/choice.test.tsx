@@ -36,6 +36,20 @@ for (const [title, pressed, expected] of picks) {
   test(title, async (t) => t.is(await pickWith(t, pressed), expected));
 }
 
+test('keys that come at once each see what the one before them did', async (t) => {
+  const chosen: number[] = [];
+  const node = (
+    <Choice question={{ title: 'Which role?' }} choices={choices} onChoose={(i) => chosen.push(i)} onCancel={noop} />
+  );
+  const frames = show(t, node);
+  await frames.seen(/Which role/);
+  frames.pressAtOnce(keys.down, keys.down, keys.enter);
+  await frames.seen(/❯ view/);
+  frames.pressAtOnce('k', keys.enter);
+  await frames.seen(/❯ edit/);
+  t.deepEqual(chosen, [2, 1]);
+});
+
 test('a pointer stands before the selected one, in ASCII as well', (t) => {
   const node = <Choice question={{ title: 'Which role?' }} choices={choices} onChoose={noop} onCancel={noop} />;
   t.regex(renderToString(themed(node)), /^❯ cluster-admin {2}in the whole cluster, up to 8h$/m);

@@ -2,8 +2,9 @@
  * One of several: up and down (or k and j) move, enter takes, escape takes none. A list that is longer than `limit` moves
  * under its window, and says how much is above and below it.
  */
-import { Box, Text, useInput } from 'ink';
-import { useState, type ReactNode } from 'react';
+import { Box, Text } from 'ink';
+import { type ReactNode, useRef, useState } from 'react';
+import { useKeys } from '../hooks/use-keys.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { Choice as Option, Question } from '../interaction.ts';
 
@@ -21,16 +22,26 @@ export interface ChoiceProps {
 export function Choice({ question, choices, onChoose, onCancel, limit = 8, isActive = true }: ChoiceProps): ReactNode {
   const { styles, glyphs } = useTheme();
   const [selected, setSelected] = useState(0);
-  const move = (by: number): void => setSelected((at) => (at + by + choices.length) % Math.max(1, choices.length));
-  useInput((input, key) => {
-    if (!isActive) return;
-    if (key.escape) onCancel();
-    else if (key.return && selected < choices.length) onChoose(selected);
-    else if (key.upArrow || input === 'k') move(-1);
-    else if (key.downArrow || input === 'j') move(1);
-    else if (key.home) setSelected(0);
-    else if (key.end) setSelected(Math.max(0, choices.length - 1));
-  });
+  // Keys that come at once are all heard before anything is drawn anew: each has to see what the one before it did.
+  const at = useRef(0);
+  const select = (index: number): void => {
+    at.current = index;
+    setSelected(index);
+  };
+  const move = (by: number): void => select((at.current + by + choices.length) % Math.max(1, choices.length));
+  useKeys(
+    (key) => {
+      if (!isActive) return;
+      if (key === 'escape') onCancel();
+      else if (key === 'enter' && at.current < choices.length) onChoose(at.current);
+      else if (key === 'up' || key === 'k') move(-1);
+      else if (key === 'down' || key === 'j') move(1);
+      else if (key === 'home') select(0);
+      else if (key === 'end') select(Math.max(0, choices.length - 1));
+    },
+    // Always listening, so that the frame that offers the keys already hears them.
+    { isActive: true },
+  );
 
   const first = firstVisible(selected, choices.length, limit);
   const shown = choices.slice(first, first + limit);

@@ -11,6 +11,7 @@ const question = {
 const answers: readonly (readonly [string, boolean])[] = [
   ['y', true],
   ['Y', true],
+  ['y\r', true],
   ['n', false],
   [keys.enter, false],
   [keys.escape, false],

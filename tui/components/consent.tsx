@@ -18,8 +18,8 @@ export function Consent({ question, onAnswer, isActive = true }: ConsentProps): 
   const { styles, glyphs } = useTheme();
   useInput((input, key) => {
     if (!isActive) return;
-    // A lone key: what is pasted, and Ctrl-Y, is no answer.
-    const letter = key.ctrl || key.meta ? '' : input.toLowerCase();
+    // A lone key, perhaps with the enter after it: what is pasted, and Ctrl-Y, is no answer.
+    const letter = key.ctrl || key.meta ? '' : input.replace(/\r$/, '').toLowerCase();
     if (letter === 'y') onAnswer(true);
     else if (letter === 'n' || key.return || key.escape) onAnswer(false);
   });

@@ -5,13 +5,23 @@ import { Question } from './question.tsx';
 
 test('what was typed before the question could be read is no answer', async (t) => {
   const asked = createInkInteraction();
-  const frames = show(t, <Question interaction={asked} />);
+  // As long as this test takes, and longer.
+  const frames = show(t, <Question interaction={asked} graceMs={60_000} />);
   let answered = false;
-  const consent = asked.interaction.confirm({ title: 'Log in there?' }).finally(() => (answered = true));
+  asked.interaction
+    .confirm({ title: 'Log in there?' })
+    .finally(() => (answered = true))
+    .catch(() => undefined);
   await frames.seen(/Log in there\?/);
-  await frames.press('y', keys.enter);
-  t.notRegex(frames.last(), /y yes/);
+  await frames.press('y', 'n', keys.enter, keys.escape);
   t.false(answered);
+  t.notRegex(frames.last(), /y yes/);
+});
+
+test('after its moment a question offers its keys, and hears them', async (t) => {
+  const asked = createInkInteraction();
+  const frames = show(t, <Question interaction={asked} graceMs={50} />);
+  const consent = asked.interaction.confirm({ title: 'Log in there?' });
   await frames.seen(/y yes/);
   await frames.press('y');
   t.true(await consent);

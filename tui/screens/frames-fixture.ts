@@ -11,7 +11,10 @@ export interface Frames {
   readonly last: () => string;
   /** Resolves with the first frame from now on that matches, the present one included. */
   readonly seen: (pattern: RegExp) => Promise<string>;
+  /** One after the other. */
   readonly press: (...keys: readonly string[]) => Promise<void>;
+  /** In one go, as a terminal hands over what was typed quickly. */
+  readonly pressAtOnce: (...keys: readonly string[]) => void;
   readonly unmount: () => void;
 }
 
@@ -46,6 +49,7 @@ export function show(t: ExecutionContext, node: ReactNode, theme?: ThemeName): F
       clearTimeout(report);
       return last();
     },
+    pressAtOnce: (...pressed) => stdin.write(pressed.join('')),
     async press(...pressed) {
       for (const key of pressed) {
         stdin.write(key);

@@ -5,10 +5,11 @@
  * Ctrl-C stops the login, and pressed again does not wait until it has. Escape stops it with `onEscape="stop"`, where nothing
  * is asked. Leaving the screen stops it too.
  */
-import { Box, Text, useInput, useStdin } from 'ink';
+import { Box, Text, useStdin } from 'ink';
 import { useEffect, useSyncExternalStore, type ReactNode } from 'react';
 import { Question } from '../components/question.tsx';
 import { StageList } from '../components/stage-list.tsx';
+import { useKeys } from '../hooks/use-keys.ts';
 import { useLogin } from '../hooks/use-login.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { LoggedIn } from '../login.ts';
@@ -29,10 +30,10 @@ export function LoginProgress({ run, now, onEscape = 'ignore' }: LoginProgressPr
   const { isRawModeSupported } = useStdin();
   useEffect(() => () => run.stop(), [run]);
   // Also keeps what is typed meanwhile off the screen, and from being the answer to a question that is not there yet.
-  useInput(
-    (input, key) => {
-      if (key.ctrl && input === 'c') (run.isStopping() ? run.abandon : run.stop)();
-      else if (key.escape && onEscape === 'stop' && asked === undefined) run.stop();
+  useKeys(
+    (key) => {
+      if (key === 'ctrl-c') (run.isStopping() ? run.abandon : run.stop)();
+      else if (key === 'escape' && onEscape === 'stop' && asked === undefined) run.stop();
     },
     { isActive: outcome === undefined && isRawModeSupported },
   );

@@ -28,7 +28,7 @@ export async function drawLogin(
       // A key as any other: the login has to stop before the screen does.
       exitOnCtrlC: false,
       incrementalRendering: true,
-      isScreenReaderEnabled: env['INK_SCREEN_READER'] === 'true',
+      isScreenReaderEnabled: env['TKA_SCREEN_READER'] === '1' || env['INK_SCREEN_READER'] === 'true',
     },
   );
   const ended = instance.waitUntilExit();

@@ -2,11 +2,12 @@
  * Which role, and for how long: what the policy grants, one role after another, then the periods that its rule allows, or
  * one that is typed. Escape goes one step back, and out of it from the first.
  */
-import { Box, Text, useInput } from 'ink';
-import { useState, type ReactNode } from 'react';
+import { Box, Text } from 'ink';
+import { type ReactNode, useRef, useState } from 'react';
 import type { GrantedRule } from '../../node/http/contract.ts';
 import { Choice } from '../components/choice.tsx';
 import { describeScope, foresee, rolesOf } from '../grant.ts';
+import { useKeys } from '../hooks/use-keys.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import { formatUntil } from './login-words.ts';
 import { periodMs, periodsUpTo, problemOf } from './role-periods.ts';
@@ -62,7 +63,7 @@ function Roles({
   readonly onRole: (role: string, longest: string | undefined) => void;
 }): ReactNode {
   const { styles } = useTheme();
-  useInput((_, key) => key.escape && onCancel(), { isActive: rules.length === 0 });
+  useKeys((key) => key === 'escape' && onCancel(), { isActive: rules.length === 0 });
   if (rules.length === 0) {
     return (
       <Text>
@@ -133,16 +134,25 @@ function TypedPeriod({
 }): ReactNode {
   const { styles } = useTheme();
   const [text, setText] = useState('');
+  // As it is after all keys so far, drawn or not.
+  const typed = useRef('');
+  const type = (next: string): void => {
+    typed.current = next.slice(0, 20);
+    setText(typed.current);
+  };
   const [problem, setProblem] = useState<string>();
-  useInput((input, key) => {
-    if (key.escape) onCancel();
-    else if (key.return) {
-      const found = problemOf(text, longest);
-      setProblem(found);
-      if (found === undefined) onPeriod(text);
-    } else if (key.backspace || key.delete) setText((typed) => typed.slice(0, -1));
-    else if (!key.ctrl && !key.meta) setText((typed) => `${typed}${input.replaceAll(/[^0-9hms]/g, '')}`.slice(0, 20));
-  });
+  useKeys(
+    (key) => {
+      if (key === 'escape') onCancel();
+      else if (key === 'enter') {
+        const found = problemOf(typed.current, longest);
+        setProblem(found);
+        if (found === undefined) onPeriod(typed.current);
+      } else if (key === 'backspace') type(typed.current.slice(0, -1));
+      else if (/^[0-9hms]$/.test(key)) type(typed.current + key);
+    },
+    { isActive: true },
+  );
   return (
     <Box flexDirection="column">
       <Text>
