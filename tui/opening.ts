@@ -173,7 +173,7 @@ async function besideFacts<T>(call: Call, asked: Promise<T>): Promise<readonly [
   }
 }
 
-const factsGraceMs = 3000;
+const factsGraceMs = 1000;
 
 class NewerServerError extends UserError {}
 
