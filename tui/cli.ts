@@ -5,8 +5,9 @@
  * Commands load on demand. `credential` and `version` read their own arguments, because kubectl runs the first at each of its
  * invocations and the parser costs more than both; all others are declared in program.ts.
  */
+import { mkdirSync } from 'node:fs';
 import module from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { cacheDirectory } from './directories.ts';
 import { Interrupted, Shown, UserError } from './errors.ts';
 import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
@@ -55,13 +56,16 @@ const runtime: Runtime = {
     return () => void (holder = outer);
   },
 };
+const isCompletion = basename(runtime.script) === 'kubectl_complete-tka' || process.argv[2] === 'complete';
 process.exitCode = await main(runtime, process.argv.slice(2));
+// Who pressed Tab waits for no name server that does not answer.
+if (isCompletion) process.exit();
 
 async function main(runtime: Runtime, argv: readonly string[]): Promise<number> {
   try {
     const [name, ...args] = argv;
     const isHelp = args.some((argument) => argument === '--help' || argument === '-h');
-    if ((name === 'credential' || name === 'version') && !isHelp) {
+    if ((name === 'credential' || name === 'version') && !isHelp && !isCompletion) {
       await quick[name](runtime, args);
       return 0;
     }
@@ -70,11 +74,21 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
       return 0;
     }
     // Saves some 10 ms of a login. In the user's own directory, because what lies there is run as code.
-    module.enableCompileCache(join(cacheDirectory(runtime.env), 'compiled'));
+    keepCompiled(join(cacheDirectory(runtime.env), 'compiled'));
     const { runProgram } = await import('./program.ts');
     return await runProgram(runtime, argv);
   } catch (error) {
     return explain(runtime, error);
+  }
+}
+
+function keepCompiled(directory: string): void {
+  try {
+    // Node would make it for everybody to look into.
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    module.enableCompileCache(directory);
+  } catch {
+    // Only slower.
   }
 }
 

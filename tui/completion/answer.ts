@@ -12,7 +12,9 @@ import type { Values } from './values.ts';
 export async function complete(runtime: Runtime, root: Command, words: readonly string[]): Promise<void> {
   const { candidates, directive } = await answer(runtime, locate(root, words)).catch(() => nothing);
   const lines = candidates.map(({ value, description = '' }) => `${value}\t${printable(description, 60)}`);
-  runtime.stdout.write([...new Set(lines), `:${directive}`, ''].join('\n'));
+  const text = [...new Set(lines), `:${directive}`, ''].join('\n');
+  // Written when this resolves, because the process ends then (cli.ts).
+  await new Promise<void>((resolve) => runtime.stdout.write(text, () => resolve()));
 }
 
 interface Candidate {

@@ -23,7 +23,7 @@ const shells = {
     setup: 'PS1="ready> "; autoload -U compinit; compinit -u -D; source <(tka completion zsh)',
   },
   fish: {
-    args: ['--no-config', '-i'],
+    args: ['--no-config', '--private', '-i'],
     setup: 'function fish_prompt; echo -n "ready> "; end; tka completion fish | source',
   },
 } as const;
@@ -112,13 +112,14 @@ async function createHome(
     }),
   );
   const home = mkdtempSync(join(tmpdir(), 'tka-home-'));
-  t.teardown(() => rmSync(home, { recursive: true, force: true }));
+  // A shell that has been hung up may still write its history.
+  t.teardown(() => rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
   writeFileSync(join(home, 'some-file'), '');
   const known = { server: stub.url, nodeId: 'n1', tags: [], cluster: 'prod' };
   mkdirSync(join(home, '.config', 'tka'), { recursive: true });
   writeFileSync(join(home, '.config', 'tka', 'known-servers.json'), JSON.stringify({ servers: [known] }));
   const path = [join(directory, 'bin'), dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter);
-  return { home, env: { HOME: home, PATH: path, LANG: 'C.UTF-8', TKA_SERVER: stub.url } };
+  return { home, env: { HOME: home, PATH: path, LANG: 'C.UTF-8', TKA_SERVER: stub.url, HISTFILE: '/dev/null' } };
 }
 
 function isOnPath(program: string): boolean {
