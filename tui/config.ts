@@ -16,7 +16,7 @@ export async function namedServer(
   if (server !== undefined) return withPort(server, port, '--server');
   const variable = runtime.env['TKA_SERVER'];
   if (variable !== undefined && variable !== '') return withPort(variable, port, 'TKA_SERVER');
-  const settings = await readSettings(runtime, { ...(config === undefined ? {} : { config }) });
+  const settings = await readSettings(runtime, config === undefined ? {} : { config });
   if (settings.server !== undefined) {
     const source = settings.path ?? 'the configuration file';
     // The port of the file goes with a host that has none, the flag before it.
@@ -60,13 +60,4 @@ export function parseServer(text: string, source: string): string {
     throw usageError(`${source}: the server is only a host, without a user, a path or a query`, advice);
   }
   return url.origin;
-}
-
-/** As `namedServer`, and http://tka where none is named. */
-export async function chooseServer(
-  runtime: Pick<Runtime, 'env'>,
-  flag: string | undefined,
-  remembered?: string,
-): Promise<string> {
-  return (await namedServer(runtime, flag === undefined ? {} : { server: flag }, remembered)) ?? 'http://tka';
 }

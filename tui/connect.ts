@@ -9,7 +9,6 @@ import { checkTrust } from './agree.ts';
 import { type Api, createApi } from './api.ts';
 import { type Chosen, chooseServer } from './choose-server.ts';
 import type { Trust } from './clusters.ts';
-import { chooseServer as nameServer } from './config.ts';
 import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
@@ -34,22 +33,6 @@ export interface Remembered {
   readonly server?: string | undefined;
   /** Used where the environment names no proxy at all. */
   readonly proxy?: string | undefined;
-}
-
-export async function connect(
-  runtime: Pick<Runtime, 'env'>,
-  flag: string | undefined,
-  remembered: Remembered = {},
-): Promise<Connection> {
-  const server = await nameServer(runtime, flag, remembered.server);
-  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
-  const transport = await createTransport(new URL(server), proxy);
-  return {
-    server,
-    api: createApi(transport),
-    proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
-    close: () => transport.close(),
-  };
 }
 
 export interface ReachOptions {

@@ -10,7 +10,9 @@ import anyTest, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
 import { buildCli, type Cli, createCli, type Ran } from './cli-fixture.ts';
 import { evil, refusedKubeconfigs, sanitizedKubeconfigs, unprintable, wildAnswers } from './hostile-answers.ts';
+import { logIn } from './login.ts';
 import { type Handler, sendJson, startStubServer, type StubServer } from './stub-server.ts';
+import { createTestRuntime } from './tailscaled-fixture.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;
@@ -128,6 +130,33 @@ test('what a session says of itself is shown without its escapes, in every form'
   }
   t.notRegex(readFileSync(cli.kubeconfig, 'utf8'), unprintable);
   t.notRegex(readFileSync(cli.kubeconfig, 'utf8'), /\$\(|`|\.\.\//);
+});
+
+test('what the stages of a login say is fit for a screen', async (t) => {
+  const rule = { role: evil, period: evil, priority: 1, namespaces: [evil] };
+  const { stub } = await attack(t, {
+    'POST /api/v1alpha1/login': json(session),
+    'GET /.well-known/tka': json({ cluster: evil, labels: {}, version: evil, modes: [evil] }),
+    'GET /api/v1alpha1/whoami': json({
+      subject: evil,
+      username: evil,
+      node: evil,
+      tags: [evil],
+      rules: [rule],
+      dropped: [],
+    }),
+  });
+  const runtime = createTestRuntime(t);
+  const said: unknown[] = [];
+  const done = await logIn(runtime, {
+    flags: { server: stub.url },
+    stepwise: true,
+    onStage: (report) => void said.push(report),
+    warn: (line) => void said.push(line),
+  });
+  t.true(said.length > 6);
+  t.notRegex(JSON.stringify([said, done]), /\\u00|\\[nr]/);
+  t.notRegex(JSON.stringify([said, done]), unprintable);
 });
 
 for (const [what, answer] of Object.entries({
