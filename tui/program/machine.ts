@@ -108,12 +108,13 @@ function declareQuick(program: Command, act: Act): void {
       .command('version')
       .description('the versions of the command and of the server')
       .option('--client', 'only the command: ask no server')
-      .addOption(outputOption(['json', 'yaml']))
+      .addOption(outputOption())
       .action(
-        act<VersionFlags>(async (runtime, { client, output, ...flags }) => {
+        act<VersionFlags>(async (runtime, { client, output, server, port, cluster, config, timeoutMs }) => {
           const { version } = await import('../commands/version.ts');
-          const args = [...(client === true ? ['--client'] : []), ...written({ output, server: flags.server })];
-          return version(runtime, args);
+          const timeout = timeoutMs === undefined ? undefined : `${timeoutMs / 1000}s`;
+          const flags = written({ output, server, port: port?.toString(), cluster, config, timeout });
+          return version(runtime, client === true ? ['--client', ...flags] : flags);
         }),
       ),
     'tka version --client',
