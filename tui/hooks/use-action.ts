@@ -2,7 +2,8 @@
  * Carries out the action that the home screen's state names, one at a time, and reports how it ended. Answers what the
  * action has to show and to ask while it goes on, for the screen to draw.
  */
-import { useApp } from 'ink';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { useApp, useStdin } from 'ink';
 import { useEffect, useEffectEvent, useRef, useState, useSyncExternalStore } from 'react';
 import { Interrupted } from '../errors.ts';
 import { createInkInteraction, type InkInteraction } from '../ink-interaction.ts';
@@ -29,6 +30,7 @@ export function useAction(
   clock: Clock,
 ): Progress {
   const { suspendTerminal } = useApp();
+  const { stdin } = useStdin();
   const [progress, setProgress] = useState<Omit<Progress, 'isAsking'> & { readonly id: number }>();
   const stop = useRef<() => void>(() => undefined);
 
@@ -40,6 +42,9 @@ export function useAction(
       case 'shell': {
         let code = 0;
         await suspendTerminal(async () => {
+          // Ink no longer listens, but Node would go on reading, and take the shell's keys or fail in the background.
+          await immediate();
+          stdin.pause();
           code = await services.runShell(cluster, wish);
         });
         const tone = code === 0 ? 'ok' : 'warning';

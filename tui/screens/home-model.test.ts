@@ -36,6 +36,19 @@ test('each cluster that answers is asked once what the caller has there, and aga
   t.is(after(busy, { type: 'stopped', id: 1 }).wanted[dev.server], 2);
 });
 
+test('a search after the first one shows what was known until there is better', (t) => {
+  const again = { ...dev, name: 'tka-dev', answer: { state: 'asking' } } as const;
+  const state = after(world, { type: 'clusters', clusters: [again, prod] });
+  t.deepEqual(state.clusters, [dev, prod]);
+});
+
+test('after an action at a cluster that was not agreed to yet, it is looked up anew', (t) => {
+  const notice = { tone: 'ok', text: 'Logged in.', advice: [] } as const;
+  const fresh = after(world, { type: 'clusters', clusters: [{ ...dev, trust: 'new' }, prod] });
+  t.is(after(press(fresh, 'enter'), { type: 'done', id: 1, notice }).searches, 2);
+  t.is(after(press(world, 'enter'), { type: 'done', id: 1, notice }).searches, 1);
+});
+
 const moves: readonly (readonly [string, readonly string[], string])[] = [
   ['the first row is selected', [], dev.server],
   ['down and j go down, over sessions as well', ['down', 'j'], `${dev.server} ${edit.session}`],

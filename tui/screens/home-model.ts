@@ -79,10 +79,11 @@ function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
   return code === 'ambiguous_grant' ? { ...next, view: { name: 'picker', server: action.cluster.server } } : next;
 }
 
-/** Whatever became of it, what the server has may be another now. */
+/** Whatever became of it, what the server has may be another now, and so may be what the user makes of the server. */
 function ended(state: HomeState, action: Action, notice: Notice): HomeState {
-  const { server } = action.cluster;
-  return { ...without(state, 'action'), notice, wanted: more(state.wanted, [server]) };
+  const { server, trust } = action.cluster;
+  const next = { ...without(state, 'action'), notice, wanted: more(state.wanted, [server]) };
+  return trust === 'pinned' ? next : { ...next, searching: true, searches: state.searches + 1 };
 }
 
 function withSession(state: HomeState, { cluster: { server } }: Action, { session, endsAt }: SessionChange): HomeState {
@@ -95,11 +96,19 @@ function withSession(state: HomeState, { cluster: { server } }: Action, { sessio
   return settle(state, { access: { ...state.access, [server]: { ...access, sessions } } });
 }
 
-function found(state: HomeState, clusters: readonly Cluster[]): HomeState {
+function found(state: HomeState, reported: readonly Cluster[]): HomeState {
+  const clusters = reported.map((one) => answered(one, state.clusters)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const here = clusters.filter(({ answer }) => answer.state === 'here').map(({ server }) => server);
   const fresh = here.filter((server) => state.wanted[server] === undefined);
   const asking = Object.fromEntries(fresh.map((server) => [server, { state: 'asking' } as const]));
   return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, fresh) });
+}
+
+/** One that is asked once more stays as it was until it has answered. */
+function answered(cluster: Cluster, before: readonly Cluster[]): Cluster {
+  if (cluster.answer.state !== 'asking') return cluster;
+  const known = before.find(({ server }) => server === cluster.server);
+  return known === undefined ? cluster : { ...cluster, name: known.name, answer: known.answer };
 }
 
 /** Keeps the place of the selected row, in case that it goes. */

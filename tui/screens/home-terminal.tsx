@@ -37,9 +37,16 @@ export async function runHome(
       exitOnCtrlC: false,
     },
   );
+  // A terminal that gets narrower breaks the lines that are too long for it, so there are more than Ink knows of to erase.
+  const wipe = (): void => {
+    stdout.write('\u001B[H\u001B[2J');
+    screen.clear();
+  };
+  if (!isScreenReader) stdout.prependListener('resize', wipe);
   try {
     await screen.waitUntilExit();
   } finally {
+    stdout.off('resize', wipe);
     screen.unmount();
   }
   runtime.signal.throwIfAborted();
