@@ -27,12 +27,14 @@ import { tokenExpiry } from './token.ts';
 export interface RefreshOptions {
   /** There is no credential that will do, so a server that starts anew is waited for; else it has to answer at once. */
   readonly isUrgent: boolean;
+  /** The one that will not do, as it was read. */
+  readonly cached: Credential | undefined;
 }
 
 export async function refreshCredential(
   runtime: Runtime,
   call: PluginCall,
-  { isUrgent }: RefreshOptions,
+  { isUrgent, cached }: RefreshOptions,
 ): Promise<Credential> {
   const { env, pid, signal } = runtime;
   const before = versionOf(env, call);
@@ -42,7 +44,12 @@ export async function refreshCredential(
     singleFlight({
       path: `${credentialPath(env, call).replace(/\.json$/, '')}.lock`,
       pid,
-      landed: () => (versionOf(env, call) === before ? undefined : stillGood(runtime, readCredential(env, call))),
+      landed: () => {
+        const now = readCredential(env, call);
+        // Written since we began, or already between our reading and then.
+        const isNew = versionOf(env, call) !== before || now?.expiresAt !== cached?.expiresAt;
+        return isNew ? stillGood(runtime, now) : undefined;
+      },
       work: () =>
         withinDeadline({ ...deadline, timeoutMs: workMs, signal: ending }, (end) =>
           refresh(runtime, { ...call, isUrgent, signal: end }),
@@ -74,7 +81,7 @@ function versionOf(env: Runtime['env'], key: SessionKey): string {
 
 async function refresh(
   runtime: Runtime,
-  call: PluginCall & RefreshOptions & { readonly signal: AbortSignal },
+  call: PluginCall & Pick<RefreshOptions, 'isUrgent'> & { readonly signal: AbortSignal },
 ): Promise<Credential> {
   const { server, session, mode, proxy, isUrgent, signal } = call;
   const { env, now } = runtime;

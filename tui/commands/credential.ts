@@ -24,7 +24,10 @@ export async function credential(runtime: Runtime, args: readonly string[]): Pro
   }
   try {
     const { refreshCredential } = await import('../credential-refresh.ts');
-    print(runtime, await refreshCredential(runtime, { ...key, mode, proxy }, { isUrgent: left <= stillGoodMs }));
+    print(
+      runtime,
+      await refreshCredential(runtime, { ...key, mode, proxy }, { isUrgent: left <= stillGoodMs, cached }),
+    );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     if (isEnded(error)) {

@@ -122,7 +122,7 @@ test('a session that ends under way says so', async (t) => {
 const damages: readonly [string, (path: string) => void, RegExp][] = [
   ['invalid YAML', (path) => writeFileSync(path, 'a: [\n'), /is not valid YAML: .*\n.*--kubeconfig/],
   ['read-only', (path) => writeFileSync(path, '', { mode: 0o400 }), /cannot be written: it is read-only\n.*writable/],
-  ['a directory', (path) => void mkdirSync(path), /is a directory\n.*--kubeconfig/],
+  ['a directory', (path) => mkdirSync(path), /is a directory\n.*--kubeconfig/],
 ];
 for (const [what, damage, says] of damages) {
   test(`a kubeconfig that is ${what} fails, and says that the session is open`, async (t) => {

@@ -129,7 +129,7 @@ test('a login leaves a line for prompts: when it ends, in which role, where', as
     [calls.login]: answers(200, { session, username: 'a', role: 'my$(role)', until: '2999-01-01T00:00:00Z' }),
   });
   await cli.run(['login', '--server', stub.url]);
-  const [path = ''] = filesUnder(join(cli.home, '.cache')).filter((file) => file.endsWith(`${session}.until`));
+  const path = filesUnder(join(cli.home, '.cache')).find((file) => file.endsWith(`${session}.until`)) ?? '';
   t.is(readFileSync(path, 'utf8'), `${Date.parse('2999-01-01T00:00:00Z') / 1000} my__role_ prod\n`);
   t.is(statSync(path).mode & 0o777, 0o600);
 });
