@@ -91,7 +91,7 @@ test.serial('renewing inside of a shell moves the end that its prompt reads', as
 
 test.serial('of two shells with one session the second to leave ends it', async (t) => {
   const leaves = home('leaves');
-  execFileSync('mkfifo', [leaves]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', leaves]);
   const first = tka('shell', '--', 'sh', '-c', `echo here > ${home('first')}; read line < ${leaves}`);
   await written(home('first'));
   const second = await tka('shell', '--', 'kubectl', 'get', 'namespaces', '-o', 'name');
@@ -105,7 +105,7 @@ test.serial('of two shells with one session the second to leave ends it', async 
 
 test.serial('what kill -9 leaves is ended by the next start', async (t) => {
   const stays = home('stays');
-  execFileSync('mkfifo', [stays]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', stays]);
   const killed = tka(
     'shell',
     '--role',

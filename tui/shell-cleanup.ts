@@ -5,26 +5,20 @@
 import { removeLeftKubeconfigs } from './integration/environment.ts';
 import { createWords } from './output.ts';
 import type { Runtime } from './runtime.ts';
+import { remove } from './shell-directories.ts';
 import { stateOf } from './shell-owner.ts';
-import {
-  isOver,
-  listBroken,
-  listRecords,
-  type Registered,
-  removeDirectory,
-  type ShellRecord,
-} from './shell-records.ts';
+import { isOver, listBroken, listRecords, type Registered, type ShellRecord } from './shell-records.ts';
 
 /** Says what it ended on stderr, unless quiet. Waits for no server longer than 3 s. */
 export async function cleanUpAfterCrashes(runtime: Runtime, flags: { readonly quiet?: boolean } = {}): Promise<void> {
   removeLeftKubeconfigs(runtime.env);
-  listBroken(runtime.env).forEach(removeDirectory);
+  for (const directory of listBroken(runtime.env)) remove(directory);
   const due: Registered[] = [];
   for (const registered of listRecords(runtime.env)) {
     const { directory, record } = registered;
     if (stateOf(record.owner) === 'alive' && record.phase !== 'left') continue;
     // Its session has ended by itself.
-    if (isOver(record, runtime)) removeDirectory(directory);
+    if (isOver(record, runtime)) remove(directory);
     else if (isLeft(record) && isDue(record, runtime)) due.push(registered);
   }
   if (due.length === 0) return;

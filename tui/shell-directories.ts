@@ -3,7 +3,7 @@
  * shell with the integration. In `$XDG_RUNTIME_DIR/tka` where that is ours alone, else in `$XDG_CACHE_HOME/tka/run`. Directories
  * are 0700. Loads nothing: the search for what a crash has left is on the path of `tka login`.
  */
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { cacheDirectory } from './directories.ts';
@@ -59,6 +59,15 @@ export function listDirectories(env: Environment, kind: Kind): readonly string[]
       return [];
     }
   });
+}
+
+/** A file or a directory. What cannot be removed stays, and is tried again by each later start. */
+export function remove(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+  }
 }
 
 function isOursAlone(path: string): boolean {

@@ -2,7 +2,6 @@
  * How what a shell or a killed one has left is ended: decide under the lock, then revoke, then remove the directory. A session
  * that cannot be revoked now stays recorded, without its kubeconfig, for a later command to try again.
  */
-import { rmSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import { homeDirectory } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
@@ -10,7 +9,7 @@ import { shellKubeconfigs } from './integration/environment.ts';
 import type { OwnContext } from './kubeconfig-entries.ts';
 import type { Runtime } from './runtime.ts';
 import { type Decision, decide, type Use } from './shell-decision.ts';
-import { runDirectories } from './shell-directories.ts';
+import { remove, runDirectories } from './shell-directories.ts';
 import { ownerOf, stateOf } from './shell-owner.ts';
 import {
   isOver,
@@ -18,7 +17,6 @@ import {
   listRecords,
   readRecord,
   type Registered,
-  removeDirectory,
   type ShellRecord,
   withRecords,
   writeRecord,
@@ -39,23 +37,35 @@ export interface EndOptions {
   readonly isStillOurs: (record: ShellRecord) => boolean;
 }
 
-/** Never rejects because of the server or the user's kubeconfig. */
+/** Rejects only because of a fault of ours: a shell's exit code must come through whatever else happens. */
 export async function endSession(runtime: Runtime, directory: string, options: EndOptions): Promise<Ended> {
+  try {
+    const settled = await settleLocked(runtime, directory, options);
+    if (settled === undefined) return { outcome: 'nothing' };
+    if (settled.action === 'keep') return { outcome: 'kept', session: settled.session, because: settled.because };
+    if (settled.action === 'postpone') return { outcome: 'postponed', session: settled.session };
+    return await revoke(runtime, settled.record, directory, options);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    // The record stays, and with its owner gone a later command finds it.
+    const session = readRecord(directory)?.session;
+    return session === undefined ? { outcome: 'nothing' } : { outcome: 'postponed', session, reason: error.message };
+  }
+}
+
+async function settleLocked(
+  runtime: Runtime,
+  directory: string,
+  { isStillOurs }: EndOptions,
+): Promise<Settled | undefined> {
   const contextsOf = await createContextFinder(runtime.env);
-  const decided = await withRecords(
-    runtime.env,
-    () => {
-      const record = readRecord(directory);
-      if (record === undefined || !options.isStillOurs(record)) return undefined;
-      return settle({ directory, record }, runtime, contextsOf);
-    },
-    // The lock is held for milliseconds; without it nothing may be decided.
-    AbortSignal.timeout(15_000),
-  );
-  if (decided === undefined) return { outcome: 'nothing' };
-  if (decided.action === 'keep') return { outcome: 'kept', session: decided.session, because: decided.because };
-  if (decided.action === 'postpone') return { outcome: 'postponed', session: decided.session };
-  return revoke(runtime, decided.record, directory, options);
+  const work = (): Settled | undefined => {
+    const record = readRecord(directory);
+    if (record === undefined || !isStillOurs(record)) return undefined;
+    return settle({ directory, record }, runtime, contextsOf);
+  };
+  // Not by the caller's signal: the lock is held for milliseconds, and without it nothing may be decided.
+  return withRecords(runtime.env, work, new AbortController().signal);
 }
 
 type Settled =
@@ -68,7 +78,7 @@ function settle(own: Registered, runtime: Runtime, contextsOf: ContextFinder): S
   const record = withSession(own, contextsOf);
   const { session, server, opened = false } = record;
   if (session === undefined) {
-    removeDirectory(own.directory);
+    remove(own.directory);
     return undefined;
   }
   const others = listRecords(runtime.env).filter(({ directory }) => directory !== own.directory);
@@ -79,10 +89,10 @@ function settle(own: Registered, runtime: Runtime, contextsOf: ContextFinder): S
   );
   if (decision.action === 'revoke') {
     const ending = { ...record, session, owner: ownerOf(runtime.pid), phase: 'ending' as const };
-    writeRecord({ directory: own.directory, record: ending });
+    note({ directory: own.directory, record: ending });
     return { ...decision, record: ending };
   }
-  if (decision.action === 'keep') removeDirectory(own.directory);
+  if (decision.action === 'keep') remove(own.directory);
   else leave({ directory: own.directory, record }, runtime);
   return { ...decision, session };
 }
@@ -112,7 +122,7 @@ async function revoke(
     // Our own signal: the runtime's may be why the session ends.
     const own = Object.create(runtime, { signal: { value: signal } }) as Runtime;
     await logOut(own, { server, session, kubeconfig: kubeconfigIn(directory), signal, warn });
-    removeDirectory(directory);
+    remove(directory);
     return { outcome: 'revoked', session, server };
   } catch (error) {
     if (!(error instanceof UserError) && !signal.aborted) throw error;
@@ -124,10 +134,19 @@ async function revoke(
 }
 
 function leave({ directory, record }: Registered, { now }: Runtime): void {
-  rmSync(kubeconfigIn(directory), { force: true });
+  remove(kubeconfigIn(directory));
   // Whose end nobody knows is given up after a day.
   const until = record.until ?? new Date(now().getTime() + 24 * 3_600_000).toISOString();
-  writeRecord({ directory, record: { ...record, until, phase: 'left' } });
+  note({ directory, record: { ...record, until, phase: 'left' } });
+}
+
+/** A full disk must not keep a session from being ended. */
+function note(registered: Registered): void {
+  try {
+    writeRecord(registered);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+  }
 }
 
 function toUse(record: ShellRecord, runtime: Runtime): Use {

@@ -44,7 +44,7 @@ export async function setup(t: ExecutionContext, options: { readonly lastsMs?: n
     exec: (...command) => cli.run(['exec', '--server', server.url, '--', ...command]),
     async startShell(...flags) {
       const fifo = join(cli.home, `fifo-${(count += 1)}`);
-      execFileSync('mkfifo', [fifo]);
+      execFileSync('sh', ['-c', 'mkfifo "$0"', fifo]);
       const waits = `echo "$KUBECONFIG"; read code < ${fifo}; exit "$code"`;
       const command = ['sh', '-c', waits];
       const { child, ended } = cli.start(['shell', '--server', server.url, ...flags, '--', ...command]);

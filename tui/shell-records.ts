@@ -5,11 +5,11 @@
  * Whoever decides by what the records say does so, and writes what follows from it, inside of `withRecords`.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { writeFileAtomically } from './atomic-write.ts';
 import { readUntil } from './credential-cache.ts';
-import { systemCode } from './errors.ts';
+import { systemCode, UserError } from './errors.ts';
 import { withFileLocks } from './file-lock.ts';
 import type { Runtime } from './runtime.ts';
 import { listDirectories, makePrivateDirectory, runDirectories, runDirectory } from './shell-directories.ts';
@@ -63,12 +63,21 @@ export function createDirectory(runtime: Pick<Runtime, 'env' | 'pid'>): string {
   return directory;
 }
 
+/** Throws UserError where it cannot be written. */
 export function writeRecord({ directory, record }: Registered): void {
-  writeFileAtomically(join(directory, 'record.json'), `${JSON.stringify(record)}\n`);
-}
-
-export function removeDirectory(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
+  const path = join(directory, 'record.json');
+  try {
+    writeFileAtomically(path, `${JSON.stringify(record)}\n`);
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === undefined) throw cause;
+    throw new UserError(
+      `the private file ${path} cannot be written: ${code}`,
+      ['Is its file system full, or read-only? XDG_CACHE_HOME names another place.'],
+      1,
+      cause,
+    );
+  }
 }
 
 export function listRecords(env: Runtime['env']): readonly Registered[] {

@@ -5,7 +5,7 @@
  *
  * The session's entries go to a kubeconfig of that shell alone, which is removed when a later command finds the shell gone.
  */
-import { constants, fstatSync, ftruncateSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { writeFileAtomically } from '../atomic-write.ts';
@@ -13,7 +13,7 @@ import { systemCode, UserError } from '../errors.ts';
 import { type Shell, shells } from '../flags.ts';
 import type { LoggedIn } from '../login.ts';
 import type { Runtime } from '../runtime.ts';
-import { listDirectories, makePrivateDirectory, runDirectory } from '../shell-directories.ts';
+import { listDirectories, makePrivateDirectory, remove, runDirectory } from '../shell-directories.ts';
 import { isOwner, type Owner, ownerOf, stateOf } from '../shell-owner.ts';
 import { sessionVariables } from '../shell-variables.ts';
 import { quote } from './quote.ts';
@@ -39,7 +39,7 @@ export function shellPlacement(runtime: Pick<Runtime, 'env'>): { readonly kubeco
   const directory = join(runDirectory(env), 'shells', String(pid));
   const before = readOwner(directory);
   // Of a shell that had the same number.
-  if (before === undefined || before.started !== owner.started) rmSync(directory, { recursive: true, force: true });
+  if (before === undefined || before.started !== owner.started) remove(directory);
   makePrivateDirectory(directory);
   writeFileAtomically(join(directory, 'owner.json'), `${JSON.stringify(owner)}\n`);
   return { kubeconfig: join(directory, 'config') };
@@ -61,7 +61,7 @@ export function shellKubeconfigs(env: Runtime['env']): readonly string[] {
 /** A login in a shell is a login: its session goes on, only the file goes. */
 export function removeLeftKubeconfigs(env: Runtime['env']): void {
   for (const { directory, isGone } of shellDirectories(env)) {
-    if (isGone) rmSync(directory, { recursive: true, force: true });
+    if (isGone) remove(directory);
   }
 }
 

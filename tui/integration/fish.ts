@@ -86,7 +86,7 @@ function tka_prompt
     set -l end ''
     if test -n "$TKA_UNTIL_FILE"
         set left ended
-        if test -r "$TKA_UNTIL_FILE"
+        if test -f "$TKA_UNTIL_FILE"; and test -r "$TKA_UNTIL_FILE"
             read -d ' ' end role cluster <"$TKA_UNTIL_FILE"
         end
     end

@@ -68,7 +68,10 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
   test(`${shell}'s prompt is empty without a session, and says that one has ended whose file is gone`, async (t) => {
     if (!hasShell(t, shell)) return;
     t.is(await prompt(t, {}, "' '"), '');
-    t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: '/nowhere' }), '⎈ demo/view ended');
+    const gone = place(t)('x.until', '');
+    for (const path of [`${gone}.not`, join(gone, '..')]) {
+      t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: path }), '⎈ demo/view ended', path);
+    }
     t.is(await prompt(t, session, "' '"), '⎈ demo/view ', 'where no end is known there is none');
   });
 

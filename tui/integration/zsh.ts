@@ -72,7 +72,7 @@ function tka_prompt {
   esac
   if [[ -n \${TKA_UNTIL_FILE-} ]]; then
     left=ended
-    if [[ -r $TKA_UNTIL_FILE ]]; then
+    if [[ -f $TKA_UNTIL_FILE && -r $TKA_UNTIL_FILE ]]; then
       read -r end role cluster <"$TKA_UNTIL_FILE"
     fi
   fi
