@@ -87,8 +87,14 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
     1;
   const room = Math.max(3, panel === undefined ? spare - below : Math.min(rows.length, spare - 16));
 
+  // As wide as the terminal is by now: when it gets narrower, one frame is still drawn for the width before.
   return (
-    <Box flexDirection="column" width={width} {...(isScreenReader ? {} : { height: Math.max(1, height - 1) })}>
+    <Box
+      flexDirection="column"
+      width="100%"
+      overflow="hidden"
+      {...(isScreenReader ? {} : { height: Math.max(1, height - 1) })}
+    >
       <Title state={state} width={width} />
       {state.view.name === 'help' ? (
         <Help width={width} />
