@@ -56,7 +56,8 @@ test.serial('with a session, kubectl itself gets in, and the machine is the one 
 
 test.serial('a session that was revoked is told, and that kubectl does not get in', async (t) => {
   await stack.kubectl(['delete', 'tkasignins', '--all', '-n', 'tka-sessions', '--wait']);
-  const cache = { XDG_CACHE_HOME: '/nowhere' };
+  // Under a file, so that nothing can be made there.
+  const cache = { XDG_CACHE_HOME: '/dev/null/cache' };
   const { code, states, findings } = await examine('alice@example.com', cache);
   t.is(states['session'], 'warning', JSON.stringify(findings, undefined, 1));
   t.is(states['rights'], 'failed', JSON.stringify(findings, undefined, 1));

@@ -31,6 +31,7 @@ export async function runProgram(runtime: Runtime, argv: readonly string[]): Pro
       await (await import('./commands/version.ts')).version(runtime, ['--client']);
     } else if (operands.length > 0 || unknown.length > 0) {
       await program.parseAsync(argv, { from: 'user' });
+      await cleanUpAfter(runtime, operands[0]);
     } else if (isInteractive(runtime, nonInteractive)) {
       const home = act<HomeFlags>(async (one, flags) => (await import('./commands/home.ts')).home(one, flags));
       await home(program);
@@ -43,6 +44,12 @@ export async function runProgram(runtime: Runtime, argv: readonly string[]): Pro
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     throw error;
   }
+}
+
+/** What a killed shell has left ends with the next command that people run anyway; `shell` and `exec` look for it at their start. */
+async function cleanUpAfter(runtime: Runtime, command: string | undefined): Promise<void> {
+  if (command !== 'login' && command !== 'status') return;
+  await (await import('./shell-cleanup.ts')).cleanUpAfterCrashes(runtime);
 }
 
 /** Of `tka complete -- WORDS`, as shells ask it, or of the program that kubectl runs to complete `kubectl tka WORDS`. */

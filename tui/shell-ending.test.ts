@@ -48,6 +48,24 @@ test('a child that does not heed SIGTERM is killed at the second', async (t) => 
   t.deepEqual(sessions.ended, ['alice-view']);
 });
 
+for (const [command, code] of [
+  ['status', 0],
+  ['login', 0],
+  ['version', 0],
+] as const) {
+  const isEnded = command !== 'version';
+  test(`what kill -9 leaves is ${isEnded ? 'ended' : 'not looked for'} by tka ${command}`, async (t) => {
+    const { cli, server, sessions, startShell } = await setup(t);
+    const shell = await startShell('--role', 'edit');
+    shell.child.kill('SIGKILL');
+    await new Promise((resolve) => shell.child.once('exit', resolve));
+    t.is((await cli.run([command, '--server', server.url])).code, code);
+    t.deepEqual(sessions.ended, isEnded ? ['alice-edit'] : []);
+    t.is(left(cli).length, isEnded ? 0 : 1);
+    await shell.end();
+  });
+}
+
 test('what kill -9 leaves is ended by the next start', async (t) => {
   const { cli, sessions, startShell, exec } = await setup(t);
   const shell = await startShell('--role', 'edit');
