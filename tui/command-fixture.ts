@@ -26,7 +26,11 @@ export interface Setup {
 export type SetUp = (t: ExecutionContext, answers?: Readonly<Record<string, Handler>>) => Promise<Setup>;
 
 /** Builds the command once for a file of tests; `remove` is for its end. */
-export async function prepare(): Promise<{ readonly script: string; readonly setup: SetUp; readonly remove: () => void }> {
+export async function prepare(): Promise<{
+  readonly script: string;
+  readonly setup: SetUp;
+  readonly remove: () => void;
+}> {
   const directory = mkdtempSync(join(tmpdir(), 'tka-cli-'));
   const script = await buildCli(directory);
   const setup: SetUp = async (t, answers = {}) => {
