@@ -16,6 +16,9 @@ import type { HomeServices } from './home-services.ts';
 import type { Access, HomeSession, KnownAccess } from './home-state.ts';
 import { startLogin } from './login-run.ts';
 
+// Each screen listens to the process, and tests run many at once.
+process.setMaxListeners(0);
+
 export const startedAt = Date.parse('2026-03-01T10:00:00Z');
 export const minute = 60_000;
 export const hour = 60 * minute;

@@ -132,7 +132,7 @@ async function readHomeAccess(
 
 type Rules = Extract<Access, { readonly state: 'known' }>['rules'];
 
-function toHomeSession(row: SessionRow, rules: Rules, now: number): HomeSession {
+export function toHomeSession(row: SessionRow, rules: Rules, now: number): HomeSession {
   const { username: _username, until, remainingSeconds, ...known } = row;
   const rule = rules.find(({ role, namespaces }) => role === row.role && isSameScope(namespaces, row.namespaces));
   const period = rule === undefined ? undefined : periodMs(rule.period);
