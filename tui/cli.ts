@@ -75,6 +75,10 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
     }
     // Saves some 10 ms of a login. In the user's own directory, because what lies there is run as code.
     keepCompiled(join(cacheDirectory(runtime.env), 'compiled'));
+    if (argv.length === 0 && (await import('./output.ts')).isInteractive(runtime, undefined)) {
+      // The parser has nothing to read here, and would be time until the first frame.
+      return await (await import('./commands/home.ts')).home(runtime, {});
+    }
     const { runProgram } = await import('./program.ts');
     return await runProgram(runtime, argv);
   } catch (error) {

@@ -57,6 +57,18 @@ export async function socketSetting(env: Runtime['env'], config: string | undefi
   return (await import('./config-file.ts')).settingsIn(file.text, file.path).socket;
 }
 
+/** Whether `output.quiet` is set; a file that is broken is for the command itself to complain of. */
+export async function quietSetting(env: Runtime['env'], config: string | undefined): Promise<boolean> {
+  try {
+    const file = readSettingsFile(env, config);
+    if (file === undefined || !file.text.includes('quiet')) return false;
+    return (await import('./config-file.ts')).settingsIn(file.text, file.path).quiet === true;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}
+
 export interface SettingsFile {
   readonly path: string;
   readonly text: string;

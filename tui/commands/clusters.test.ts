@@ -70,7 +70,7 @@ test('the list as JSON and as names', async (t) => {
       { name: 'tka-off', state: 'away', reason: 'offline' },
     ],
   };
-  await clusters(again as never, { output: 'json' });
+  await clusters(again, { output: 'json' });
 });
 
 test('a list without a tailnet is an error if it is empty', async (t) => {

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import type { GlobalFlags } from '../flags.ts';
 import { createWords } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
+import { quietSetting } from '../settings.ts';
 
 /** `args` are the operands, in order. */
 export type Perform<T> = (runtime: Runtime, flags: T, args: readonly string[]) => Promise<number | void>;
@@ -25,7 +26,9 @@ export function createAct(runtime: Runtime, end: (exitCode: number) => void): Ac
     async (...received) => {
       // Commander hands over the command last.
       const command = received.at(-1) as Command;
-      const { flags, leavesShell, notes } = readFlags(command);
+      const { flags: given, leavesShell, notes } = readFlags(command);
+      const isQuiet = given.quiet ?? (await quietSetting(runtime.env, given.config));
+      const flags = isQuiet ? { ...given, quiet: true } : given;
       const words = createWords(runtime, flags.quiet === true);
       for (const note of notes) words.say(note);
       // What the parser declares (options.ts) and what flags.ts says are the same by agreement, which declare.test.ts checks.

@@ -44,6 +44,15 @@ test('keys of the configuration are set and read as before', async (t) => {
   t.regex((await cli.run(['get', 'config'])).stdout, /output\.theme +dark/);
 });
 
+test('output.quiet silences words, and a file that is broken is still complained of', async (t) => {
+  const { stub, cli } = await setup(t);
+  t.regex((await cli.run(['login', '-s', stub.url])).stderr, /^Logged in as /);
+  await cli.run(['config', 'output.quiet', 'true', '--force']);
+  t.like(await cli.run(['login', '-s', stub.url]), { code: 0, stderr: '' });
+  writeFileSync(join(cli.home, '.config', 'tka', 'config.yaml'), 'output: {quiet: [');
+  t.regex((await cli.run(['config', 'list'])).stderr, /^error: .*config\.yaml is not valid YAML/);
+});
+
 test('generate integration is the integration', async (t) => {
   const { cli } = await setup(t);
   const now = await cli.run(['integration', 'bash']);
