@@ -47,6 +47,9 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
       'process.env.TKA_VERSION': JSON.stringify(version),
       'process.env.NODE_ENV': '"production"',
       'process.env.DEV': '"false"',
+      // Ink's layout engine fetches itself from a data URL where there is a fetch, which loads all of undici before the first
+      // frame; without one it decodes itself. The command has its own transport and uses no fetch.
+      ...(name === 'tka' ? { fetch: 'undefined' } : {}),
     },
     external: ['react-devtools-core'],
     // CommonJS dependencies still call require() for Node's own modules.

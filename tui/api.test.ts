@@ -1,6 +1,6 @@
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { type Api, createApi } from './api.ts';
+import { type Api, createApi, NotTkaError } from './api.ts';
 import { type ExitCode, RefusedError, UnreachableError, UserError } from './errors.ts';
 import { type Handler, sendJson, startStubServer, type StubServer } from './stub-server.ts';
 import { createTransport } from './transport.ts';
@@ -49,8 +49,46 @@ test('202 means later, after as long as the server says, within bounds', async (
   const { stub, api } = await setup(t);
   for (const [headers, retryAfterMs] of waits) {
     stub.answer('GET /api/v1alpha1/kubeconfig', (_, response) => sendJson(response, 202, {}, headers));
-    t.deepEqual(await api.kubeconfig({}, { signal }), { state: 'pending', retryAfterMs });
+    t.like(await api.kubeconfig({}, { signal }), { state: 'pending', retryAfterMs });
   }
+});
+
+test('a login that is not done yet has its session all the same, if the server says', async (t) => {
+  const { stub, api } = await setup(t);
+  const value = { session: 'a-1', username: 'alice', role: 'view', until: '2999-01-01T00:00:00Z' };
+  stub.answer('POST /api/v1alpha1/login', (_, response) => sendJson(response, 202, value));
+  t.deepEqual(await api.login({}, { signal }), { state: 'pending', retryAfterMs: 1000, value });
+  t.is(stub.requests[0]?.headers.prefer, undefined);
+  stub.answer('POST /api/v1alpha1/login', (_, response) => void response.writeHead(202).end());
+  t.like(await api.login({}, { signal }), { state: 'pending', value: undefined });
+});
+
+test('the status of a login names its session, and waits if asked to', async (t) => {
+  const { stub, api } = await setup(t);
+  await api.loginStatus({ session: 'a-1' }, { signal, waitSeconds: 20 });
+  t.like(stub.requests[0], { call: 'GET /api/v1alpha1/login?session=a-1' });
+  t.is(stub.requests[0]?.headers.prefer, 'wait=20');
+});
+
+test('modes that the command does not know are left out', async (t) => {
+  const { stub, api } = await setup(t);
+  const facts = { cluster: 'a', labels: {}, version: '9', modes: ['pigeon', 'proxy', 'direct'], more: [1] };
+  stub.answer('GET /.well-known/tka', (_, response) => sendJson(response, 200, facts));
+  t.deepEqual((await api.wellKnown({ signal })).modes, ['proxy', 'direct']);
+});
+
+test("the server's clock is that of its last answer", async (t) => {
+  const { stub, api } = await setup(t);
+  t.is(api.serverDate(), undefined);
+  const date = 'Wed, 21 Oct 2015 07:28:00 GMT';
+  stub.answer('GET /api/v1alpha1/sessions', (_, response) => sendJson(response, 200, { sessions: [] }, { date }));
+  await api.sessions({ signal });
+  t.deepEqual(api.serverDate(), new Date(date));
+  stub.answer('GET /api/v1alpha1/sessions', (_, response) =>
+    sendJson(response, 200, { sessions: [] }, { date: 'soon' }),
+  );
+  await api.sessions({ signal });
+  t.is(api.serverDate(), undefined);
 });
 
 test('a gateway that fails once is asked again, and the session is the same', async (t) => {
@@ -130,7 +168,7 @@ const strangers: readonly [string, Handler][] = [
 for (const [what, handler] of strangers) {
   test(`who answers with ${what} is no tka server`, async (t) => {
     const { api } = await setup(t, { [sessionsCall]: handler });
-    await t.throwsAsync(api.sessions({ signal }), { instanceOf: UnreachableError, message: /not a tka server/ });
+    await t.throwsAsync(api.sessions({ signal }), { instanceOf: NotTkaError, message: /not a tka server/ });
   });
 }
 

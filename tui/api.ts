@@ -5,6 +5,7 @@
  * The contract's schemas load while the first request is under way: they cost more than most of the command.
  */
 import type {
+  ClusterInfo,
   LoginRequest,
   LoginResponse,
   LogoutRequest,
@@ -12,27 +13,48 @@ import type {
   paths,
   SessionsResponse,
   WellKnown,
+  WhoamiResponse,
 } from '../node/http/contract.ts';
-import { RefusedError, UnreachableError, UserError } from './errors.ts';
+import { exitCodes, RefusedError, UserError } from './errors.ts';
 import { printable } from './output.ts';
-import type { Answer, Exchange, Transport } from './transport.ts';
+import { type Answer, type Exchange, PassingError, type Transport } from './transport.ts';
 
-/** `pending`: ask again after so many milliseconds. */
+/** `pending`: ask again after so many milliseconds; `value` is what is known by then. */
 export type Eventually<T> =
-  { readonly state: 'ready'; readonly value: T } | { readonly state: 'pending'; readonly retryAfterMs: number };
+  | { readonly state: 'ready'; readonly value: T }
+  | { readonly state: 'pending'; readonly retryAfterMs: number; readonly value?: T | undefined };
+
+/** Something answers, and it is no tka server, or one that has no such call yet. */
+export class NotTkaError extends UserError {
+  readonly status: number;
+
+  constructor(status: number, message: string, advice: readonly string[]) {
+    super(message, advice, exitCodes.unreachable);
+    this.name = 'NotTkaError';
+    this.status = status;
+  }
+}
+
+/** What a server says of itself, without the modes that this command does not know. */
+export type ServerFacts = Omit<WellKnown, 'modes'> & { readonly modes: readonly Mode[] };
 
 export interface Api {
   /** Where the server waits, the answer comes as soon as the session is usable. */
-  login(
-    request: LoginRequest,
-    options: CallOptions & { readonly waitSeconds: number },
+  login(request: LoginRequest, options: CallOptions & Waiting): Promise<Eventually<LoginResponse>>;
+  /** Without a session: the one that a login without a wish picks, else the newest. */
+  loginStatus(
+    query: { readonly session?: string | undefined },
+    options: CallOptions & Waiting,
   ): Promise<Eventually<LoginResponse>>;
-  loginStatus(options: CallOptions): Promise<Eventually<LoginResponse>>;
   /** The kubeconfig as the server has it, not to be trusted with anything. */
   kubeconfig(query: KubeconfigQuery, options: CallOptions): Promise<Eventually<unknown>>;
   logout(request: LogoutRequest, options: CallOptions): Promise<void>;
   sessions(options: CallOptions): Promise<SessionsResponse>;
-  wellKnown(options: CallOptions): Promise<WellKnown>;
+  whoami(options: CallOptions): Promise<WhoamiResponse>;
+  clusterInfo(options: CallOptions): Promise<ClusterInfo>;
+  wellKnown(options: CallOptions): Promise<ServerFacts>;
+  /** What the server's clock said in its last answer, to the second; undefined before the first. */
+  serverDate(): Date | undefined;
 }
 
 export interface CallOptions {
@@ -42,55 +64,62 @@ export interface CallOptions {
   readonly meanwhile?: () => Promise<unknown>;
 }
 
-export interface KubeconfigQuery {
+export interface Waiting {
+  /** How long the server may wait before it answers that it is not done; default: not at all. */
+  readonly waitSeconds?: number;
+}
+
+interface KubeconfigQuery {
   readonly session?: string | undefined;
   readonly mode?: Mode | undefined;
 }
 
 export function createApi(transport: Transport): Api {
-  const call = async (exchange: Call, options: CallOptions): Promise<unknown> => {
-    const answer = await sendThroughGateway(transport, exchange, options);
-    return (await checked(transport, answer)).value;
+  let date: string | undefined;
+  const exchange = async (request: Call, options: CallOptions): Promise<Answer & { readonly value: unknown }> => {
+    const answer = await sendThroughGateway(transport, request, options);
+    date = answer.headers.date;
+    return { ...answer, ...(await checked(transport, answer)) };
   };
-  const eventually = async (exchange: Call, options: CallOptions): Promise<Eventually<unknown>> => {
-    const answer = await sendThroughGateway(transport, exchange, options);
-    const { value } = await checked(transport, answer);
-    return answer.status === 202 ? { state: 'pending', retryAfterMs: retryAfterMs(answer) } : { state: 'ready', value };
+  const eventually = async (request: Call, options: CallOptions): Promise<Eventually<unknown>> => {
+    const answer = await exchange(request, options);
+    const { status, value } = answer;
+    return status === 202 ? { state: 'pending', retryAfterMs: retryAfterMs(answer), value } : { state: 'ready', value };
   };
   const session = async (answer: Eventually<unknown>): Promise<Eventually<LoginResponse>> => {
-    if (answer.state === 'pending') return answer;
     const { loginResponseSchema } = await contract();
+    if (answer.state === 'pending') return { ...answer, value: loginResponseSchema.safeParse(answer.value).data };
     return { state: 'ready', value: decode(transport, loginResponseSchema, answer.value) };
+  };
+  const get = async <T>(path: string, options: CallOptions, schema: (from: Contract) => Schema<T>): Promise<T> => {
+    const { value } = await exchange({ method: 'GET', path }, options);
+    return decode(transport, schema(await contract()), value);
   };
 
   return {
-    async login(request, { waitSeconds, ...options }) {
-      const timeoutMs = options.timeoutMs ?? defaultTimeoutMs + waitSeconds * 1000;
-      const prefer = `wait=${waitSeconds}`;
+    async login(request, options) {
       return session(
-        await eventually({ method: 'POST', path: loginPath, body: request, prefer }, { ...options, timeoutMs }),
+        await eventually({ method: 'POST', path: loginPath, body: request, ...preferring(options) }, waiting(options)),
       );
     },
-    async loginStatus(options) {
-      return session(await eventually({ method: 'GET', path: loginPath }, options));
+    async loginStatus(query, options) {
+      const path = withQuery(loginPath, query);
+      return session(await eventually({ method: 'GET', path, ...preferring(options) }, waiting(options)));
     },
-    kubeconfig({ session: name, mode }, options) {
-      const query = new URLSearchParams();
-      if (mode !== undefined) query.set('mode', mode);
-      if (name !== undefined) query.set('session', name);
-      const search = query.size === 0 ? '' : `?${query.toString()}`;
-      return eventually({ method: 'GET', path: `${kubeconfigPath}${search}` }, options);
-    },
+    kubeconfig: (query, options) => eventually({ method: 'GET', path: withQuery(kubeconfigPath, query) }, options),
     async logout(request, options) {
-      await call({ method: 'POST', path: logoutPath, body: request }, options);
+      await exchange({ method: 'POST', path: logoutPath, body: request }, options);
     },
-    async sessions(options) {
-      const value = await call({ method: 'GET', path: sessionsPath }, options);
-      return decode(transport, (await contract()).sessionsResponseSchema, value);
-    },
+    sessions: (options) => get(sessionsPath, options, (from) => from.sessionsResponseSchema),
+    whoami: (options) => get(whoamiPath, options, (from) => from.whoamiResponseSchema),
+    clusterInfo: (options) => get(clusterInfoPath, options, (from) => from.clusterInfoSchema),
     async wellKnown(options) {
-      const value = await call({ method: 'GET', path: wellKnownPath }, options);
-      return decode(transport, (await contract()).wellKnownSchema, value);
+      const facts = await get(wellKnownPath, options, (from) => from.wellKnownSchema);
+      return { ...facts, modes: facts.modes.filter(isMode) };
+    },
+    serverDate() {
+      const ms = Date.parse(date ?? '');
+      return Number.isNaN(ms) ? undefined : new Date(ms);
     },
   };
 }
@@ -100,10 +129,13 @@ const loginPath: typeof paths.login = '/api/v1alpha1/login';
 const logoutPath: typeof paths.logout = '/api/v1alpha1/logout';
 const kubeconfigPath: typeof paths.kubeconfig = '/api/v1alpha1/kubeconfig';
 const sessionsPath: typeof paths.sessions = '/api/v1alpha1/sessions';
+const whoamiPath: typeof paths.whoami = '/api/v1alpha1/whoami';
+const clusterInfoPath: typeof paths.clusterInfo = '/api/v1alpha1/cluster-info';
 const wellKnownPath: typeof paths.wellKnown = '/.well-known/tka';
 
 const defaultTimeoutMs = 15_000;
 const contract = () => import('../node/http/contract.ts');
+type Contract = Awaited<ReturnType<typeof contract>>;
 
 interface Call extends Pick<Exchange, 'method' | 'path'> {
   readonly body?: object;
@@ -116,6 +148,25 @@ interface Schema<T> {
   ):
     | { success: true; data: T }
     | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } };
+}
+
+function isMode(text: string): text is Mode {
+  return text === 'direct' || text === 'proxy';
+}
+
+function withQuery(path: string, { mode, session }: KubeconfigQuery): string {
+  const query = new URLSearchParams();
+  if (mode !== undefined) query.set('mode', mode);
+  if (session !== undefined) query.set('session', session);
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
+}
+
+function preferring({ waitSeconds = 0 }: Waiting): { readonly prefer?: string } {
+  return waitSeconds > 0 ? { prefer: `wait=${waitSeconds}` } : {};
+}
+
+function waiting({ waitSeconds = 0, ...options }: CallOptions & Waiting): CallOptions {
+  return { ...options, timeoutMs: options.timeoutMs ?? defaultTimeoutMs + waitSeconds * 1000 };
 }
 
 /**
@@ -199,14 +250,15 @@ function parse(answer: Answer): unknown {
   }
 }
 
-function notTka(server: URL, answer: Answer): UnreachableError {
+function notTka(server: URL, answer: Answer): UserError {
   if (isGatewayError(answer)) {
-    return new UnreachableError(`a proxy on the way cannot reach ${server.origin} (status ${answer.status})`, [
+    return new PassingError(`a proxy on the way cannot reach ${server.origin} (status ${answer.status})`, [
       'See that the server runs, and that HTTP_PROXY and NO_PROXY name the proxy into your tailnet.',
     ]);
   }
   const type = printable(answer.headers['content-type'] ?? 'no content type', 80);
-  return new UnreachableError(
+  return new NotTkaError(
+    answer.status,
     `what answers at ${server.origin} is not a tka server (status ${answer.status}, ${type})`,
     ['Check the name of the server, and that no proxy or captive portal answers in its place.'],
   );

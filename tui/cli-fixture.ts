@@ -41,7 +41,9 @@ export async function buildCli(directory: string): Promise<string> {
     define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
     external: ['react-devtools-core'],
     logLevel: 'warning',
-    banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
   });
   return join(directory, 'tka.mjs');
 }

@@ -5,11 +5,12 @@
  * Commands load on demand. `credential` and `version` read their own arguments, because kubectl runs the first at each of its
  * invocations and the parser costs more than both; all others are declared in program.ts.
  */
+import { mkdirSync } from 'node:fs';
 import module from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { cacheDirectory } from './directories.ts';
-import { Interrupted, UserError } from './errors.ts';
-import type { Runtime } from './runtime.ts';
+import { Interrupted, Shown, UserError } from './errors.ts';
+import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
 const quick = {
   credential: async (runtime: Runtime, args: readonly string[]) =>
@@ -25,9 +26,11 @@ if (major < 22 || (major === 22 && minor < 20)) {
 }
 
 const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+let holder: ((signal: StopSignal) => void) | undefined;
+for (const signal of stopSignals) {
   process.on(signal, () => {
-    stop.abort(new Interrupted(signal));
+    if (holder === undefined) stop.abort(new Interrupted(signal));
+    else holder(signal);
   });
 }
 
@@ -47,14 +50,22 @@ const runtime: Runtime = {
   script: process.argv[1] ?? '',
   now: () => new Date(),
   signal: stop.signal,
+  holdSignals(listener) {
+    const outer = holder;
+    holder = listener;
+    return () => void (holder = outer);
+  },
 };
+const isCompletion = basename(runtime.script) === 'kubectl_complete-tka' || process.argv[2] === 'complete';
 process.exitCode = await main(runtime, process.argv.slice(2));
+// Who pressed Tab waits for no name server that does not answer.
+if (isCompletion) process.exit();
 
 async function main(runtime: Runtime, argv: readonly string[]): Promise<number> {
   try {
     const [name, ...args] = argv;
     const isHelp = args.some((argument) => argument === '--help' || argument === '-h');
-    if ((name === 'credential' || name === 'version') && !isHelp) {
+    if ((name === 'credential' || name === 'version') && !isHelp && !isCompletion) {
       await quick[name](runtime, args);
       return 0;
     }
@@ -63,7 +74,11 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
       return 0;
     }
     // Saves some 10 ms of a login. In the user's own directory, because what lies there is run as code.
-    module.enableCompileCache(join(cacheDirectory(runtime.env), 'compiled'));
+    keepCompiled(join(cacheDirectory(runtime.env), 'compiled'));
+    if (argv.length === 0 && (await import('./output.ts')).isInteractive(runtime, undefined)) {
+      // The parser has nothing to read here, and would be time until the first frame.
+      return await (await import('./commands/home.ts')).home(runtime, {});
+    }
     const { runProgram } = await import('./program.ts');
     return await runProgram(runtime, argv);
   } catch (error) {
@@ -71,11 +86,22 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
   }
 }
 
+function keepCompiled(directory: string): void {
+  try {
+    // Node would make it for everybody to look into.
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    module.enableCompileCache(directory);
+  } catch {
+    // Only slower.
+  }
+}
+
 /** Whoever read us has seen enough (`tka status | head -1`): that is no failure. */
 function quietlyClosing<T extends NodeJS.WriteStream>(stream: T): T {
   if (stream.listenerCount('error') > 0) return stream;
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    // EIO: the terminal is gone.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     process.exit();
   });
   return stream;
@@ -83,6 +109,8 @@ function quietlyClosing<T extends NodeJS.WriteStream>(stream: T): T {
 
 async function explain({ signal, stderr, env }: Runtime, error: unknown): Promise<number> {
   if (signal.reason instanceof Interrupted) return signal.reason.exitCode;
+  // Ctrl-C is a key on a screen, and no signal.
+  if (error instanceof Interrupted || error instanceof Shown) return error.exitCode;
   const { renderError } = await import('./output.ts');
   if (error instanceof UserError) {
     stderr.write(renderError(error.message, error.advice, stderr));

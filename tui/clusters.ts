@@ -1,11 +1,13 @@
 /**
  * Which tka servers there are: peers of the local tailscaled tagged `tag:tka*` or named `tka*` (or as the configuration file's
- * `discovery` says), and the servers that the configuration file names. Each is asked at `/.well-known/tka`, 8 at once, 1 s
- * each. Being found means nothing: trust is another question (connect.ts).
+ * `discovery` says), the servers that the configuration file names, and those that were agreed to before. Each is asked at
+ * `/.well-known/tka`, 8 at once, 1 s each. Being found means nothing: trust is another question (connect.ts).
  */
 import type { Mode } from '../node/http/contract.ts';
+import type { ServerAnswer } from './discovery/ask.ts';
+import type { Candidate } from './discovery/candidates.ts';
 import type { Runtime } from './runtime.ts';
-import type { Peer } from './tailnet.ts';
+import type { Peer, Tailnet } from './tailnet.ts';
 
 export interface Cluster {
   /** What the server calls its cluster, as `--cluster` takes it: `[a-z0-9.-]{1,63}`; the host's name until it has answered. */
@@ -36,15 +38,48 @@ export interface FindOptions {
   readonly signal: AbortSignal;
   /** Hears the whole list whenever something in it is known better. */
   readonly onChange?: (clusters: readonly Cluster[]) => void;
+  /** The file of --config. */
+  readonly config?: string | undefined;
+  /** Origins of servers to list as if the configuration file named them. */
+  readonly named?: readonly string[] | undefined;
 }
 
 export interface Found {
   readonly clusters: readonly Cluster[];
-  /** Why the tailnet could not be asked; then only configured servers are listed. */
+  readonly tailnet?: Tailnet;
+  /** Why the tailnet could not be asked; then only configured servers, and those agreed to before, are listed. */
   readonly problem?: Error;
 }
 
-/** Sorted by name. Rejects only when aborted, or where the configuration file is broken. */
-export function findClusters(_runtime: Runtime, _options: FindOptions): Promise<Found> {
-  throw new Error('not written yet');
+/** Sorted by name. Rejects only when aborted, or where the configuration file or that of known servers is broken. */
+export async function findClusters(runtime: Runtime, options: FindOptions): Promise<Found> {
+  const [{ findCandidates }, { askServer }, { nameClusters }] = await Promise.all([
+    import('./discovery/candidates.ts'),
+    import('./discovery/ask.ts'),
+    import('./discovery/names.ts'),
+  ]);
+  const { candidates, tailnet, problem } = await findCandidates(runtime, options);
+  const asked: Asking[] = candidates.map((candidate) => ({ candidate, answer: undefined }));
+  const list = (): readonly Cluster[] => nameClusters(asked);
+  options.onChange?.(list());
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let one = asked[next++]; one !== undefined; one = asked[next++]) {
+      one.answer = await askServer(runtime, one.candidate, { tailnet, signal: options.signal });
+      options.onChange?.(list());
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return {
+    clusters: list(),
+    ...(tailnet === undefined ? {} : { tailnet }),
+    ...(problem === undefined ? {} : { problem }),
+  };
+}
+
+const atOnce = 8;
+
+interface Asking {
+  readonly candidate: Candidate;
+  answer: ServerAnswer | undefined;
 }

@@ -1,42 +1,91 @@
 /**
- * The command's configuration file: `server`, or the keys of the tka that people run, `tailscale.hostname`, `tailscale.port`
- * and `tailscale.tailnet`. Other keys are left to others.
+ * What a configuration file says: the command's own keys, and those of the tka that people run, `tailscale.*` and `output.*`.
+ * Other keys are left to others. Comes with the YAML parser and the schema library, so it is loaded on demand.
  */
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
+import { defaultDiscovery, type Discovery, type Settings } from './settings.ts';
 
-/** The server that the file names, as host, host and port, or URL; undefined where it names none. */
-export function serverIn(text: string, path: string): string | undefined {
-  const result = fileSchema.safeParse(parseYaml(text, path));
+/** Throws UserError that names the file and the key. */
+export function settingsIn(text: string, path: string): Settings {
+  const result = fileSchema.safeParse(parseYaml(text, path).toJS() ?? {});
   if (!result.success) {
     const [issue] = result.error.issues;
     const key = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
-    throw new UserError(`${path}: ${key}${issue?.message ?? 'not understood'}`, ['Correct the key, or use --server.']);
+    throw new UserError(`${path}: ${key}${issue?.message ?? 'not understood'}`, [
+      'Correct the key, or name another file with --config.',
+    ]);
   }
-  const { server, tailscale } = result.data;
-  if (server !== undefined) return server;
+  const { servers = [], port, mode, contextName, discovery, tailscale, output } = result.data;
+  const server = result.data.server ?? serverOf(tailscale);
+  const theme = result.data.theme ?? output?.theme;
+  return {
+    path,
+    servers,
+    discovery: readDiscovery(discovery),
+    ...defined({ server, port, mode, theme, contextName }),
+    ...defined({
+      socket: tailscale?.socket,
+      controlUrl: tailscale?.controlUrl,
+      long: output?.long,
+      quiet: output?.quiet,
+    }),
+  };
+}
+
+/** Throws UserError where it is no YAML. */
+export function parseYaml(text: string, path: string): ReturnType<typeof parseDocument> {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error === undefined) return document;
+  const reason = error.message.split('\n', 1)[0] ?? '';
+  throw new UserError(
+    `${path} is not valid YAML: ${reason}`,
+    ['Correct it, or name another file with --config.'],
+    1,
+    error,
+  );
+}
+
+const text = z.string().min(1).max(1024);
+const portSchema = z.int().min(1).max(65_535);
+
+const fileSchema = z
+  .looseObject({
+    server: text,
+    servers: z.array(text).max(1000),
+    port: portSchema,
+    mode: z.enum(['direct', 'proxy']),
+    theme: text,
+    contextName: text,
+    discovery: z.union([z.boolean(), z.looseObject({ tags: z.array(text), names: z.array(text) }).partial()]),
+    tailscale: z
+      .looseObject({ socket: text, controlUrl: text, hostname: text, port: portSchema, tailnet: z.string() })
+      .partial(),
+    output: z.looseObject({ theme: text, long: z.boolean(), quiet: z.boolean() }).partial(),
+  })
+  .partial();
+
+type File = z.infer<typeof fileSchema>;
+
+function serverOf(tailscale: File['tailscale']): string | undefined {
   if (tailscale?.hostname === undefined && tailscale?.tailnet === undefined) return undefined;
   const { hostname = 'tka', port, tailnet = '' } = tailscale;
   const domain = tailnet === '' ? '' : `.${tailnet.replace(/^\./, '')}`;
   return `${hostname}${domain}${port === undefined ? '' : `:${port}`}`;
 }
 
-const fileSchema = z
-  .looseObject({
-    server: z.string().min(1),
-    tailscale: z
-      .looseObject({ hostname: z.string().min(1), port: z.int().min(1).max(65_535), tailnet: z.string() })
-      .partial(),
-  })
-  .partial();
+function readDiscovery(discovery: File['discovery']): Discovery | undefined {
+  if (discovery === false) return undefined;
+  if (discovery === undefined || discovery === true) return defaultDiscovery;
+  const { tags = defaultDiscovery.tags, names = defaultDiscovery.names } = discovery;
+  return { tags, names };
+}
 
-function parseYaml(text: string, path: string): unknown {
-  try {
-    return parse(text) ?? {};
-  } catch (cause) {
-    const reason = cause instanceof Error ? (cause.message.split('\n', 1)[0] ?? '') : '';
-    const advice = ['Correct the file, or name the server with --server.'];
-    throw new UserError(`${path} is not valid YAML: ${reason}`, advice, 1, cause);
-  }
+function defined<T extends object>(fields: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  // Whatever is left has a value.
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>;
+  };
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { chooseServer, parseServer } from './config.ts';
+import { namedServer, parseServer } from './config.ts';
 import { UserError } from './errors.ts';
 
 function environment(t: ExecutionContext, file?: string): Record<string, string> {
@@ -48,29 +48,60 @@ for (const text of [
   });
 }
 
-const files: readonly [string, string, string][] = [
+const files: readonly [string, string, string | undefined][] = [
   ['server', 'server: https://tka.example.ts.net', 'https://tka.example.ts.net'],
   ['a host name', 'tailscale: {hostname: auth}', 'http://auth'],
   ['a host name that is a URL', 'tailscale: {hostname: "http://auth"}', 'http://auth'],
   ['host, tailnet and port 443', 'tailscale: {hostname: auth, tailnet: x.ts.net, port: 443}', 'https://auth.x.ts.net'],
   ['a tailnet with a dot in front', 'tailscale: {tailnet: .x.ts.net, port: 8080}', 'http://tka.x.ts.net:8080'],
-  ['other keys alone', 'output: {theme: dark}\ntailscale: {port: 443}', 'http://tka'],
-  ['nothing', '', 'http://tka'],
+  ['a port beside it', 'server: auth\nport: 8080', 'http://auth:8080'],
+  ['a port in it and beside it', 'server: auth:1\nport: 8080', 'http://auth:1'],
+  ['other keys alone', 'output: {theme: dark}\ntailscale: {port: 443}', undefined],
+  ['nothing', '', undefined],
 ];
 for (const [what, file, expected] of files) {
   test(`a configuration file with ${what}`, async (t) => {
-    t.is(await chooseServer({ env: environment(t, file) }, undefined), expected);
+    t.is(await namedServer({ env: environment(t, file) }, {}), expected);
   });
 }
 
-test('--server goes before TKA_SERVER, that before the file, that before a login, that before the default', async (t) => {
+test('--server goes before TKA_SERVER, that before the file, that before a login', async (t) => {
   const env = environment(t, 'server: file');
-  t.is(await chooseServer({ env: { ...env, TKA_SERVER: 'variable' } }, 'flag', 'http://login'), 'http://flag');
-  t.is(await chooseServer({ env: { ...env, TKA_SERVER: 'variable' } }, undefined, 'http://login'), 'http://variable');
-  t.is(await chooseServer({ env: { ...env, TKA_SERVER: '' } }, undefined, 'http://login'), 'http://file');
-  t.is(await chooseServer({ env: environment(t) }, undefined, 'http://login'), 'http://login');
-  t.is(await chooseServer({ env: environment(t) }, undefined), 'http://tka');
+  const named = { ...env, TKA_SERVER: 'variable' };
+  t.is(await namedServer({ env: named }, { server: 'flag' }, 'http://login'), 'http://flag');
+  t.is(await namedServer({ env: named }, {}, 'http://login'), 'http://variable');
+  t.is(await namedServer({ env: { ...env, TKA_SERVER: '' } }, {}, 'http://login'), 'http://file');
+  t.is(await namedServer({ env: environment(t) }, {}, 'http://login'), 'http://login');
+  t.is(await namedServer({ env: environment(t) }, {}), undefined);
 });
+
+test('--config names the only file that is read, and it must be there', async (t) => {
+  const env = environment(t, 'server: usual');
+  const config = join(env['HOME'] ?? '', 'mine.yaml');
+  t.is((await t.throwsAsync(namedServer({ env }, { config }), { instanceOf: UserError }))?.exitCode, 2);
+  writeFileSync(config, 'server: mine');
+  t.is(await namedServer({ env }, { config }), 'http://mine');
+  writeFileSync(config, '');
+  t.is(await namedServer({ env }, { config }), undefined);
+});
+
+const ports: readonly [string, number, string | undefined][] = [
+  ['tka', 8080, 'http://tka:8080'],
+  ['tka', 443, 'https://tka'],
+  ['https://tka', 8443, 'https://tka:8443'],
+  ['http://tka/', 8080, 'http://tka:8080'],
+  ['[fd7a::1]', 8080, 'http://[fd7a::1]:8080'],
+  ['tka:80', 8080, undefined],
+  ['http://tka:80/', 8080, undefined],
+  ['[fd7a::1]:80', 8080, undefined],
+];
+for (const [server, port, expected] of ports) {
+  test(`--server ${server} --port ${port} is ${expected ?? 'a mistake of use'}`, async (t) => {
+    const named = namedServer({ env: environment(t) }, { server, port });
+    if (expected === undefined) t.is((await t.throwsAsync(named, { instanceOf: UserError }))?.exitCode, 2);
+    else t.is(await named, expected);
+  });
+}
 
 const broken: readonly [string, string, RegExp][] = [
   ['YAML that is none', 'a: [', /not valid YAML/],
@@ -81,7 +112,7 @@ const broken: readonly [string, string, RegExp][] = [
 for (const [what, file, message] of broken) {
   test(`a configuration file with ${what} is named, with the key`, async (t) => {
     const env = environment(t, file);
-    const error = await t.throwsAsync(chooseServer({ env }, undefined), { instanceOf: UserError, message });
+    const error = await t.throwsAsync(namedServer({ env }, {}), { instanceOf: UserError, message });
     t.true(error?.message.includes(join(env['HOME'] ?? '', '.config', 'tka', 'config.yaml')));
   });
 }
@@ -92,5 +123,5 @@ test('a file in the working directory is not looked at', async (t) => {
   const before = process.cwd();
   process.chdir(env['HOME'] ?? '');
   t.teardown(() => process.chdir(before));
-  t.is(await chooseServer({ env }, undefined), 'http://tka');
+  t.is(await namedServer({ env }, {}), undefined);
 });

@@ -1,40 +1,45 @@
 /**
- * Which server to talk to: --server, else TKA_SERVER, else the configuration file, else http://tka.
- *
- * The file is `$XDG_CONFIG_HOME/tka/config.yaml`, else `/etc/tka/config.yaml`; the first that exists (config-file.ts). A file
- * in the working directory is not looked at: a checkout must not choose who hands out credentials.
+ * Which server the user named: --server, else TKA_SERVER, else the configuration file, else the one of a login before. Where
+ * none is named, one is looked for (choose-server.ts).
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { configDirectory } from './directories.ts';
-import { systemCode, usageError, UserError } from './errors.ts';
+import { usageError } from './errors.ts';
+import type { GlobalFlags } from './flags.ts';
 import type { Runtime } from './runtime.ts';
+import { readSettings } from './settings.ts';
 
-const defaultServer = 'http://tka';
-
-/**
- * The server's origin, without a trailing slash: `http://tka`, `https://tka.example.ts.net`. `remembered` is the server of a
- * login before, for commands that go on from there; it comes before the default.
- */
-export async function chooseServer(
+/** The server's origin, without a trailing slash: `http://tka`, `https://tka.example.ts.net`; undefined where none is named. */
+export async function namedServer(
   runtime: Pick<Runtime, 'env'>,
-  flag: string | undefined,
+  { server, port, config }: Pick<GlobalFlags, 'server' | 'port' | 'config'>,
   remembered?: string,
-): Promise<string> {
-  if (flag !== undefined) return parseServer(flag, '--server');
+): Promise<string | undefined> {
+  if (server !== undefined) return withPort(server, port, '--server');
   const variable = runtime.env['TKA_SERVER'];
-  if (variable !== undefined && variable !== '') {
-    return parseServer(variable, 'TKA_SERVER');
+  if (variable !== undefined && variable !== '') return withPort(variable, port, 'TKA_SERVER');
+  const settings = await readSettings(runtime, config === undefined ? {} : { config });
+  if (settings.server !== undefined) {
+    const source = settings.path ?? 'the configuration file';
+    // The port of the file goes with a host that has none, the flag before it.
+    const chosen = port ?? (hasPort(settings.server) ? undefined : settings.port);
+    return withPort(settings.server, chosen, source);
   }
-  for (const path of [join(configDirectory(runtime.env), 'config.yaml'), '/etc/tka/config.yaml']) {
-    const text = readIfPresent(path);
-    if (text === undefined) continue;
-    // Most people have no such file, so its parser and its schema load only here.
-    const named = (await import('./config-file.ts')).serverIn(text, path);
-    if (named !== undefined) return parseServer(named, path);
-    break;
+  if (port !== undefined) {
+    throw usageError(`--port ${port} goes with a server, and none is named`, ['Name it: --server tka --port 8080']);
   }
-  return remembered === undefined ? defaultServer : parseServer(remembered, 'the kubeconfig');
+  return remembered === undefined ? undefined : parseServer(remembered, 'the kubeconfig');
+}
+
+/** `port`, where it is given, is the port of a server that says none itself. */
+function withPort(server: string, port: number | undefined, source: string): string {
+  if (port === undefined) return parseServer(server, source);
+  if (hasPort(server)) throw usageError(`${source} has a port already, so --port ${port} has no place`);
+  const bare = server.trim();
+  const isAddress = !bare.includes('//') && bare.split(':').length > 2 && !bare.startsWith('[');
+  return parseServer(`${isAddress ? `[${bare}]` : bare.replace(/\/$/, '')}:${port}`, source);
+}
+
+function hasPort(server: string): boolean {
+  return /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:\[[^\]]*\]|[^:/]*):\d+\/?$/i.test(server.trim());
 }
 
 /**
@@ -55,19 +60,4 @@ export function parseServer(text: string, source: string): string {
     throw usageError(`${source}: the server is only a host, without a user, a path or a query`, advice);
   }
   return url.origin;
-}
-
-function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const code = systemCode(cause);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new UserError(
-      `cannot read ${path}: ${code ?? 'unknown error'}`,
-      ['Make it readable, or use --server.'],
-      1,
-      cause,
-    );
-  }
 }

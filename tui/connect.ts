@@ -1,16 +1,23 @@
 /**
  * From the user's settings to a server's API: which server, whether it may be believed, and the way to it. Whoever connects
  * closes.
+ *
+ * A node that the local tailscaled knows is connected to by its address there, so that no DNS has a say in who it is; it
+ * is pinned once it has answered as a tka server does.
  */
+import { checkTrust } from './agree.ts';
 import { type Api, createApi } from './api.ts';
-import { chooseServer } from './config.ts';
-import { proxyFor, withoutSecrets } from './proxy.ts';
+import { type Chosen, chooseServer } from './choose-server.ts';
 import type { Trust } from './clusters.ts';
+import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
+import { isClusterName, readKnownServers, rememberServer } from './known-servers.ts';
+import { proxyFor, withoutSecrets } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
-import type { Peer } from './tailnet.ts';
+import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
 import { createTransport } from './transport.ts';
+import { describeNode, judge, type Judgement } from './trust.ts';
 
 export interface Connection {
   /** The server's origin. */
@@ -27,24 +34,6 @@ export interface Remembered {
   /** Used where the environment names no proxy at all. */
   readonly proxy?: string | undefined;
 }
-
-export async function connect(
-  runtime: Pick<Runtime, 'env'>,
-  flag: string | undefined,
-  remembered: Remembered = {},
-): Promise<Connection> {
-  const server = await chooseServer(runtime, flag, remembered.server);
-  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
-  const transport = await createTransport(new URL(server), proxy);
-  return {
-    server,
-    api: createApi(transport),
-    proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
-    close: () => transport.close(),
-  };
-}
-
-// What follows is the contract that replaces `connect`, once all commands use it.
 
 export interface ReachOptions {
   /** `act`: what the server says will change this machine or be handed to kubectl. `look`: it is only shown. */
@@ -64,6 +53,154 @@ export interface Reached extends Connection {
 }
 
 /** Throws UserError: usage (2) where there is no telling which server, denied (3) where it is not to be believed, TailnetError (4). */
-export function reach(_runtime: Runtime, _flags: GlobalFlags, _options: ReachOptions): Promise<Reached> {
-  throw new Error('not written yet');
+export async function reach(runtime: Runtime, flags: GlobalFlags, options: ReachOptions): Promise<Reached> {
+  const { purpose, interaction, remembered = {}, warn, signal } = options;
+  const choice = { purpose, interaction, remembered: remembered.server, signal };
+  const target = await findTarget(runtime, flags, await chooseServer(runtime, flags, choice), signal);
+  const { server, tailnet, judged } = target;
+  const pin = createPin(runtime, target, warn);
+  let { trust } = judged;
+  if (purpose === 'look') warnOfChange(target, warn);
+  else if ((await checkTrust({ ...judged, ...target }, interaction)) === 'agreed') {
+    pin.keep();
+    trust = 'pinned';
+  }
+
+  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
+  const addresses = target.network?.userspace === true ? [] : judged.peer?.addresses;
+  const transport = await createTransport(new URL(server), proxy, addresses);
+  const mayPin = purpose === 'act' && trust === 'new';
+  return {
+    server,
+    api: observed(createApi(transport), {
+      onAnswer: () => {
+        if (mayPin) pin.keepOnce();
+      },
+      explain: async (error) => {
+        if (tailnet === undefined) return error;
+        const { explainUnreachable } = await import('./explain-unreachable.ts');
+        return explainUnreachable(error, { server, hasProxy: proxy !== undefined, tailnet });
+      },
+    }),
+    proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
+    ...(judged.peer === undefined ? {} : { peer: judged.peer }),
+    trust,
+    named(cluster) {
+      if ((mayPin || trust === 'pinned') && isClusterName(cluster)) pin.name(cluster);
+    },
+    close: () => transport.close(),
+  };
+}
+
+interface Target extends Pick<Chosen, 'server' | 'byHand'> {
+  /** What the local tailscaled said, or why it said nothing; undefined where it has no say. */
+  readonly tailnet: Tailnet | TailnetError | undefined;
+  readonly network: Tailnet | undefined;
+  readonly problem: TailnetError | undefined;
+  readonly judged: Judgement;
+}
+
+async function findTarget(
+  runtime: Runtime,
+  { config }: GlobalFlags,
+  { server, byHand, found }: Chosen,
+  signal: AbortSignal,
+): Promise<Target> {
+  const tailnet = isThisMachine(server) ? undefined : (heardBy(found) ?? (await askTailnet(runtime, config, signal)));
+  const problem = tailnet instanceof TailnetError ? tailnet : undefined;
+  const network = tailnet instanceof TailnetError ? undefined : tailnet;
+  return { server, byHand, tailnet, network, problem, judged: judge(server, readKnownServers(runtime.env), network) };
+}
+
+/** Reached without a tailnet, whatever there is of one. */
+function isThisMachine(server: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(server).hostname);
+}
+
+/** What the search for the server heard already. */
+function heardBy(found: Chosen['found']): Tailnet | TailnetError | undefined {
+  return found?.problem instanceof TailnetError ? found.problem : found?.tailnet;
+}
+
+async function askTailnet(
+  runtime: Runtime,
+  config: string | undefined,
+  signal: AbortSignal,
+): Promise<Tailnet | TailnetError> {
+  try {
+    return await readTailnet(runtime, { signal, config });
+  } catch (error) {
+    if (error instanceof TailnetError) return error;
+    throw error;
+  }
+}
+
+function warnOfChange({ server, judged: { trust, peer } }: Target, warn: ReachOptions['warn']): void {
+  if (trust !== 'changed') return;
+  const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
+  warn(`${server} is not the machine that you agreed to: it is ${now}`);
+}
+
+interface Pin {
+  keep(): void;
+  keepOnce(): void;
+  name(cluster: string): void;
+}
+
+/** What is known of the server from now on. That it cannot be written is no reason to stop. */
+function createPin(
+  { env }: Pick<Runtime, 'env'>,
+  { server, judged: { peer, pin } }: Target,
+  warn: ReachOptions['warn'],
+): Pin {
+  let known = pin?.cluster;
+  let isKept = false;
+  const keep = (): void => {
+    isKept = true;
+    if (peer === undefined) return;
+    const { id: nodeId, tags } = peer;
+    try {
+      rememberServer(env, { server, nodeId, tags, ...(known === undefined ? {} : { cluster: known }) });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      warn(`${server} will not be known the next time: ${error.message}`);
+    }
+  };
+  return {
+    keep,
+    keepOnce: () => {
+      if (!isKept) keep();
+    },
+    name: (cluster) => {
+      if (cluster === known) return;
+      known = cluster;
+      keep();
+    },
+  };
+}
+
+interface Observer {
+  readonly onAnswer: () => void;
+  readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
+}
+
+function observed(api: Api, { onAnswer, explain }: Observer): Api {
+  const watch = async (answer: Promise<unknown>): Promise<unknown> => {
+    try {
+      const value = await answer;
+      onAnswer();
+      return value;
+    } catch (error) {
+      throw error instanceof UnreachableError ? await explain(error) : error;
+    }
+  };
+  const methods = Object.entries(api).map(([name, method]: [string, (...args: unknown[]) => unknown]) => [
+    name,
+    (...args: unknown[]) => {
+      const result = method(...args);
+      return result instanceof Promise ? watch(result) : result;
+    },
+  ]);
+  // The same methods with the same arguments and answers.
+  return Object.fromEntries(methods) as Api;
 }

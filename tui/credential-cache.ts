@@ -1,5 +1,6 @@
 /**
  * The credentials of sessions, one file each: `$XDG_CACHE_HOME/tka/credentials/<server>/<session>.json`, 0600 in 0700.
+ * Beside each, `<session>.until` has one line for prompts: when the session ends, in epoch seconds, its role, its cluster.
  *
  * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
  * same reason. A file that does not fit is as good as none: the next login writes it anew.
@@ -45,15 +46,56 @@ export function writeCredential(env: Environment, credential: Credential): boole
   });
 }
 
-/** Without a session: all of the server's. False where one stays. */
+/** Without a session: all of the server's, with what lies beside them. False where something stays. */
 export function removeCredentials(
   env: Environment,
   { server, session }: { readonly server: string; readonly session?: string | undefined },
 ): boolean {
-  const path = session === undefined ? serverDirectory(env, server) : credentialPath(env, { server, session });
+  const paths =
+    session === undefined
+      ? [serverDirectory(env, server)]
+      : ['json', 'until'].map((suffix) => sessionPath(env, { server, session }, suffix));
   return succeeds(() => {
-    rmSync(path, { recursive: true, force: true });
+    for (const path of paths) rmSync(path, { recursive: true, force: true });
   });
+}
+
+export interface Ending {
+  readonly until: Date;
+  readonly role: string;
+  readonly cluster: string;
+}
+
+/** Where prompts read when a session ends. */
+export function untilPath(env: Environment, key: SessionKey): string {
+  return sessionPath(env, key, 'until');
+}
+
+/** False where the directory cannot be written. */
+export function writeUntil(env: Environment, key: SessionKey, { until, role, cluster }: Ending): boolean {
+  const path = untilPath(env, key);
+  return succeeds(() => {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileAtomically(path, `${Math.floor(until.getTime() / 1000)} ${word(role)} ${word(cluster)}\n`);
+  });
+}
+
+/** Undefined where nothing is known of the session. */
+export function readUntil(env: Environment, key: SessionKey): Ending | undefined {
+  try {
+    const [seconds = '', role, cluster] = readFileSync(untilPath(env, key), 'utf8').trim().split(' ');
+    const until = new Date(Number(seconds) * 1000);
+    if (role === undefined || cluster === undefined || !/^\d{1,12}$/.test(seconds)) return undefined;
+    return { until, role: word(role), cluster: word(cluster) };
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** What a shell may print as it is: a role's name has no other characters, and a server that says otherwise is not believed. */
+function word(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9._:-]/g, '_').slice(0, 63) || '_';
 }
 
 function succeeds(work: () => void): boolean {
@@ -70,9 +112,13 @@ function serverDirectory(env: Environment, server: string): string {
   return join(cacheDirectory(env), 'credentials', encodeURIComponent(server));
 }
 
-function credentialPath(env: Environment, { server, session }: SessionKey): string {
+export function credentialPath(env: Environment, key: SessionKey): string {
+  return sessionPath(env, key, 'json');
+}
+
+function sessionPath(env: Environment, { server, session }: SessionKey, suffix: string): string {
   if (!isSessionName(session)) throw new Error('not the name of a session');
-  return join(serverDirectory(env, server), `${session}.json`);
+  return join(serverDirectory(env, server), `${session}.${suffix}`);
 }
 
 function isCredential(value: unknown): value is Credential {

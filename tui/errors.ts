@@ -40,6 +40,14 @@ export class UnreachableError extends UserError {
   }
 }
 
+/** A screen has shown the error, its cause, already: leave with the exit code and say nothing more. */
+export class Shown extends UserError {
+  constructor(cause: UserError) {
+    super(cause.message, cause.advice, cause.exitCode, cause);
+    this.name = 'Shown';
+  }
+}
+
 /** A signal asked the process to stop; `exitCode` is 128 and the signal's number, as shells have it. */
 export class Interrupted extends Error {
   readonly exitCode: number;

@@ -1,7 +1,15 @@
 /**
  * Which machine each server was when its user agreed to it: `$XDG_CONFIG_HOME/tka/known-servers.json`, 0600, written in one
  * step. A server is known by its origin; what is pinned is the tailnet node behind it, by stable node ID and tags.
+ *
+ * A change reads the file anew under a lock, so two commands at once lose nothing of each other. Synchronous: it takes
+ * well under a millisecond, and no signal comes between.
  */
+import { closeSync, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeFileAtomically } from './atomic-write.ts';
+import { configDirectory } from './directories.ts';
+import { systemCode, UserError } from './errors.ts';
 import type { Runtime } from './runtime.ts';
 
 type Environment = Runtime['env'];
@@ -16,16 +24,111 @@ export interface KnownServer {
 }
 
 /** Throws UserError where the file is there and cannot be understood: a pin must not be lost silently. */
-export function readKnownServers(_env: Environment): readonly KnownServer[] {
-  throw new Error('not written yet');
+export function readKnownServers(env: Environment): readonly KnownServer[] {
+  const path = knownServersPath(env);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw broken(path, `it cannot be read (${code ?? 'unknown error'})`, cause);
+  }
+  return parse(text, path);
 }
 
 /** Adds or replaces; throws UserError where the file cannot be written. */
-export function rememberServer(_env: Environment, _known: KnownServer): void {
-  throw new Error('not written yet');
+export function rememberServer(env: Environment, known: KnownServer): void {
+  const { server, nodeId, tags, cluster } = known;
+  const entry = { server, nodeId, tags: [...tags].sort(), ...(cluster === undefined ? {} : { cluster }) };
+  change(env, (before) => [...before.filter((one) => one.server !== server), entry]);
 }
 
 /** False where it was not known. */
-export function forgetServer(_env: Environment, _server: string): boolean {
-  throw new Error('not written yet');
+export function forgetServer(env: Environment, server: string): boolean {
+  if (!readKnownServers(env).some((known) => known.server === server)) return false;
+  change(env, (before) => before.filter((known) => known.server !== server));
+  return true;
+}
+
+export function knownServersPath(env: Environment): string {
+  return join(configDirectory(env), 'known-servers.json');
+}
+
+export function isClusterName(text: unknown): text is string {
+  return typeof text === 'string' && /^[a-z0-9.-]{1,63}$/.test(text);
+}
+
+function parse(text: string, path: string): readonly KnownServer[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw broken(path, 'it is no JSON', cause);
+  }
+  const servers = typeof value === 'object' && value !== null && 'servers' in value ? value.servers : undefined;
+  if (!Array.isArray(servers)) throw broken(path, 'it has no list of servers');
+  return servers.map((entry: unknown, index) => {
+    if (!isKnownServer(entry)) throw broken(path, `servers[${index}] is no server`);
+    const { server, nodeId, tags, cluster } = entry;
+    return { server, nodeId, tags, ...(isClusterName(cluster) ? { cluster } : {}) };
+  });
+}
+
+function isKnownServer(value: unknown): value is KnownServer {
+  if (typeof value !== 'object' || value === null) return false;
+  // Every field is checked here, the cluster's name by the caller.
+  const { server, nodeId, tags } = value as Record<string, unknown>;
+  return (
+    typeof server === 'string' &&
+    URL.parse(server)?.origin === server &&
+    typeof nodeId === 'string' &&
+    nodeId !== '' &&
+    Array.isArray(tags) &&
+    tags.every((tag) => typeof tag === 'string')
+  );
+}
+
+function change(env: Environment, edit: (before: readonly KnownServer[]) => readonly KnownServer[]): void {
+  const path = knownServersPath(env);
+  const lock = `${path}.lock`;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    takeLock(lock);
+    try {
+      const servers = edit(readKnownServers(env));
+      writeFileAtomically(path, `${JSON.stringify({ servers }, undefined, 2)}\n`);
+    } finally {
+      unlinkSync(lock);
+    }
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === undefined) throw cause;
+    const advice = ['It keeps which servers you have agreed to. Make it and its directory writable.'];
+    throw new UserError(`${path} cannot be written: ${code}`, advice, 1, cause);
+  }
+}
+
+function takeLock(lock: string): void {
+  for (let waitedMs = 0; ; waitedMs += 10) {
+    try {
+      closeSync(openSync(lock, 'wx', 0o600));
+      return;
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    }
+    if (waitedMs >= 1000) {
+      const advice = ['tka holds it for less than a millisecond. If none is running, remove the file and try again.'];
+      throw new UserError(`another program holds ${lock}`, advice);
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+  }
+}
+
+function broken(path: string, reason: string, cause?: unknown): UserError {
+  const advice = [
+    'It keeps which servers you have agreed to, so nothing goes on without it. Correct the file,',
+    'or remove it to be asked anew.',
+  ];
+  return new UserError(`${path} is not understood: ${reason}`, advice, 1, cause);
 }

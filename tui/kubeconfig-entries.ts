@@ -32,6 +32,8 @@ export interface SessionEntries {
   readonly namespace?: string;
   /** Whether the context becomes the current one even if there is another. */
   readonly use: boolean;
+  /** What the user named just now: it is set in a context that is there already, too. */
+  readonly byHand?: { readonly name?: boolean; readonly namespace?: boolean };
 }
 
 /** Values to set; undefined removes the field. */
@@ -64,13 +66,26 @@ export function mergeEntries(
   put(own.cluster ?? add(destination, 'cluster', fresh), entries.cluster, marker);
   put(own.user ?? add(destination, 'user', fresh), entries.user, marker);
   const context = own.context ?? add(destination, 'context', fresh);
-  const namespace =
-    own.context === undefined && entries.namespace !== undefined ? { namespace: entries.namespace } : {};
+  const isNamed = own.context === undefined || entries.byHand?.namespace === true;
+  const namespace = isNamed && entries.namespace !== undefined ? { namespace: entries.namespace } : {};
   put(context, { cluster: nameOf('cluster'), user: nameOf('user'), ...namespace }, marker);
+  const name = entries.byHand?.name === true ? rename(files, context, entries) : context.name;
 
   const current = currentContext(files);
-  if (current === undefined || entries.use) setCurrent(current?.file ?? destination, context.name);
-  return { context: context.name, current: currentContext(files)?.name === context.name, path: context.file.path };
+  if (current === undefined || entries.use) setCurrent(current?.file ?? destination, name);
+  return { context: name, current: currentContext(files)?.name === name, path: context.file.path };
+}
+
+/** The name that the context then has. */
+function rename(files: readonly KubeconfigDocument[], context: Entry, { name, marker }: SessionEntries): string {
+  if (context.name === name) return name;
+  const fresh = freeName(files, ['context'], name, marker);
+  const { file } = context;
+  file.document.setIn(['contexts', context.index, 'name'], fresh);
+  file.changed = true;
+  const current = currentContext(files);
+  if (current?.name === context.name && !hasContext(files, context.name)) setCurrent(current.file, fresh);
+  return fresh;
 }
 
 /** Removes the entries whose marker `matches`, and current-context where it named one of them. */
@@ -116,6 +131,27 @@ export function ownContexts(files: readonly KubeconfigDocument[]): readonly OwnC
     .flatMap(({ name, marker }) =>
       marker === undefined ? [] : [{ ...marker, context: name, current: name === current }],
     );
+}
+
+export interface OwnEntries {
+  /** Whether the token is in the file, and no plugin called. */
+  readonly isInline: boolean;
+  /** Arguments of the plugin. */
+  readonly args: readonly string[];
+  readonly skipsTlsVerify: boolean;
+}
+
+/** How a session was placed; undefined where no file has it. */
+export function ownEntries(files: readonly KubeconfigDocument[], marker: Marker): OwnEntries | undefined {
+  const user = findOwn(files, 'user', marker)?.body;
+  const cluster = findOwn(files, 'cluster', marker)?.body;
+  if (user === undefined || cluster === undefined) return undefined;
+  const { args } = toRecord(user['exec']);
+  return {
+    isInline: typeof user['token'] === 'string',
+    args: Array.isArray(args) ? args.map(String) : [],
+    skipsTlsVerify: cluster['insecure-skip-tls-verify'] === true,
+  };
 }
 
 const kinds = ['cluster', 'user', 'context'] as const;

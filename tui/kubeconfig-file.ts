@@ -73,11 +73,6 @@ function makeDirectory(paths: readonly string[]): void {
   }
 }
 
-/** A kubeconfig by itself, as YAML. */
-export function renderKubeconfig(content: object): string {
-  return renderYaml(new Document(content));
-}
-
 /** YAML as kubectl writes it: lists not indented under their key, long lines left whole. */
 export function renderYaml(document: Document, like = ''): string {
   const indentSeq = /^[a-z-]+:[^\S\n]*\n(?:\s*#.*\n)*[^\S\n]+- /m.test(like);

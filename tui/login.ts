@@ -1,141 +1,20 @@
 /**
- * The stages of a login, the same for a screen and a script: ask for a session, wait until it works, fetch its credential,
- * put it where kubectl finds it. Until the last stage nothing is written.
+ * A whole login, the same for a screen and a script: find the server and believe it, open a session and wait until it works,
+ * put it where kubectl finds it. Until the last stage nothing on this machine changes.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { LoginRequest, LoginResponse, Mode } from '../node/http/contract.ts';
-import type { Api, CallOptions, Eventually } from './api.ts';
-import type { ClusterAccess } from './cluster-access.ts';
-import { UnreachableError, UserError } from './errors.ts';
-import { printable } from './output.ts';
+import type { Mode } from '../node/http/contract.ts';
+import { describeSkew } from './clock.ts';
+import { type Reached, reach } from './connect.ts';
 import type { GlobalFlags, PlacementFlags, WishFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
+import { type OpenedSession, openSession } from './opening.ts';
+import { checkContextName, modeOf, place } from './place.ts';
 import type { Runtime } from './runtime.ts';
-import { isSessionName, tokenExpiry } from './token.ts';
+import { readSettings } from './settings.ts';
+import { createStages, type StageReport, type Stages } from './stages.ts';
+import { checkNamespace, readWish } from './wish.ts';
 
-export type OpeningStage = 'requesting' | 'provisioning' | 'fetching';
-
-export interface LoginOptions {
-  readonly api: Api;
-  readonly server: string;
-  readonly request: LoginRequest;
-  readonly mode?: Mode | undefined;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  readonly onStage?: (stage: OpeningStage) => void;
-  /** Work to do while the server provisions. */
-  readonly meanwhile?: () => Promise<unknown>;
-}
-
-/** A session that works, and the way to its cluster. Texts are fit to be shown. */
-export interface UsableSession {
-  readonly session: string;
-  readonly username: string;
-  readonly role: string;
-  readonly namespaces?: readonly string[];
-  readonly until: Date;
-  readonly access: ClusterAccess;
-}
-
-export async function openSession(options: LoginOptions): Promise<UsableSession> {
-  const { api, server, request, mode, onStage } = options;
-  return withinDeadline(options, async (signal) => {
-    onStage?.('requesting');
-    const waitSeconds = Math.min(30, Math.max(1, Math.floor(options.timeoutMs / 1000)));
-    const meanwhile = options.meanwhile === undefined ? {} : { meanwhile: options.meanwhile };
-    const first = await api.login(request, { signal, waitSeconds, ...meanwhile });
-    if (first.state === 'pending') onStage?.('provisioning');
-    const answer = await settled(first, (call) => api.loginStatus(call), signal);
-    const session = readSession(answer, server);
-    onStage?.('fetching');
-    return { ...session, access: await fetchAccess({ api, server, session: session.session, mode, signal }) };
-  });
-}
-
-export interface FetchOptions {
-  readonly api: Api;
-  readonly server: string;
-  /** Absent: the server picks. */
-  readonly session?: string | undefined;
-  readonly mode?: Mode | undefined;
-  readonly signal: AbortSignal;
-}
-
-/** Waits while the server provisions. */
-export async function fetchAccess({ api, server, session, mode, signal }: FetchOptions): Promise<ClusterAccess> {
-  const ask = (call: CallOptions): Promise<Eventually<unknown>> => api.kubeconfig({ session, mode }, call);
-  const [kubeconfig, { readClusterAccess }] = await Promise.all([
-    ask({ signal }).then((first) => settled(first, ask, signal)),
-    import('./cluster-access.ts'),
-  ]);
-  return readClusterAccess(kubeconfig, server);
-}
-
-/** When the token ends: what it says itself, else what is known of its session; never after the session. */
-export function accessExpiry(access: Pick<ClusterAccess, 'token'>, until: Date): Date {
-  const own = tokenExpiry(access.token);
-  return own === undefined || own > until ? until : own;
-}
-
-/** Runs until `timeoutMs` are over, then fails saying so. */
-export async function withinDeadline<T>(
-  { server, timeoutMs, signal }: Pick<LoginOptions, 'server' | 'timeoutMs' | 'signal'>,
-  run: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const deadline = AbortSignal.timeout(timeoutMs);
-  try {
-    return await run(AbortSignal.any([signal, deadline]));
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!deadline.aborted || error instanceof UserError) throw error;
-    throw new UnreachableError(`${server} was not done within ${Math.ceil(timeoutMs / 1000)} s`, [
-      'Try again, or allow more time with --timeout 2m. `tka status` shows whether the session came about.',
-    ]);
-  }
-}
-
-async function settled<T>(
-  first: Eventually<T>,
-  ask: (call: CallOptions) => Promise<Eventually<T>>,
-  signal: AbortSignal,
-): Promise<T> {
-  let answer = first;
-  while (answer.state === 'pending') {
-    await delay(answer.retryAfterMs, undefined, { signal });
-    answer = await ask({ signal });
-  }
-  return answer.value;
-}
-
-function readSession(answer: LoginResponse, server: string): Omit<UsableSession, 'access'> {
-  const { session, username, role, namespaces } = answer;
-  const until = new Date(answer.until);
-  if (session === undefined || !isSessionName(session) || Number.isNaN(until.getTime())) {
-    throw new UserError(`the answer of ${server} names no session that this command understands`, [
-      'The server may be older than the command: compare them with `tka version`.',
-    ]);
-  }
-  return {
-    session,
-    username: printable(username, 200),
-    role: printable(role, 200),
-    ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 100).map((name) => printable(name, 63)) }),
-    until,
-  };
-}
-
-// What follows is the contract of the whole login, which takes in what is above.
-
-/** In this order. */
-export type LoginStage = 'server' | 'identity' | 'grant' | 'sign-in' | 'provisioning' | 'usable' | 'kubeconfig';
-
-/** A login that rejects does so in the stage that was `running`. */
-export interface StageReport {
-  readonly stage: LoginStage;
-  readonly state: 'running' | 'done';
-  /** Printable; what the stage found, for `done`. */
-  readonly detail?: string;
-}
+export type { LoginStage, StageReport } from './stages.ts';
 
 export interface LogInOptions {
   readonly flags: GlobalFlags & WishFlags & PlacementFlags;
@@ -159,7 +38,10 @@ export interface LoggedIn {
   readonly role: string;
   /** Absent: the whole cluster. */
   readonly namespaces?: readonly string[];
+  /** By the server's clock. */
   readonly until: Date;
+  /** How far the server's clock is ahead of this machine's; 0 within a minute. */
+  readonly skewMs?: number;
   readonly mode: Mode;
   /** Where kubectl goes. */
   readonly url: string;
@@ -170,6 +52,74 @@ export interface LoggedIn {
   readonly kubeconfig: string;
 }
 
-export function logIn(_runtime: Runtime, _options: LogInOptions): Promise<LoggedIn> {
-  throw new Error('not written yet');
+export async function logIn(runtime: Runtime, options: LogInOptions): Promise<LoggedIn> {
+  return withOpenSession(runtime, options, async ({ opened, reached, stages, contextName, signal }) => {
+    const { flags, warn } = options;
+    stages.begin('kubeconfig');
+    const { server, proxy } = reached;
+    const merged = await place(runtime, { server, proxy, opened, flags, contextName, warn, signal });
+    stages.done(merged.context);
+    const { access, mode: _, ...identity } = opened;
+    const { context, current, path } = merged;
+    return { server, ...identity, mode: modeOf(opened), url: access.url, context, current, kubeconfig: path };
+  });
+}
+
+export interface Open {
+  readonly opened: OpenedSession;
+  readonly reached: Reached;
+  readonly stages: Stages;
+  /** Of the settings. */
+  readonly contextName: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Everything but the last stage, which is `use`; the connection is open until then. */
+export async function withOpenSession<T>(
+  runtime: Runtime,
+  options: LogInOptions,
+  use: (open: Open) => Promise<T>,
+): Promise<T> {
+  const { flags, interaction, warn, signal = runtime.signal } = options;
+  const wish = await readWish(flags);
+  checkNamespace(flags.namespace);
+  const settings = await readSettings(runtime, flags);
+  checkContextName(flags.contextName ?? settings.contextName);
+  const stages = createStages(options.onStage);
+  stages.begin('server');
+  const reached = await reach(runtime, flags, { purpose: 'act', interaction, warn, signal });
+  try {
+    const { server, api } = reached;
+    const opened = await openSession({
+      api,
+      server,
+      wish,
+      mode: flags.mode ?? settings.mode,
+      stepwise: options.stepwise === true,
+      stages,
+      interaction,
+      warn,
+      now: runtime.now,
+      timeoutMs: flags.timeoutMs ?? defaultTimeoutMs,
+      signal,
+      meanwhile: loadTheRest,
+    });
+    reached.named(opened.cluster);
+    const skewed = describeSkew(opened.skewMs, server);
+    if (skewed !== undefined) warn(skewed);
+    return await use({ opened, reached, stages, contextName: settings.contextName, signal });
+  } finally {
+    reached.close();
+  }
+}
+
+const defaultTimeoutMs = 60_000;
+
+/** The rest of the program, read while the server works. */
+function loadTheRest(): Promise<unknown> {
+  return Promise.all([
+    import('./cluster-access.ts'),
+    import('./kubeconfig-file.ts'),
+    import('./kubeconfig-entries.ts'),
+  ]);
 }

@@ -8,17 +8,6 @@ import { startStubServer } from './stub-server.ts';
 import { createTransport } from './transport.ts';
 
 const signal = new AbortController().signal;
-const names = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()]);
-
-/** The library reads the process's environment, so the tests that set it run one after the other. */
-function withEnvironment<T>(env: Record<string, string>, work: () => Promise<T>): Promise<T> {
-  for (const name of names) delete process.env[name];
-  Object.assign(process.env, env);
-  return work().finally(() => {
-    for (const name of names) delete process.env[name];
-  });
-}
-
 const choices: readonly [string, Record<string, string>, string, string | undefined][] = [
   ['no variable', {}, 'http://tka', undefined],
   ['HTTP_PROXY for http', { HTTP_PROXY: 'http://p:1' }, 'http://tka', 'http://p:1'],
@@ -32,30 +21,39 @@ const choices: readonly [string, Record<string, string>, string, string | undefi
   ['no_proxy by domain', { HTTP_PROXY: 'http://p:1', no_proxy: '.ts.net' }, 'http://tka.x.ts.net', undefined],
   ['NO_PROXY by port', { HTTP_PROXY: 'http://p:1', NO_PROXY: 'tka:81' }, 'http://tka', 'http://p:1'],
   ['NO_PROXY for all', { ALL_PROXY: 'http://p:1', NO_PROXY: '*' }, 'http://tka', undefined],
+  ['NO_PROXY by the port of the scheme', { HTTPS_PROXY: 'http://p:1', NO_PROXY: 'tka:443' }, 'https://tka', undefined],
+  ['NO_PROXY by a wildcard', { HTTP_PROXY: 'http://p:1', NO_PROXY: 'a *.ts.net' }, 'http://tka.x.ts.net', undefined],
+  ['NO_PROXY for a name like it', { HTTP_PROXY: 'http://p:1', NO_PROXY: 'tka' }, 'http://mytka', 'http://p:1'],
+  ['NO_PROXY for its parent', { HTTP_PROXY: 'http://p:1', NO_PROXY: 'ts.net' }, 'http://tka.ts.net', 'http://p:1'],
+  ['NO_PROXY by IPv6', { HTTP_PROXY: 'http://p:1', NO_PROXY: '::1' }, 'http://[::1]:80', undefined],
+  ['an empty NO_PROXY', { HTTP_PROXY: 'http://p:1', NO_PROXY: ' , ' }, 'http://tka', 'http://p:1'],
+  ['a lower case variable that is empty', { http_proxy: '', HTTP_PROXY: 'http://p:1' }, 'http://tka', 'http://p:1'],
   ['a proxy without a scheme', { HTTP_PROXY: 'p:3128' }, 'http://tka', 'http://p:3128'],
 ];
 for (const [what, env, url, expected] of choices) {
-  test.serial(`the proxy with ${what}`, async (t) => {
-    const proxy = await withEnvironment(env, () => proxyFor(url, process.env));
+  test(`the proxy with ${what}`, async (t) => {
+    const proxy = await proxyFor(url, env);
     t.is(proxy === undefined ? undefined : withoutSecrets(proxy), expected);
   });
 }
 
-test.serial('a recorded proxy counts only where the environment names none', async (t) => {
-  t.is((await withEnvironment({}, () => proxyFor('http://tka', process.env, 'http://then:1')))?.host, 'then:1');
-  t.is(
-    (await withEnvironment({ HTTP_PROXY: 'http://now:1' }, () => proxyFor('http://tka', process.env, 'http://then:1')))
-      ?.host,
-    'now:1',
-  );
-  const env = { HTTP_PROXY: 'http://now:1', NO_PROXY: 'tka' };
-  t.is(await withEnvironment(env, () => proxyFor('http://tka', process.env, 'http://then:1')), undefined);
+test('a recorded proxy counts only where the environment names none', async (t) => {
+  const recorded = 'http://then:1';
+  t.is((await proxyFor('http://tka', {}, recorded))?.host, 'then:1');
+  t.is((await proxyFor('http://tka', { HTTP_PROXY: 'http://now:1' }, recorded))?.host, 'now:1');
+  t.is(await proxyFor('http://tka', { HTTP_PROXY: 'http://now:1', NO_PROXY: 'tka' }, recorded), undefined);
 });
 
-test.serial('a proxy that cannot be used is refused without its password', async (t) => {
-  const proxy = withEnvironment({ HTTP_PROXY: 'ftp://user:secret@p' }, () => proxyFor('http://tka', process.env));
+test('a proxy that cannot be used is refused without its password', async (t) => {
+  const proxy = proxyFor('http://tka', { HTTP_PROXY: 'ftp://user:secret@p' });
   const error = await t.throwsAsync(proxy, { instanceOf: UserError });
   t.false(error?.message.includes('secret'));
+});
+
+test.serial('only the given environment counts, not that of the process', async (t) => {
+  process.env['HTTP_PROXY'] = 'http://process:1';
+  t.teardown(() => delete process.env['HTTP_PROXY']);
+  t.is(await proxyFor('http://tka', {}), undefined);
 });
 
 const forKubectl: readonly [string, Record<string, string>, string, object][] = [
@@ -67,15 +65,13 @@ const forKubectl: readonly [string, Record<string, string>, string, object][] = 
   ['ALL_PROXY and this machine', { ALL_PROXY: 'http://p:1' }, 'https://127.0.0.1:6443', {}],
 ];
 for (const [what, env, url, expected] of forKubectl) {
-  test.serial(`kubectl is told about ${what}`, async (t) => {
-    t.deepEqual(await withEnvironment(env, () => kubectlProxyFor(url, process.env)), expected);
+  test(`kubectl is told about ${what}`, async (t) => {
+    t.deepEqual(await kubectlProxyFor(url, env), expected);
   });
 }
 
-test.serial('a password in ALL_PROXY is not written down: the user is told', async (t) => {
-  const { url, warning } = await withEnvironment({ ALL_PROXY: 'http://u:secret@p:1' }, () =>
-    kubectlProxyFor('https://prod', process.env),
-  );
+test('a password in ALL_PROXY is not written down: the user is told', async (t) => {
+  const { url, warning } = await kubectlProxyFor('https://prod', { ALL_PROXY: 'http://u:secret@p:1' });
   t.is(url, undefined);
   t.regex(warning ?? '', /HTTPS_PROXY/);
   t.false(warning?.includes('secret'));

@@ -4,6 +4,7 @@
  * Also says what kubectl must be told about them, because it knows all of these but ALL_PROXY.
  */
 import type { Agent } from 'node:http';
+import { isIP } from 'node:net';
 import { usageError } from './errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -12,14 +13,14 @@ const variables = ['http_proxy', 'https_proxy', 'all_proxy'];
 
 /** The proxy for a URL, or undefined where the way is direct. `recorded` is used if the environment names no proxy at all. */
 export async function proxyFor(url: string, env: Environment, recorded?: string): Promise<URL | undefined> {
-  if (!variables.some((name) => env[name] || env[name.toUpperCase()])) {
+  if (!variables.some((name) => read(env, name) !== '')) {
     return recorded === undefined ? undefined : (URL.parse(recorded) ?? undefined);
   }
-  // The library reads the process's environment itself.
-  const { getProxyForUrl } = await import('proxy-from-env');
-  const text = getProxyForUrl(url);
-  if (text === '') return undefined;
-  const proxy = URL.parse(text);
+  const target = new URL(url);
+  const text = read(env, `${target.protocol.slice(0, -1)}_proxy`) || read(env, 'all_proxy');
+  if (text === '' || isDirect(target, read(env, 'no_proxy'))) return undefined;
+  // Without a scheme it speaks the one that it is for.
+  const proxy = URL.parse(text.includes('://') ? text : `${target.protocol}//${text}`);
   if (proxy === null || !/^(https?|socks[45]?[ah]?):$/.test(proxy.protocol)) {
     throw usageError('the proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not a URL that can be used', [
       'It looks like http://host:port, https://host:port or socks5://host:port.',
@@ -53,8 +54,7 @@ export interface KubectlProxy {
 
 /** What the cluster's entry must say so that kubectl finds the way this command would take. */
 export async function kubectlProxyFor(clusterUrl: string, env: Environment): Promise<KubectlProxy> {
-  const all = env['all_proxy'] || env['ALL_PROXY'];
-  if (!all || env['https_proxy'] || env['HTTPS_PROXY']) return {};
+  if (read(env, 'all_proxy') === '' || read(env, 'https_proxy') !== '') return {};
   // Go never uses a proxy from the environment for the machine itself, and neither must a proxy-url.
   if (/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(clusterUrl).hostname)) return {};
   const proxy = await proxyFor(clusterUrl, env);
@@ -69,4 +69,26 @@ export async function kubectlProxyFor(clusterUrl: string, env: Environment): Pro
   if (scheme.startsWith('socks4'))
     return { warning: 'kubectl ignores ALL_PROXY and knows no SOCKS4: set HTTPS_PROXY for kubectl' };
   return { url: `${scheme}//${proxy.host}` };
+}
+
+/** Lower case before upper, as most programs have it; empty is not set. */
+function read(env: Environment, name: string): string {
+  return env[name] || env[name.toUpperCase()] || '';
+}
+
+/**
+ * Whether a NO_PROXY names the target. Its entries, between commas or blanks, are hosts, suffixes (`.example.com`,
+ * `*.example.com`) or `*`, each with a port or without.
+ */
+function isDirect({ hostname, port, protocol }: URL, noProxy: string): boolean {
+  const effectivePort = port === '' ? (protocol === 'https:' ? '443' : '80') : port;
+  return noProxy
+    .toLowerCase()
+    .split(/[,\s]+/)
+    .some((entry) => {
+      const [, host = entry, onlyPort] = isIP(entry) === 6 ? [entry, `[${entry}]`] : (/^(.+):(\d+)$/.exec(entry) ?? []);
+      if (host === '' || (onlyPort !== undefined && onlyPort !== effectivePort)) return false;
+      if (host.startsWith('*')) return hostname.endsWith(host.slice(1));
+      return host.startsWith('.') ? hostname.endsWith(host) : hostname === host;
+    });
 }

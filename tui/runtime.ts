@@ -18,7 +18,16 @@ export interface Runtime {
   readonly now: () => Date;
   /** Aborted with Interrupted when a signal asks the process to stop. */
   readonly signal: AbortSignal;
+  /**
+   * Until the function it returns is called, such signals go to the listener instead: while a child has the terminal, and while
+   * what must be done at the end is done. Absent where no signals arrive.
+   */
+  readonly holdSignals?: (listener: (signal: StopSignal) => void) => () => void;
 }
+
+/** What asks a process to stop. */
+export const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export type StopSignal = (typeof stopSignals)[number];
 
 export interface Terminal {
   readonly stdin: ReadStream;

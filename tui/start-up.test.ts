@@ -14,6 +14,7 @@ async function loadedWith(module: string): Promise<readonly string[]> {
     format: 'esm',
     platform: 'node',
     outdir: 'out',
+    external: ['react-devtools-core'],
     logLevel: 'error',
   });
   const seen = new Set<string>();
@@ -36,6 +37,8 @@ const libraries: readonly [string, readonly string[]][] = [
   // What a login loads before its first request has left.
   ['commands/login.ts', []],
   ['connect.ts', []],
+  ['local-api.ts', []],
+  ['tailnet-status.ts', []],
 ];
 for (const [module, expected] of libraries) {
   test(`${module} brings along ${expected.length === 0 ? 'no library' : expected.join(', ')}`, async (t) => {

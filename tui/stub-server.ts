@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { WhoamiResponse } from '../node/http/contract.ts';
 
 export interface StubServer {
   readonly url: string;
@@ -114,11 +115,17 @@ function defaults(session: StubSession): [string, Handler][] {
       'GET /api/v1alpha1/sessions',
       (_, response) => sendJson(response, 200, { sessions: [{ ...session, ready: true }] }),
     ],
+    ['GET /api/v1alpha1/whoami', (_, response) => sendJson(response, 200, stubWhoami(session))],
     [
       'GET /.well-known/tka',
       (_, response) => sendJson(response, 200, { cluster: 'prod', labels: {}, version: '9.8.7', modes: ['direct'] }),
     ],
   ];
+}
+
+export function stubWhoami({ username, role }: Pick<StubSession, 'username' | 'role'>): WhoamiResponse {
+  const rules = [{ role, period: '8h', priority: 10 }];
+  return { subject: 'control.example|user:7', username, node: 'laptop', tags: [], rules, dropped: [] };
 }
 
 /** A real certificate, self-signed, of a key that nobody has. */

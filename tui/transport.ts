@@ -4,7 +4,7 @@
  * Every answer is capped at 1 MB, redirects are refused, and nothing is waited for without an end. Failures become
  * UnreachableError with what to look at. `close` ends the kept connection; the caller who made the transport calls it.
  */
-import { isIP } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { RefusedError, systemCode, UnreachableError, UserError } from './errors.ts';
 import { printable } from './output.ts';
@@ -28,13 +28,21 @@ export interface Answer {
   readonly text: string;
 }
 
+/** The same call may well succeed in a moment, if it is the right server: it may be starting anew. */
+export class PassingError extends UnreachableError {}
+
 export interface Transport {
   readonly server: URL;
   send(exchange: Exchange): Promise<Answer>;
   close(): void;
 }
 
-export async function createTransport(server: URL, proxy: URL | undefined): Promise<Transport> {
+/** `addresses`: what the server's name means, where that is known better than by asking DNS. */
+export async function createTransport(
+  server: URL,
+  proxy: URL | undefined,
+  addresses: readonly string[] = [],
+): Promise<Transport> {
   const tunnel = proxy === undefined ? undefined : await tunnelAgent(server, proxy);
   // An absolute-form request goes to the proxy as if it were the server.
   const absoluteForm = proxy !== undefined && tunnel === undefined;
@@ -46,6 +54,7 @@ export async function createTransport(server: URL, proxy: URL | undefined): Prom
   const open = (exchange: Exchange): ClientRequest =>
     http.request({
       agent,
+      ...(addresses.length === 0 || proxy !== undefined ? {} : { lookup: lookupIn(addresses) }),
       method: exchange.method,
       hostname: peer.hostname.replace(/^\[|\]$/g, ''),
       port: peer.port === '' ? (peer.protocol === 'https:' ? 443 : 80) : Number(peer.port),
@@ -84,7 +93,7 @@ function exchangeOnce(
     const request = open(exchange);
     const onAbort = (): void => void request.destroy(asError(exchange.signal.reason));
     const late = (what: string, ms: number) => (): void =>
-      void request.destroy(unreachable(described, `${what} within ${Math.ceil(ms / 1000)} s`));
+      void request.destroy(unreachable(described, `${what} within ${Math.ceil(ms / 1000)} s`, { isPassing: true }));
     const connectTimer = setTimeout(late('took no connection', connectTimeoutMs), connectTimeoutMs);
     const answerTimer = setTimeout(late('did not answer', exchange.timeoutMs), exchange.timeoutMs);
     const settle = (): void => {
@@ -100,6 +109,12 @@ function exchangeOnce(
     request.on('finish', () => {
       clearTimeout(connectTimer);
       exchange.onSent?.();
+    });
+    // Unheard, it would leave this waiting for ever.
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy();
+      settle();
+      reject(unreachable(described, 'changes to a protocol that nobody asked for', {}));
     });
     request.on('response', (response) => {
       collect(response, described)
@@ -146,9 +161,10 @@ async function collect(response: IncomingMessage, { server, proxy }: Described):
 function translate(error: Error, described: Described): Error {
   if (error instanceof UserError || error.name === 'Interrupted' || error.name === 'TimeoutError') return error;
   const code = systemCode(error) ?? '';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return unreachable(described, 'has no address', error);
-  if (code === 'ECONNREFUSED') return unreachable(described, 'refuses the connection', error);
-  if (code.startsWith('HPE_')) return unreachable(described, 'does not speak HTTP', error);
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return unreachable(described, 'has no address', { cause: error });
+  if (code === 'ECONNREFUSED')
+    return unreachable(described, 'refuses the connection', { cause: error, isPassing: true });
+  if (code.startsWith('HPE_')) return unreachable(described, 'does not speak HTTP', { cause: error });
   if (/CERT|SELF_SIGNED|ALTNAME|TLS|SSL/.test(code)) {
     return new UnreachableError(
       `the certificate of ${described.server.origin} cannot be verified: ${printable(error.message)}`,
@@ -156,12 +172,20 @@ function translate(error: Error, described: Described): Error {
       error,
     );
   }
-  return unreachable(described, `cannot be reached (${printable(code === '' ? error.message : code)})`, error);
+  const reason = printable(code === '' ? error.message : code);
+  return unreachable(described, `cannot be reached (${reason})`, { cause: error, isPassing: true });
 }
 
-function unreachable({ server, proxy }: Described, what: string, cause?: Error): UnreachableError {
+interface Unreachable {
+  readonly cause?: Error;
+  /** Not through a proxy: there it is the proxy that fails. */
+  readonly isPassing?: boolean;
+}
+
+function unreachable({ server, proxy }: Described, what: string, { cause, isPassing }: Unreachable): UnreachableError {
+  const Kind = isPassing === true && proxy === undefined ? PassingError : UnreachableError;
   const through = proxy === undefined ? '' : `, asked through the proxy ${withoutSecrets(proxy)},`;
-  return new UnreachableError(
+  return new Kind(
     `${server.origin}${through} ${what}`,
     [
       'Is this machine on the tailnet? `tailscale status` tells.',
@@ -169,6 +193,16 @@ function unreachable({ server, proxy }: Described, what: string, cause?: Error):
     ],
     cause,
   );
+}
+
+/** A lookup as node:dns has it, that asks nobody. */
+function lookupIn(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
+  return (_name, { all }, done) => {
+    const [{ address, family } = { address: '', family: 4 }] = found;
+    if (all === true) done(null, found);
+    else done(null, address, family);
+  };
 }
 
 function proxyCredentials(proxy: URL): Record<string, string> {

@@ -38,7 +38,20 @@ test('discovery reads the name, labels, version and modes of a server', async (t
     labels: { environment: 'test' },
     version: '1.2.3',
     modes: ['direct'],
+    api: ['v1alpha1'],
   });
+});
+
+test('a client understands the modes and fields of a server that is newer than it', (t) => {
+  const newer = {
+    cluster: 'a',
+    labels: {},
+    version: '9',
+    modes: ['direct', 'carrier-pigeon'],
+    api: ['v2'],
+    more: true,
+  };
+  t.deepEqual(wellKnownSchema.parse(newer).modes, ['direct', 'carrier-pigeon']);
 });
 
 test("discovery reads tka's own CA where it has one", async (t) => {

@@ -74,6 +74,7 @@ export const ruleSchema = z.object({
   priority: z.number(),
   namespaces: z.array(z.string()).optional(),
 });
+export type GrantedRule = z.infer<typeof ruleSchema>;
 export const whoamiResponseSchema = z.object({
   /** Stable identity, for example `controlplane.tailscale.com|user:123`. */
   subject: z.string(),
@@ -100,7 +101,10 @@ export const wellKnownSchema = z.object({
   cluster: z.string(),
   labels: z.record(z.string(), z.string()),
   version: z.string(),
-  modes: z.array(modeSchema),
+  /** Whatever the server offers: a client leaves out those that it does not know. */
+  modes: z.array(z.string()),
+  /** The versions of the paths above that the server speaks; a server that says none speaks `v1alpha1`. */
+  api: z.array(z.string()).optional(),
   /** PEM of tka's own CA where port 443 is served with it; absent where the tailnet's certificate serves. */
   ca: z.string().optional(),
 });

@@ -93,6 +93,7 @@ export function openChannel({ write, onEvent, onFailure }: ChannelDependencies):
       case 'done':
       case 'identity':
       case 'identities':
+      case 'address':
         return take(message.id)?.resolve(message);
       case 'failed':
         return take(message.id)?.reject(new EngineRequestError(message.code, message.message));

@@ -16,7 +16,7 @@ export interface EnginePathDependencies {
   readonly isExecutable: (path: string) => boolean;
 }
 
-export function findEngine(deps: EnginePathDependencies = defaults()): string {
+export function findEngine(deps: EnginePathDependencies): string {
   const override = deps.environment['TKA_ENGINE'];
   if (override) {
     const path = resolve(override);
@@ -40,8 +40,4 @@ export function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function defaults(): EnginePathDependencies {
-  return { environment: process.env, directory: import.meta.dirname, isExecutable };
 }

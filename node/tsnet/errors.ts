@@ -19,7 +19,12 @@ export class EngineNotFoundError extends Error {
 
 /** The node cannot join its tailnet, and trying again will not help. Tell the operator. */
 export class JoinError extends Error {
-  override readonly name = 'JoinError';
+  override readonly name: string = 'JoinError';
+}
+
+/** The control server has refused the node: its key, its tags. Another key may help. */
+export class JoinRefusedError extends JoinError {
+  override readonly name = 'JoinRefusedError';
 }
 
 /** Another node, node key or user is behind a connection than at its start. The connection is destroyed. */

@@ -13,12 +13,21 @@ interface Request {
   readonly nonce: string;
   readonly hostname: string;
   readonly port: number;
+  readonly name: string;
+  readonly user: string;
+  readonly password: string;
 }
 
 const [fault] = process.argv.slice(2);
 const IDENTITY = { nodeId: 'n1', nodeKey: 'k1', nodeName: 'laptop', tags: [], capabilities: {} };
+const PEERS: Readonly<Record<string, object>> = {
+  tka: { ...IDENTITY, nodeName: 'tka.tail.test', tags: fault === 'untagged' ? [] : ['tag:tka'] },
+  laptop: IDENTITY,
+};
 let start: Request | undefined;
 let isSilent = false;
+let proxyAddress = '';
+let hasLooked = false;
 
 const say = (message: object): boolean => process.stdout.write(`${JSON.stringify(message)}\n`);
 const state = (more: object): boolean =>
@@ -54,6 +63,9 @@ function answer(request: Request): void {
       say({ type: 'done', id });
       if (fault === 'refused') state({ status: 'Failed', ready: false, reason: 'the auth key was refused by X' });
       else if (fault === 'login') state({ status: 'NeedsLogin', ready: false, authUrl: 'https://control/a/1' });
+      else if (fault === 'approval')
+        state({ status: 'NeedsLogin', ready: false, reason: 'an administrator must approve' });
+      else if (fault === 'mute') return;
       else state({});
       return;
     case 'listen':
@@ -62,6 +74,15 @@ function answer(request: Request): void {
       return;
     case 'whoIs':
       return whoIs(request);
+    case 'findPeer':
+      return findPeer(request);
+    case 'proxy':
+      if (fault === 'no-port') say({ type: 'failed', id, code: 'ListenFailed', message: 'no port' });
+      else {
+        proxyAddress = `127.0.0.1:${request.port === 0 ? 1024 + (process.pid % 60_000) : request.port}`;
+        say({ type: 'address', id, address: proxyAddress });
+      }
+      return;
     case 'stop':
       say({ type: 'done', id });
       process.exit(0);
@@ -69,6 +90,14 @@ function answer(request: Request): void {
     default:
       say({ type: 'done', id });
   }
+}
+
+function findPeer({ id, name }: Request): void {
+  const isHidden = fault === 'late-peer' && !hasLooked;
+  const peer = isHidden ? undefined : PEERS[name];
+  if (!hasLooked) setImmediate(() => say({ type: 'peers' }));
+  hasLooked = true;
+  say({ type: 'identity', id, identity: peer ?? { ...IDENTITY, nodeId: '', refusal: 'unknown' } });
 }
 
 function whoIs({ id, address }: Request): void {
@@ -85,6 +114,9 @@ function whoIs({ id, address }: Request): void {
       return;
     case 'environment':
       say({ type: 'identity', id, identity: { ...IDENTITY, tags: Object.keys(process.env) } });
+      return;
+    case 'proxy':
+      say({ type: 'identity', id, identity: { ...IDENTITY, nodeName: proxyAddress } });
       return;
     case 'peers':
       say({ type: 'peers' });

@@ -3,18 +3,24 @@
  * privileges. `createNode` starts at once; whoever calls it closes it.
  */
 import { resolve } from 'node:path';
-import { findEngine } from './engine-path.ts';
+import { findEngine, isExecutable } from './engine-path.ts';
+import type { Environment } from './environment.ts';
 import type { NodeOptions, TailnetNode } from './node.ts';
 import { EmbeddedNode } from './tailnet-node.ts';
 
 export * from './errors.ts';
 export type * from './node.ts';
 
-/** Throws an EngineNotFoundError; everything later is told by the node's state and `whenReady`. */
-export function createNode(options: NodeOptions): TailnetNode {
+/**
+ * Throws an EngineNotFoundError; everything later is told by the node's state and `whenReady`. `environment` says where the
+ * engine is (TKA_ENGINE) and how it reaches the control server (proxies, certificates); no more of it gets there.
+ */
+export function createNode(options: NodeOptions, environment: Environment = process.env): TailnetNode {
+  const { enginePath } = options;
+  const directory = import.meta.dirname;
   return new EmbeddedNode(options, {
-    command: [options.enginePath === undefined ? findEngine() : resolve(options.enginePath)],
-    processEnvironment: process.env,
+    command: [enginePath === undefined ? findEngine({ environment, directory, isExecutable }) : resolve(enginePath)],
+    processEnvironment: environment,
     timings: {
       heartbeatMs: 500,
       suspectAfterMs: 100,

@@ -76,6 +76,11 @@ export interface TailnetListener {
   close(): Promise<void>;
 }
 
+export interface TailnetProxy {
+  /** `http://user:password@127.0.0.1:port`: a secret, because loopback is open to everybody on the machine. */
+  readonly url: string;
+}
+
 /** One accepted tailnet connection. */
 export interface TailnetConnection {
   /** Address and port of the peer. */
@@ -102,6 +107,13 @@ export interface TailnetNode {
    * address that is judged is each node's own. Rejects with EngineGoneError, also before the node is ready.
    */
   identify(nodeIds: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, Identity>>;
+  /** The peer that has the MagicDNS name, short or full, or the address; refusal `unknown` where none has. As `whoIs` else. */
+  findPeer(name: string, signal?: AbortSignal): Promise<Identity>;
+  /**
+   * Serves an HTTP proxy into the tailnet on loopback, for programs that know nothing of it; the same one each time. It lasts
+   * as long as the node, through engine restarts, on one port. Rejects where no port can be had.
+   */
+  proxy(signal?: AbortSignal): Promise<TailnetProxy>;
   /** Undefined for a socket that did not come through this node. */
   connectionOf(socket: Socket): TailnetConnection | undefined;
   on(event: 'state', listener: (state: NodeState) => void): void;

@@ -5,8 +5,8 @@
  * One JSON object a line, UTF-8, at most MAX_LINE bytes, each with a `type`. Node writes requests to stdin, the engine
  * writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
  * an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
- * `done`, `identity`, `identities` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
- * `start` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
+ * `done`, `identity`, `identities`, `address` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets
+ * travel in `start` and `proxy` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
  */
 import * as z from 'zod';
 import type { Identity } from './node.ts';
@@ -63,6 +63,22 @@ export interface IdentifyRequest {
   readonly nodes: readonly string[];
 }
 
+/** Answered as whoIs is. */
+export interface FindPeerRequest {
+  readonly type: 'findPeer';
+  /** MagicDNS name, short or full, or `ip`. */
+  readonly name: string;
+}
+
+/** Serves an HTTP proxy into the tailnet on loopback, for the rest of the engine's life; once in it. */
+export interface ProxyRequest {
+  readonly type: 'proxy';
+  /** 0: any. */
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
 export interface PingRequest {
   readonly type: 'ping';
 }
@@ -73,7 +89,15 @@ export interface StopRequest {
 }
 
 export type EngineRequest =
-  StartRequest | ListenRequest | UnlistenRequest | WhoIsRequest | IdentifyRequest | PingRequest | StopRequest;
+  | StartRequest
+  | ListenRequest
+  | UnlistenRequest
+  | WhoIsRequest
+  | IdentifyRequest
+  | FindPeerRequest
+  | ProxyRequest
+  | PingRequest
+  | StopRequest;
 
 const id = z.number().int().positive();
 
@@ -92,6 +116,8 @@ const hello = z.object({ type: z.literal('hello'), version: z.number().int() });
 const done = z.object({ type: z.literal('done'), id });
 const identityAnswer = z.object({ type: z.literal('identity'), id, identity });
 const identitiesAnswer = z.object({ type: z.literal('identities'), id, identities: z.array(identity) });
+/** Answers proxy. */
+const addressAnswer = z.object({ type: z.literal('address'), id, address: z.string() });
 const failed = z.object({
   type: z.literal('failed'),
   id,
@@ -126,6 +152,7 @@ export const engineMessage = z.discriminatedUnion('type', [
   done,
   identityAnswer,
   identitiesAnswer,
+  addressAnswer,
   failed,
   state,
   peers,
@@ -147,6 +174,10 @@ export const preambleMessage = z.object({
 });
 
 export type EngineMessage = z.infer<typeof engineMessage>;
-export type EngineAnswer = z.infer<typeof done> | z.infer<typeof identityAnswer> | z.infer<typeof identitiesAnswer>;
+export type EngineAnswer =
+  | z.infer<typeof done>
+  | z.infer<typeof identityAnswer>
+  | z.infer<typeof identitiesAnswer>
+  | z.infer<typeof addressAnswer>;
 export type EngineEvent = z.infer<typeof state> | z.infer<typeof peers> | z.infer<typeof log>;
 export type Preamble = z.infer<typeof preambleMessage>;

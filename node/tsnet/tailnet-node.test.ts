@@ -7,6 +7,7 @@ import {
   EngineNotFoundError,
   IdentityChangedError,
   JoinError,
+  JoinRefusedError,
   NodeClosedError,
   ProtocolMismatchError,
 } from './errors.ts';
@@ -101,7 +102,7 @@ for (const [fault, error] of [
   ['version', ProtocolMismatchError],
   ['babble', ProtocolMismatchError],
   ['no-start', JoinError],
-  ['refused', JoinError],
+  ['refused', JoinRefusedError],
 ] as const) {
   test(`${fault}: fails for good and says why`, async (t) => {
     const { node } = start(t, fault);
@@ -203,6 +204,42 @@ test('a port that cannot be had is told to whoever asked for it', async (t) => {
   const { node } = start(t);
   await t.throwsAsync(node.listen(1, { tls: false }), { message: 'cannot listen on tailnet port 1: port in use' });
   await node.whenReady();
+});
+
+test('a proxy is one, has a password of its own, and comes back as it was with the next engine', async (t) => {
+  const { node, logged } = start(t);
+  const [{ url }, again] = await Promise.all([node.proxy(), node.proxy()]);
+  t.is(again.url, url);
+  const { hostname, username, password } = new URL(url);
+  t.is(hostname, '127.0.0.1');
+  t.true(username.length >= 8 && password.length >= 32);
+  await node.whenReady();
+  await t.throwsAsync(node.whoIs('die'), { instanceOf: EngineGoneError });
+  await until(node, ({ restarts, ready }) => restarts === 1 && ready);
+  // The fake one takes another port each time it may.
+  t.is((await node.whoIs('proxy')).nodeName, new URL(url).host);
+  t.is((await node.proxy()).url, url);
+  t.false(logged.some((line) => line.includes(password)));
+  await node.close();
+  await t.throwsAsync(node.proxy(), { instanceOf: NodeClosedError });
+});
+
+test('a proxy that cannot be had is told to whoever asked for it, and the node goes on', async (t) => {
+  const { node } = start(t, 'no-port');
+  await t.throwsAsync(node.proxy(), { message: 'cannot serve a proxy on loopback: no port' });
+  await node.whenReady();
+});
+
+test('a proxy that was waited for ends with a node that fails', async (t) => {
+  const { node } = start(t, 'no-start');
+  await t.throwsAsync(node.proxy(), { instanceOf: JoinError });
+});
+
+test('a peer is found by its name', async (t) => {
+  const { node } = start(t);
+  await node.whenReady();
+  t.deepEqual((await node.findPeer('tka')).tags, ['tag:tka']);
+  t.is((await node.findPeer('nobody')).refusal, 'unknown');
 });
 
 test('a closed listener stays closed, also with the next engine', async (t) => {

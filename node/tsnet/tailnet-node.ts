@@ -7,14 +7,25 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
+import { abortable } from './abortable.ts';
 import type { Engine } from './engine.ts';
 import { engineEnvironment } from './environment.ts';
-import { EngineGoneError, JoinError, NodeClosedError } from './errors.ts';
+import { EngineGoneError, JoinRefusedError, NodeClosedError } from './errors.ts';
 import { pinIdentity } from './identity.ts';
 import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
-import type { Identity, NodeOptions, NodeState, TailnetConnection, TailnetListener, TailnetNode } from './node.ts';
-import type { EngineEvent, Preamble } from './protocol.ts';
+import { LoopbackProxy } from './loopback-proxy.ts';
+import type {
+  Identity,
+  NodeOptions,
+  NodeState,
+  TailnetConnection,
+  TailnetListener,
+  TailnetNode,
+  TailnetProxy,
+} from './node.ts';
+import type { EngineEvent, EngineRequest, Preamble } from './protocol.ts';
+import { RecentCallers } from './recent-callers.ts';
 import { Supervisor, type SupervisorTimings } from './supervisor.ts';
 
 export interface NodeDependencies {
@@ -27,8 +38,6 @@ export interface NodeDependencies {
 }
 
 const UNKNOWN: Identity = { nodeId: '', nodeKey: '', nodeName: '', tags: [], refusal: 'unknown', capabilities: {} };
-
-const REMEMBERED_CALLERS = 64;
 
 const FIRST_STATE: NodeState = {
   status: 'Starting',
@@ -46,14 +55,14 @@ export class EmbeddedNode implements TailnetNode {
   readonly #deps: NodeDependencies;
   readonly #events = new EventEmitter();
   readonly #listeners = new ListenerSet(() => this.#engine);
+  readonly #proxy = new LoopbackProxy(() => this.#engine);
   readonly #connections = new WeakMap<Socket, TailnetConnection>();
   readonly #handOver: Promise<HandOver>;
   readonly #supervisor: Promise<Supervisor>;
   #engine: Engine | undefined;
   #nonce: string | undefined;
   #hints = 0;
-  /** Addresses of callers, the latest last. */
-  readonly #callers = new Set<string>();
+  readonly #callers = new RecentCallers();
   #failure: Error | undefined;
   #closed: Promise<void> | undefined;
   #state = FIRST_STATE;
@@ -88,7 +97,7 @@ export class EmbeddedNode implements TailnetNode {
       if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
       if (this.#state.ready) return;
       if (this.#state.status === 'Failed')
-        throw new JoinError(this.#state.reason ?? 'the node cannot join its tailnet');
+        throw new JoinRefusedError(this.#state.reason ?? 'the node cannot join its tailnet');
       await once(this.#events, 'state', signal ? { signal } : {});
     }
   }
@@ -99,18 +108,18 @@ export class EmbeddedNode implements TailnetNode {
     return this.#listeners.listen(port, tls);
   }
 
-  async whoIs(address: string, signal?: AbortSignal): Promise<Identity> {
-    signal?.throwIfAborted();
-    const engine = this.#engine;
-    if (!engine) {
-      if (this.#state.status === 'Starting') return UNKNOWN;
-      throw new EngineGoneError(`no engine to ask who ${address} is: ${this.#state.reason ?? this.#state.status}`);
-    }
-    const answer = engine.call({ type: 'whoIs', address }).then((message) => {
-      if (message.type !== 'identity') throw new EngineGoneError('the engine gave another answer than was asked for');
-      return message.identity;
-    });
-    return signal ? abortable(answer, signal) : answer;
+  whoIs(address: string, signal?: AbortSignal): Promise<Identity> {
+    return this.#identify(address, { type: 'whoIs', address }, signal);
+  }
+
+  findPeer(name: string, signal?: AbortSignal): Promise<Identity> {
+    return this.#identify(name, { type: 'findPeer', name }, signal);
+  }
+
+  async proxy(signal?: AbortSignal): Promise<TailnetProxy> {
+    if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
+    if (this.#failure) throw this.#failure;
+    return signal ? abortable(this.#proxy.serve(), signal) : this.#proxy.serve();
   }
 
   async identify(nodeIds: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, Identity>> {
@@ -146,8 +155,24 @@ export class EmbeddedNode implements TailnetNode {
     return this.#closed;
   }
 
+  async #identify(whom: string, request: EngineRequest, signal?: AbortSignal): Promise<Identity> {
+    signal?.throwIfAborted();
+    const engine = this.#engine;
+    if (!engine) {
+      if (this.#state.status === 'Starting') return UNKNOWN;
+      throw new EngineGoneError(`no engine to ask who ${whom} is: ${this.#state.reason ?? this.#state.status}`);
+    }
+    const answer = engine.call(request).then((message) => {
+      if (message.type !== 'identity') throw new EngineGoneError('the engine gave another answer than was asked for');
+      return message.identity;
+    });
+    return signal ? abortable(answer, signal) : answer;
+  }
+
   async #close(): Promise<void> {
-    this.#listeners.abandon(new NodeClosedError('the tailnet node was closed'));
+    const reason = new NodeClosedError('the tailnet node was closed');
+    this.#listeners.abandon(reason);
+    this.#proxy.abandon(reason);
     const [handOver, supervisor] = await Promise.allSettled([this.#handOver, this.#supervisor]);
     if (supervisor.status === 'fulfilled') await supervisor.value.close();
     if (handOver.status === 'fulfilled') await handOver.value.close();
@@ -210,10 +235,10 @@ export class EmbeddedNode implements TailnetNode {
       capabilities,
       socketPath,
       nonce: this.#nonce,
-      callers: [...this.#callers],
+      callers: this.#callers.addresses,
     });
     this.#engine = engine;
-    await this.#listeners.openAll(engine);
+    await Promise.all([this.#listeners.openAll(engine), this.#proxy.open(engine)]);
   }
 
   #forgetEngine(): void {
@@ -226,7 +251,7 @@ export class EmbeddedNode implements TailnetNode {
     const server = this.#listeners.serverOf(preamble.listener);
     if (!server) return false;
     const { source, destination, tls, identity } = preamble;
-    this.#remember(source.address);
+    this.#callers.note(source.address);
     const remote = source.address.includes(':') ? `[${source.address}]` : source.address;
     this.#connections.set(socket, {
       remoteAddress: source.address,
@@ -246,15 +271,6 @@ export class EmbeddedNode implements TailnetNode {
     });
     server.emit('connection', socket);
     return true;
-  }
-
-  #remember(caller: string): void {
-    this.#callers.delete(caller);
-    this.#callers.add(caller);
-    for (const oldest of this.#callers) {
-      if (this.#callers.size <= REMEMBERED_CALLERS) break;
-      this.#callers.delete(oldest);
-    }
   }
 
   #observe(event: EngineEvent): void {
@@ -279,6 +295,7 @@ export class EmbeddedNode implements TailnetNode {
     this.#failure = error instanceof Error ? error : new Error(String(error));
     this.#forgetEngine();
     this.#listeners.abandon(this.#failure);
+    this.#proxy.abandon(this.#failure);
     this.#setState({ ...this.#state, status: 'Failed', ready: false, reason: this.#failure.message });
   }
 
@@ -288,15 +305,4 @@ export class EmbeddedNode implements TailnetNode {
   }
 
   readonly #log: NonNullable<NodeOptions['log']> = (level, message) => this.#options.log?.(level, message);
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

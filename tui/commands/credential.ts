@@ -1,16 +1,16 @@
 /**
  * `tka credential`: the exec plugin behind kubectl's entry. One ExecCredential v1 on stdout, and nothing else there.
  *
- * From the cache it loads nothing and asks nobody. A credential about to end is asked for again, once, in less than 10 s; it
- * never prompts. A failure is one line on stderr, because kubectl shows it between its own.
+ * From the cache it loads nothing and asks nobody. A credential about to end is asked for again, by one of however many
+ * run (credential-refresh.ts), in less than 10 s; it never prompts. A failure is one line on stderr, because kubectl shows it between its own.
  */
 import { parseArgs } from 'node:util';
 import type { Mode } from '../../node/http/contract.ts';
-import { type Credential, readCredential, removeCredentials, writeCredential } from '../credential-cache.ts';
+import { type Credential, readCredential, removeCredentials } from '../credential-cache.ts';
 import { exitCodes, RefusedError, usageError, UserError } from '../errors.ts';
 import type { PluginCall } from '../exec-plugin.ts';
 import type { Runtime } from '../runtime.ts';
-import { isSessionName, tokenExpiry } from '../token.ts';
+import { isSessionName } from '../token.ts';
 
 /** Reads its own arguments: the parser of the other commands costs more than all of this. */
 export async function credential(runtime: Runtime, args: readonly string[]): Promise<void> {
@@ -23,7 +23,11 @@ export async function credential(runtime: Runtime, args: readonly string[]): Pro
     return;
   }
   try {
-    print(runtime, await refresh(runtime, { ...key, mode, proxy }, cached));
+    const { refreshCredential } = await import('../credential-refresh.ts');
+    print(
+      runtime,
+      await refreshCredential(runtime, { ...key, mode, proxy }, { isUrgent: left <= stillGoodMs, cached }),
+    );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     if (isEnded(error)) {
@@ -39,9 +43,6 @@ export async function credential(runtime: Runtime, args: readonly string[]): Pro
 
 const renewBeforeMs = 60_000;
 const stillGoodMs = 5000;
-const refreshTimeoutMs = 9000;
-/** For a token that does not say when it ends. */
-const unknownLifeMs = 5 * 60_000;
 const apiVersion = 'client.authentication.k8s.io/v1';
 
 function readArguments(args: readonly string[]): PluginCall {
@@ -86,39 +87,6 @@ function checkExecInfo(text: string | undefined): void {
     throw new UserError(
       `the kubeconfig entry asks for ${JSON.stringify(asked)}, not ${apiVersion}: run \`tka login\` to write it anew`,
     );
-  }
-}
-
-async function refresh(
-  runtime: Runtime,
-  { server, session, mode, proxy }: PluginCall,
-  cached: Credential | undefined,
-): Promise<Credential> {
-  const [{ connect }, { fetchAccess, withinDeadline }] = await Promise.all([
-    import('../connect.ts'),
-    import('../login.ts'),
-  ]);
-  const connection = await connect(runtime, server, { proxy });
-  const { api } = connection;
-  try {
-    const deadline = { server, timeoutMs: refreshTimeoutMs, signal: runtime.signal };
-    const access = await withinDeadline(deadline, (signal) => fetchAccess({ api, server, session, mode, signal }));
-    // Another machine may have prolonged the session, so what this one knew of its end counts last.
-    const known = cached === undefined ? undefined : new Date(cached.until);
-    const fallback = new Date(runtime.now().getTime() + unknownLifeMs);
-    const end = tokenExpiry(access.token) ?? (known !== undefined && known > runtime.now() ? known : fallback);
-    const expiresAt = end.toISOString();
-    const fresh = {
-      server,
-      session,
-      token: access.token,
-      expiresAt,
-      until: known !== undefined && known > end ? known.toISOString() : expiresAt,
-    };
-    writeCredential(runtime.env, fresh);
-    return fresh;
-  } finally {
-    connection.close();
   }
 }
 

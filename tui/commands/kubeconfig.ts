@@ -2,47 +2,50 @@
  * `tka kubeconfig`: a kubeconfig with the token in it, on stdout, for a program that runs no plugin or another machine's
  * tool. It is built here from what was checked; no file is touched.
  */
-import type { Mode } from '../../node/http/contract.ts';
-import { connect } from '../connect.ts';
-import { UserError } from '../errors.ts';
-import { fetchAccess, withinDeadline } from '../login.ts';
+import type { ClusterAccess } from '../cluster-access.ts';
+import { reach } from '../connect.ts';
+import { renderData } from '../data.ts';
+import type { KubeconfigFlags } from '../flags.ts';
+import { plainInteraction } from '../interaction.ts';
+import { createWords } from '../output.ts';
+import { checkTls } from '../place.ts';
 import type { Runtime } from '../runtime.ts';
-
-export interface KubeconfigFlags {
-  readonly server?: string;
-  readonly session?: string;
-  readonly mode?: Mode;
-  readonly insecureSkipTlsVerify?: boolean;
-  readonly timeoutMs: number;
-}
+import { fetchAccess, withinDeadline } from '../session-access.ts';
 
 export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Promise<void> {
-  const connection = await connect(runtime, flags.server);
+  const words = createWords(runtime, flags.quiet === true);
+  const { signal } = runtime;
+  const interaction = plainInteraction(runtime, flags);
+  const reached = await reach(runtime, flags, {
+    purpose: 'act',
+    interaction,
+    warn: (line) => words.warn(line),
+    signal,
+  });
   try {
-    const { api, server } = connection;
-    const { session, mode, timeoutMs } = flags;
-    const access = await withinDeadline({ server, timeoutMs, signal: runtime.signal }, (signal) =>
-      fetchAccess({ api, server, session, mode, signal }),
+    const { api, server } = reached;
+    const { session, mode, timeoutMs = 30_000 } = flags;
+    const access = await withinDeadline({ server, timeoutMs, signal }, (ending) =>
+      fetchAccess({ api, server, session, mode, signal: ending }),
     );
-    if (access.insecureSkipTlsVerify && access.ca === undefined && flags.insecureSkipTlsVerify !== true) {
-      throw new UserError(`${server} asks kubectl to trust any certificate of ${access.url}`, [
-        'If that is what you want: --insecure-skip-tls-verify',
-      ]);
-    }
-    const { renderKubeconfig } = await import('../kubeconfig-file.ts');
-    const { name, url, ca, token, namespace } = access;
-    const trust = ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') };
-    const insecure = ca === undefined && access.insecureSkipTlsVerify ? { 'insecure-skip-tls-verify': true } : {};
-    const content = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name, cluster: { server: url, ...trust, ...insecure } }],
-      users: [{ name, user: { token } }],
-      contexts: [{ name, context: { cluster: name, user: name, ...(namespace === undefined ? {} : { namespace }) } }],
-      'current-context': name,
-    };
-    runtime.stdout.write(renderKubeconfig(content));
+    checkTls(access, flags, server);
+    runtime.stdout.write(await renderData(flags.output ?? 'yaml', standalone(access), access.name));
   } finally {
-    connection.close();
+    reached.close();
   }
+}
+
+/** A kubeconfig that needs nothing else; `name` names everything in it. */
+export function standalone(access: ClusterAccess, { name = access.name, namespace = access.namespace } = {}): object {
+  const { url, ca, token } = access;
+  const trust = ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') };
+  const insecure = ca === undefined && access.insecureSkipTlsVerify ? { 'insecure-skip-tls-verify': true } : {};
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server: url, ...trust, ...insecure } }],
+    users: [{ name, user: { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, ...(namespace === undefined ? {} : { namespace }) } }],
+    'current-context': name,
+  };
 }

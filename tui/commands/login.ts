@@ -1,171 +1,109 @@
 /**
- * `tka login`: opens a session and makes kubectl able to use it.
- *
- * The kubeconfig entry runs `tka credential`, and the token goes to the cache; with --inline-token it goes into the entry. On
- * stdout: the context's name where nobody watches, or everything as JSON; a person reads stderr.
+ * `tka login`: opens a session and makes kubectl able to use it. On a terminal a screen follows its stages; in a script there are
+ * plain lines on stderr, and on stdout the name of the context, or the whole session with -o.
  */
-import type { LoginRequest, Mode } from '../../node/http/contract.ts';
-import type { ClusterAccess } from '../cluster-access.ts';
-import { connect } from '../connect.ts';
-import { writeCredential } from '../credential-cache.ts';
-import { UserError, usageError } from '../errors.ts';
-import { execEntry } from '../exec-plugin.ts';
-import type { Fields, MergeResult } from '../kubeconfig-entries.ts';
-import { accessExpiry, openSession, type UsableSession } from '../login.ts';
+import { writeData } from '../data.ts';
+import { type ExitCode, exitCodes, UnreachableError, usageError } from '../errors.ts';
+import { forEachServer } from '../every-server.ts';
+import type { LoginFlags } from '../flags.ts';
+import { describeScope } from '../grant.ts';
+import { plainInteraction } from '../interaction.ts';
+import { type LoggedIn, logIn } from '../login.ts';
 import { createWords, formatRemaining, isInteractive, type Words } from '../output.ts';
-import { kubectlProxyFor } from '../proxy.ts';
 import type { Runtime } from '../runtime.ts';
 
-export interface LoginFlags {
-  readonly server?: string;
-  readonly role?: string;
-  readonly period?: string;
-  readonly mode?: Mode;
-  readonly kubeconfig?: string;
-  readonly use?: boolean;
-  readonly inlineToken?: boolean;
-  readonly insecureSkipTlsVerify?: boolean;
-  readonly nonInteractive?: boolean;
-  readonly output?: 'json';
-  readonly timeoutMs: number;
-  readonly quiet?: boolean;
-}
-
-export async function login(runtime: Runtime, flags: LoginFlags): Promise<void> {
+export async function login(runtime: Runtime, flags: LoginFlags): Promise<ExitCode> {
+  checkCombination(flags);
   const words = createWords(runtime, flags.quiet === true);
-  const request = await readRequest(flags);
-  const connection = await connect(runtime, flags.server);
-  try {
-    const { server, api, proxy } = connection;
-    const { signal } = runtime;
-    const interactive = isInteractive(runtime, flags.nonInteractive);
-    if (interactive) words.say(`Logging in at ${server} …`);
-    const session = await openSession({
-      api,
-      server,
-      request,
-      mode: flags.mode,
-      timeoutMs: flags.timeoutMs,
-      signal,
-      // The rest of the program, read while the server works.
-      meanwhile: () =>
-        Promise.all([
-          import('../cluster-access.ts'),
-          import('../kubeconfig-file.ts'),
-          import('../kubeconfig-entries.ts'),
-        ]),
-    });
-    checkTls(session.access, flags, server);
-    const key = { server, session: session.session };
-    const merged = await merge(runtime, flags, { key, session, words, proxy });
-    if (flags.inlineToken !== true) keepCredential(runtime, { key, session, words });
-    report(runtime, flags, { words, interactive, server, session, merged });
-  } finally {
-    connection.close();
+  if (flags.printKubeconfig === true) {
+    await (await import('../print-kubeconfig.ts')).printKubeconfig(runtime, flags, words);
+    return exitCodes.ok;
+  }
+  if (flags.all === true) return everywhere(runtime, flags, words);
+  const loggedIn = await logInHere(runtime, flags, words);
+  if (flags.output !== undefined) await writeData(runtime, flags.output, asData(loggedIn), loggedIn.context);
+  else if (!isInteractive(runtime, flags.nonInteractive)) runtime.stdout.write(`${loggedIn.context}\n`);
+  return exitCodes.ok;
+}
+
+function checkCombination({ all, use, printKubeconfig, server, cluster, kubeconfig }: LoginFlags): void {
+  if (all === true) {
+    const other = Object.entries({ server, cluster, use, 'print-kubeconfig': printKubeconfig });
+    const [clash] = other.find(([, value]) => value !== undefined && value !== false) ?? [];
+    if (clash !== undefined) throw usageError(`--all and --${clash} do not go together: --all is about every cluster`);
+  }
+  if (printKubeconfig === true && (use === true || kubeconfig !== undefined)) {
+    throw usageError('--print-kubeconfig writes to no kubeconfig, so --use and --kubeconfig have nothing to say');
   }
 }
 
-async function readRequest({ role, period }: LoginFlags): Promise<LoginRequest> {
-  if (role === undefined && period === undefined) return {};
-  const { loginRequestSchema, parseDurationMs } = await import('../../node/http/contract.ts');
-  if (period !== undefined && parseDurationMs(period) === undefined) {
-    throw usageError(`--period ${JSON.stringify(period)} is no duration`, ['It looks like 8h, 90m or 1h30m.']);
+/** At one server: with the screen where somebody watches, and into the shell's own kubeconfig where it has the integration. */
+async function logInHere(runtime: Runtime, flags: LoginFlags, words: Words): Promise<LoggedIn> {
+  const shell = await shellIntegration(runtime, flags);
+  const placed = shell === undefined ? flags : { ...flags, kubeconfig: shell.kubeconfig, use: true };
+  const isWatched = isInteractive(runtime, flags.nonInteractive) && flags.quiet !== true && flags.output === undefined;
+  const loggedIn = await (isWatched
+    ? (await import('../screens/login.tsx')).runLoginScreen(runtime, { flags: placed })
+    : inLines(runtime, placed, words));
+  shell?.writeEnvironment(runtime, { login: loggedIn, kubeconfig: loggedIn.kubeconfig });
+  return loggedIn;
+}
+
+async function inLines(runtime: Runtime, flags: LoginFlags, words: Words): Promise<LoggedIn> {
+  const interaction = plainInteraction(runtime, flags);
+  const loggedIn = await logIn(runtime, { flags, interaction, warn: (line) => words.warn(line) });
+  const { username, role, namespaces, until, skewMs = 0, context, current, kubeconfig } = loggedIn;
+  const scope = namespaces === undefined ? '' : ` ${describeScope(namespaces)}`;
+  const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
+  words.say(`Logged in as ${username}, role ${role}${scope}, for ${left}.`);
+  const use = current ? 'kubectl uses it now.' : `Use it: kubectl --context ${context} …`;
+  words.say(`Context ${context} is in ${kubeconfig}. ${use}`);
+  return loggedIn;
+}
+
+/** Undefined where the user's own kubeconfig, or one that was named, is meant. */
+async function shellIntegration({ env }: Runtime, { kubeconfig }: LoginFlags) {
+  if (!env['TKA_ENV_FILE'] || kubeconfig !== undefined) return undefined;
+  const { shellPlacement, writeEnvironment } = await import('../integration/environment.ts');
+  const placement = shellPlacement({ env });
+  return placement === undefined ? undefined : { ...placement, writeEnvironment };
+}
+
+async function everywhere(runtime: Runtime, flags: LoginFlags, words: Words): Promise<ExitCode> {
+  const { findClusters } = await import('../clusters.ts');
+  const { clusters, problem } = await findClusters(runtime, { signal: runtime.signal, config: flags.config });
+  if (problem !== undefined) words.warn(problem.message);
+  const isTrusted = (one: (typeof clusters)[number]): boolean =>
+    one.trust === 'pinned' || one.source === 'configuration';
+  const trusted = clusters.filter(isTrusted);
+  for (const { name, server } of clusters.filter((one) => !isTrusted(one))) {
+    words.warn(`${name} is left out, because you have never agreed to it: tka login --server ${server}`);
   }
-  const request = loginRequestSchema.safeParse({ role, period });
-  if (!request.success) throw usageError(`--role ${JSON.stringify(role)} is no name of a role`);
-  return request.data;
-}
-
-function checkTls(access: ClusterAccess, flags: LoginFlags, server: string): void {
-  if (!access.insecureSkipTlsVerify || flags.insecureSkipTlsVerify === true || access.ca !== undefined) return;
-  throw new UserError(`${server} asks kubectl to trust any certificate of ${access.url}`, [
-    'Nothing was written. If that is what you want: --insecure-skip-tls-verify',
-  ]);
-}
-
-interface Kept {
-  readonly key: { readonly server: string; readonly session: string };
-  readonly session: UsableSession;
-  readonly words: Words;
-}
-
-async function merge(
-  runtime: Runtime,
-  flags: LoginFlags,
-  { key, session, words, proxy }: Kept & { readonly proxy: string | undefined },
-): Promise<MergeResult> {
-  const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries }] = await Promise.all([
-    import('../kubeconfig-file.ts'),
-    import('../kubeconfig-entries.ts'),
-  ]);
-  const { access } = session;
-  const kubectlProxy = await kubectlProxyFor(access.url, runtime.env);
-  if (kubectlProxy.warning !== undefined) words.warn(kubectlProxy.warning);
-  const insecure = flags.insecureSkipTlsVerify === true && access.insecureSkipTlsVerify;
-  const cluster: Fields = {
-    server: access.url,
-    'certificate-authority-data': access.ca === undefined ? undefined : Buffer.from(access.ca).toString('base64'),
-    // client-go refuses an entry with a CA that also skips verification.
-    'insecure-skip-tls-verify': insecure && access.ca === undefined ? true : undefined,
-    ...(kubectlProxy.url === undefined ? {} : { 'proxy-url': kubectlProxy.url }),
-  };
-  const exec = flags.inlineToken === true ? undefined : execEntry(runtime, { ...key, mode: flags.mode, proxy });
-  const user: Fields = { exec, token: flags.inlineToken === true ? access.token : undefined };
-  const { namespace } = access;
-  return editKubeconfig(
-    kubeconfigPaths(runtime.env, flags.kubeconfig),
-    ({ files, destination }) =>
-      mergeEntries(files, destination, {
-        marker: key,
-        name: access.name,
-        cluster,
-        user,
-        ...(namespace === undefined ? {} : { namespace }),
-        use: flags.use === true,
-      }),
-    { signal: runtime.signal, create: true },
+  if (trusted.length === 0) {
+    throw new UnreachableError('there is no cluster that you agreed to before', [
+      'Log in at one: tka login --server URL. `tka clusters` lists what there is.',
+    ]);
+  }
+  const done: LoggedIn[] = [];
+  const code = await forEachServer(
+    runtime,
+    trusted.map(({ server }) => server),
+    async (server) => {
+      const answer = trusted.find((cluster) => cluster.server === server)?.answer;
+      if (answer?.state === 'away') throw new UnreachableError(`${server} cannot be reached: ${answer.reason}`, []);
+      const { all: _, port: __, ...rest } = flags;
+      const loggedIn = await logInHere(runtime, { ...rest, server, nonInteractive: true }, words);
+      done.push(loggedIn);
+      if (flags.output === undefined && !isInteractive(runtime, flags.nonInteractive))
+        runtime.stdout.write(`${loggedIn.context}\n`);
+    },
   );
+  const names = done.map(({ context }) => context);
+  if (flags.output !== undefined) await writeData(runtime, flags.output, { sessions: done.map(asData) }, names);
+  return code;
 }
 
-function keepCredential(runtime: Runtime, { key, session, words }: Kept): void {
-  const { access, until } = session;
-  const kept = writeCredential(runtime.env, {
-    ...key,
-    token: access.token,
-    expiresAt: accessExpiry(access, until).toISOString(),
-    until: until.toISOString(),
-  });
-  if (!kept) words.warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
-}
-
-interface Outcome {
-  readonly words: Words;
-  readonly interactive: boolean;
-  readonly server: string;
-  readonly session: UsableSession;
-  readonly merged: MergeResult;
-}
-
-function report(runtime: Runtime, flags: LoginFlags, { words, interactive, server, session, merged }: Outcome): void {
-  const { access, until, ...identity } = session;
-  const scope = identity.namespaces === undefined ? '' : ` in ${identity.namespaces.join(', ')}`;
-  const remaining = formatRemaining(until.getTime() - runtime.now().getTime());
-  words.say(`Logged in as ${identity.username}, role ${identity.role}${scope}, for ${remaining}.`);
-  const use = merged.current ? 'kubectl uses it now.' : `Use it: kubectl --context ${merged.context} …`;
-  words.say(`Context ${merged.context} is in ${merged.path}. ${use}`);
-  if (flags.output === 'json') {
-    const { context, current, path } = merged;
-    const whole = {
-      ...identity,
-      until: until.toISOString(),
-      server,
-      cluster: access.url,
-      context,
-      current,
-      kubeconfig: path,
-    };
-    runtime.stdout.write(`${JSON.stringify(whole, undefined, 2)}\n`);
-  } else if (!interactive) {
-    runtime.stdout.write(`${merged.context}\n`);
-  }
+/** What scripts read: these names stay. */
+function asData(loggedIn: LoggedIn): object {
+  return { ...loggedIn, until: loggedIn.until.toISOString(), skewMs: undefined };
 }

@@ -1,65 +1,85 @@
 /**
- * `tka logout`: ends the session at the server, then removes this machine's credential and entries, and only those.
- *
- * Where the server cannot be reached the session lives on, so nothing is removed and the command fails;
- * --local removes what is here without asking the server.
+ * `tka logout`: ends the caller's sessions at the server, then removes this machine's credentials and entries of them, and only
+ * those. --all does so at every server that the kubeconfig has sessions of, and goes on after a failure.
  */
-import { connect } from '../connect.ts';
-import { chooseServer } from '../config.ts';
-import { removeCredentials } from '../credential-cache.ts';
-import { RefusedError, UnreachableError } from '../errors.ts';
-import { editKubeconfig, kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
-import { ownContexts, rememberedServer, removeEntries } from '../kubeconfig-entries.ts';
-import { createWords } from '../output.ts';
+import { chooseServer } from '../choose-server.ts';
+import { writeData } from '../data.ts';
+import { type ExitCode, exitCodes } from '../errors.ts';
+import type { LogoutFlags } from '../flags.ts';
+import { plainInteraction } from '../interaction.ts';
+import { kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
+import { ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
+import { logOut } from '../logout.ts';
+import { createWords, type Words } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
+import { forEachServer } from '../every-server.ts';
 
-export interface LogoutFlags {
-  readonly server?: string;
-  readonly session?: string;
-  readonly kubeconfig?: string;
-  readonly local?: boolean;
-  readonly quiet?: boolean;
+export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<ExitCode> {
+  const words = createWords(runtime, flags.quiet === true);
+  const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
+  const done: Ended[] = [];
+  const end = async (server: string): Promise<void> => void done.push(await endAt(runtime, flags, { server, words }));
+  let code: ExitCode = exitCodes.ok;
+  if (flags.all === true) {
+    const servers = [...new Set(contexts.map(({ server }) => server))];
+    if (servers.length === 0) words.say('No context of your kubeconfig comes from a login: nothing to end.');
+    code = await forEachServer(runtime, servers, end);
+  } else {
+    const { signal } = runtime;
+    const interaction = plainInteraction(runtime, flags);
+    const remembered = rememberedOf(flags, contexts);
+    await end((await chooseServer(runtime, flags, { purpose: 'look', interaction, remembered, signal })).server);
+  }
+  if (flags.output !== undefined) {
+    const [only] = done;
+    const names = done.flatMap(({ removed }) => removed);
+    await writeData(runtime, flags.output, flags.all === true ? { servers: done } : only, names);
+  }
+  return code;
 }
 
-export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<void> {
-  const words = createWords(runtime, flags.quiet === true);
-  const { session } = flags;
-  const paths = kubeconfigPaths(runtime.env, flags.kubeconfig);
-  // Read before anything is ended: that a file is broken must not be found out too late.
-  const remembered = rememberedServer(ownContexts(readKubeconfig(paths).files));
-  const server = await chooseServer(runtime, flags.server, remembered);
-  if (flags.local !== true) await endSession(runtime, server, session);
-  const matches = (marker: { server: string; session: string }): boolean =>
-    marker.server === server && (session === undefined || marker.session === session);
-  const removed = await editKubeconfig(paths, ({ files }) => removeEntries(files, matches), { signal: runtime.signal });
-  if (!removeCredentials(runtime.env, { server, session }))
-    words.warn('the cache directory cannot be written: a credential stays in it');
+interface Ended {
+  readonly server: string;
+  /** Absent: all of the caller's. */
+  readonly session?: string;
+  /** Contexts. */
+  readonly removed: readonly string[];
+}
+
+interface At {
+  readonly server: string;
+  readonly words: Words;
+}
+
+async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At): Promise<Ended> {
+  const { session, kubeconfig, local, timeoutMs, config } = flags;
+  const { contexts: removed } = await logOut(runtime, {
+    server,
+    session,
+    kubeconfig,
+    local,
+    timeoutMs,
+    flags: config === undefined ? {} : { config },
+    warn: (line) => words.warn(line),
+  });
+  await leaveShell(runtime, server, session);
   const what = session === undefined ? 'every session' : `the session ${session}`;
   words.say(
-    flags.local === true
+    local === true
       ? `Removed what this machine had of ${what} at ${server}; at the server it goes on until it ends.`
       : `Logged out of ${what} at ${server}.`,
   );
   for (const context of removed) words.say(`Removed context ${context}.`);
+  return { server, ...(session === undefined ? {} : { session }), removed };
 }
 
-async function endSession(runtime: Runtime, server: string, session: string | undefined): Promise<void> {
-  const connection = await connect(runtime, server);
-  try {
-    await connection.api.logout(session === undefined ? {} : { session }, {
-      signal: runtime.signal,
-      timeoutMs: 30_000,
-    });
-  } catch (error) {
-    // No such session: what is left of it here can go.
-    if (error instanceof RefusedError && error.status === 404) return;
-    if (!(error instanceof UnreachableError)) throw error;
-    const advice = [
-      'The session goes on until it ends by itself, so nothing was removed here. Try again,',
-      'or remove what this machine has of it: tka logout --local',
-    ];
-    throw new UnreachableError(error.message, [...error.advice, ...advice], error);
-  } finally {
-    connection.close();
-  }
+/** The session that is named tells its server; else the current context does. */
+function rememberedOf({ session }: LogoutFlags, contexts: ReturnType<typeof ownContexts>): string | undefined {
+  return contexts.find((context) => context.session === session)?.server ?? rememberedServer(contexts);
+}
+
+async function leaveShell(runtime: Runtime, server: string, session: string | undefined): Promise<void> {
+  if (!runtime.env['TKA_ENV_FILE']) return;
+  const { writeEnvironment } = await import('../integration/environment.ts');
+  writeEnvironment(runtime, { logout: { server, session } });
 }

@@ -5,49 +5,100 @@
  */
 import { parseArgs } from 'node:util';
 import { usageError } from '../errors.ts';
+import type { GlobalFlags, OutputForm } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
 
 export async function version(runtime: Runtime, args: readonly string[]): Promise<void> {
-  const { client, output, server } = parse(args);
-  const json = output === 'json';
-  if (output !== undefined && !json) throw usageError(`--output ${JSON.stringify(output)}: json is the only form`);
+  const { client, output, flags } = readArguments(args);
   // Set by the build; a checkout that runs as it is has none.
   const own = process.env.TKA_VERSION ?? 'dev';
-  if (!json) runtime.stdout.write(`tka ${own}\n`);
-  if (client !== true) {
-    const answer = await serverVersion(runtime, server).catch((error: unknown) => {
-      if (json) print(runtime, { client: own });
-      throw error;
-    });
-    if (json) print(runtime, { client: own, server: answer });
-    else runtime.stdout.write(`server ${answer.version} (${answer.url})\n`);
-  } else if (json) print(runtime, { client: own });
+  const print = async (value: object): Promise<void> => {
+    if (output === undefined) return;
+    const { writeData } = await import('../data.ts');
+    await writeData(runtime, output, value, own);
+  };
+  if (output === undefined) runtime.stdout.write(`tka ${own}\n`);
+  if (client) return print({ client: own });
+  const server = await askServer(runtime, flags).catch(async (error: unknown) => {
+    await print({ client: own });
+    throw error;
+  });
+  if (output === undefined) runtime.stdout.write(`server ${server.version} (${server.url})\n`);
+  return print({ client: own, server });
 }
 
-function parse(args: readonly string[]): { client?: boolean; output?: string; server?: string } {
+interface Arguments {
+  readonly client: boolean;
+  readonly output: OutputForm | undefined;
+  readonly flags: GlobalFlags;
+}
+
+const options = {
+  client: { type: 'boolean' },
+  output: { type: 'string', short: 'o' },
+  server: { type: 'string', short: 's' },
+  port: { type: 'string', short: 'p' },
+  cluster: { type: 'string' },
+  config: { type: 'string', short: 'c' },
+  timeout: { type: 'string' },
+  theme: { type: 'string' },
+  quiet: { type: 'boolean', short: 'q' },
+  'non-interactive': { type: 'boolean' },
+} as const;
+
+function readArguments(args: readonly string[]): Arguments {
+  const { client, output, port, timeout, 'non-interactive': nonInteractive, ...rest } = parse(args);
+  if (output !== undefined && output !== 'json' && output !== 'yaml' && output !== 'name') {
+    throw usageError(`--output ${JSON.stringify(output)}: the forms are json, yaml and name`);
+  }
+  const flags = {
+    ...rest,
+    ...(port === undefined ? {} : { port: numberOf('--port', port, /^\d{1,5}$/, Number) }),
+    ...(timeout === undefined ? {} : { timeoutMs: numberOf('--timeout', timeout, /^(?:\d{1,3}m)?(?:\d{1,5}s)?$/, ms) }),
+    ...(nonInteractive === undefined ? {} : { nonInteractive }),
+  };
+  return { client: client === true, output, flags };
+}
+
+function parse(args: readonly string[]) {
   try {
-    const options = {
-      client: { type: 'boolean' },
-      output: { type: 'string', short: 'o' },
-      server: { type: 'string', short: 's' },
-    } as const;
     return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     throw usageError(error instanceof Error ? error.message : 'unknown argument');
   }
 }
 
-async function serverVersion(runtime: Runtime, flag: string | undefined): Promise<{ url: string; version: string }> {
-  const [{ connect }, { printable }] = await Promise.all([import('../connect.ts'), import('../output.ts')]);
-  const connection = await connect(runtime, flag);
-  try {
-    const { version } = await connection.api.wellKnown({ signal: runtime.signal });
-    return { url: connection.server, version: printable(version, 80) };
-  } finally {
-    connection.close();
-  }
+function ms(text: string): number {
+  const [, minutes = 0, seconds = 0] = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(text) ?? [];
+  return (Number(minutes) * 60 + Number(seconds)) * 1000;
 }
 
-function print(runtime: Runtime, value: object): void {
-  runtime.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+function numberOf(flag: string, text: string, pattern: RegExp, read: (text: string) => number): number {
+  const value = pattern.test(text) ? read(text) : 0;
+  if (value <= 0) throw usageError(`${flag} ${JSON.stringify(text)} is not understood`);
+  return value;
+}
+
+async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: string; version: string }> {
+  const [{ reach }, { createWords, printable }, { plainInteraction }, { rememberedHere }] = await Promise.all([
+    import('../connect.ts'),
+    import('../output.ts'),
+    import('../interaction.ts'),
+    import('../remembered.ts'),
+  ]);
+  const { signal, env } = runtime;
+  const words = createWords(runtime, flags.quiet === true);
+  const reached = await reach(runtime, flags, {
+    purpose: 'look',
+    interaction: plainInteraction(runtime, flags),
+    remembered: { server: rememberedHere(env) },
+    warn: (line) => words.warn(line),
+    signal,
+  });
+  try {
+    const { version } = await reached.api.wellKnown({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
+    return { url: reached.server, version: printable(version, 80) };
+  } finally {
+    reached.close();
+  }
 }

@@ -42,6 +42,33 @@ test('a session that is being provisioned is answered 202 with the time to wait'
   t.is(answer.headers['retry-after'], '3');
 });
 
+test('with `Prefer: wait` the answer comes when the session is usable', async (t) => {
+  await using fixture = await createFixture({
+    deps: {
+      sessions: {
+        signIn: () => Promise.reject(new Error('none')),
+        list: () => [stored('one', { ready: false })],
+        usable: () => Promise.resolve(stored('one')),
+        end: () => Promise.resolve(),
+        token: () => Promise.reject(new Error('none')),
+      },
+    },
+  });
+  const answer = await fixture.call('GET', paths.login, { headers: { Prefer: 'wait=10' } });
+  t.is(answer.status, 200);
+  t.is(answer.headers['preference-applied'], 'wait=10');
+  t.like(answer.json, { session: 'one' });
+});
+
+test('with `Prefer: wait` a session that takes longer is answered 202 when the time is up', async (t) => {
+  await using fixture = await createFixture();
+  fixture.sessions.push(stored('one', { ready: false, isUsable: false }));
+  const answer = await fixture.call('GET', paths.login, { headers: { Prefer: 'wait=1' } });
+  t.is(answer.status, 202);
+  t.is(answer.headers['retry-after'], '1');
+  t.like(answer.json, { session: 'one' });
+});
+
 test('a session that cannot be provisioned is answered 422 with the reason', async (t) => {
   await using fixture = await createFixture();
   fixture.sessions.push(stored('one', { ready: false, problem: 'the ClusterRole view does not exist' }));

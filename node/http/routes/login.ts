@@ -67,7 +67,7 @@ async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
 }
 
 /** Undefined when the time is up. */
-async function usableWithin(
+export async function usableWithin(
   session: SessionView,
   seconds: number,
   gone: AbortSignal,

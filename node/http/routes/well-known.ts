@@ -12,6 +12,7 @@ export function wellKnownRoute(deps: HttpDeps): ApiMiddleware {
       labels: { ...labels },
       version,
       modes: modes.filter((mode) => (mode === 'direct' ? deps.clusterInfo() : deps.proxyInfo()) !== undefined),
+      api: ['v1alpha1'],
       ...(ca === undefined ? {} : { ca }),
     };
     ctx.body = answer;

@@ -81,10 +81,7 @@ func (h *handOver) handle(connection net.Conn, name string, endTLS bool) {
 	defer h.release(connection)
 
 	_, funnel := connection.(*ipn.FunnelConn)
-	peer, ok := connection.(halfCloser)
-	if !ok {
-		peer = fullCloser{connection}
-	}
+	peer := halfClosing(connection)
 	if endTLS {
 		secured := tls.Server(peer, h.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
@@ -178,6 +175,13 @@ func addrPort(address net.Addr) netip.AddrPort {
 	}
 	parsed, _ := netip.ParseAddrPort(address.String())
 	return parsed
+}
+
+func halfClosing(connection net.Conn) halfCloser {
+	if closer, ok := connection.(halfCloser); ok {
+		return closer
+	}
+	return fullCloser{connection}
 }
 
 // fullCloser is for a connection without half-close.

@@ -6,8 +6,8 @@ package main
 // One JSON object a line, UTF-8, at most maxLine bytes, each with a `type`. Node writes requests to stdin, the engine
 // writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
 // an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
-// `done`, `identity`, `identities` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets travel in
-// `start` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
+// `done`, `identity`, `identities`, `address` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets
+// travel in `start` and `proxy` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
 
 import (
 	"bytes"
@@ -74,6 +74,22 @@ type (
 		Nodes []string `json:"nodes"` // stable node IDs
 	}
 
+	// findPeerRequest is answered as whoIs is.
+	findPeerRequest struct {
+		Type string `json:"type"`
+		ID   uint32 `json:"id"`
+		Name string `json:"name"` // MagicDNS name, short or full, or ip
+	}
+
+	// proxyRequest serves an HTTP proxy into the tailnet on loopback, for the rest of the engine's life; once in it.
+	proxyRequest struct {
+		Type     string `json:"type"`
+		ID       uint32 `json:"id"`
+		Port     uint16 `json:"port"` // 0: any
+		User     string `json:"user"`
+		Password string `json:"password"`
+	}
+
 	pingRequest struct {
 		Type string `json:"type"`
 		ID   uint32 `json:"id"`
@@ -104,6 +120,13 @@ type (
 		Type       string     `json:"type"`
 		ID         uint32     `json:"id"`
 		Identities []identity `json:"identities"`
+	}
+
+	// addressMessage answers proxy.
+	addressMessage struct {
+		Type    string `json:"type"`
+		ID      uint32 `json:"id"`
+		Address string `json:"address"` // ip:port
 	}
 
 	failedMessage struct {
@@ -240,6 +263,10 @@ func decodeRequest(line []byte) (request any, id uint32, err error) {
 		request = &whoIsRequest{}
 	case "identify":
 		request = &identifyRequest{}
+	case "findPeer":
+		request = &findPeerRequest{}
+	case "proxy":
+		request = &proxyRequest{}
 	case "ping":
 		request = &pingRequest{}
 	case "stop":

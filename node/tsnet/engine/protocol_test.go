@@ -17,6 +17,8 @@ func TestDecodeRequestTakesOnlyWholeMessages(t *testing.T) {
 		{"hello", `{"type":"hello","version":1}`, 0, ""},
 		{"ping", `{"type":"ping","id":7}`, 7, ""},
 		{"listen", `{"type":"listen","id":1,"listener":"1","port":443,"tls":true}`, 1, ""},
+		{"proxy", `{"type":"proxy","id":1,"port":0,"user":"u","password":"p"}`, 1, ""},
+		{"findPeer", `{"type":"findPeer","id":1,"name":"tka"}`, 1, ""},
 		{"no JSON", `{"type":"ping"`, 0, "not a JSON message"},
 		{"no object", `[]`, 0, "not a JSON message"},
 		{"unknown type", `{"type":"dump","id":3}`, 3, `unknown message type "dump"`},
@@ -45,6 +47,7 @@ func TestDecodeErrorsNeverQuoteTheMessage(t *testing.T) {
 		`{"type":"start","id":1,"authKey":"tskey-secret`,
 		`{"type":"start","id":1,"authKey":["tskey-secret"]}`,
 		`{"type":"start","id":1,"tskey-secret":true}`,
+		`{"type":"proxy","id":1,"port":0,"user":"u","password":["secret"]}`,
 	} {
 		if _, _, err := decodeRequest([]byte(line)); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", line, err)

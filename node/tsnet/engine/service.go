@@ -3,6 +3,7 @@ package main
 // Requests to answers. Requests run side by side; `start` and `stop` take their time, the rest is quick.
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,6 +72,10 @@ func (s *service) handle(line []byte) {
 		go s.whoIs(request)
 	case *identifyRequest:
 		go s.identify(request)
+	case *findPeerRequest:
+		go s.findPeer(request)
+	case *proxyRequest:
+		go s.proxy(request)
 	case *stopRequest:
 		go func() {
 			s.close()
@@ -177,6 +182,28 @@ func (s *service) identify(request *identifyRequest) {
 		return
 	}
 	s.pipe.send(identitiesMessage{Type: "identities", ID: request.ID, Identities: identities})
+}
+
+func (s *service) findPeer(request *findPeerRequest) {
+	who := unknownIdentity()
+	if t := s.running(); t != nil {
+		who = t.findPeer(context.Background(), request.Name)
+	}
+	s.pipe.send(identityMessage{Type: "identity", ID: request.ID, Identity: who})
+}
+
+func (s *service) proxy(request *proxyRequest) {
+	t := s.running()
+	if t == nil {
+		s.fail(request.ID, codeNotStarted, "proxy before start")
+		return
+	}
+	address, err := t.serveProxy(request)
+	if err != nil {
+		s.fail(request.ID, codeListen, err.Error())
+		return
+	}
+	s.pipe.send(addressMessage{Type: "address", ID: request.ID, Address: address})
 }
 
 func (s *service) done(id uint32) { s.pipe.send(doneMessage{Type: "done", ID: id}) }

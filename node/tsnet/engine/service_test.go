@@ -81,6 +81,14 @@ func TestBeforeStart(t *testing.T) {
 	if got := c.answer(3); got["type"] != "failed" || got["code"] != "NotStarted" {
 		t.Errorf("%v", got)
 	}
+	c.say(`{"type":"proxy","id":31,"port":0,"user":"u","password":"p"}`)
+	if got := c.answer(31); got["type"] != "failed" || got["code"] != "NotStarted" {
+		t.Errorf("%v", got)
+	}
+	c.say(`{"type":"findPeer","id":32,"name":"tka"}`)
+	if got := c.answer(32); got["type"] != "identity" || got["identity"].(map[string]any)["refusal"] != "unknown" {
+		t.Errorf("%v", got)
+	}
 	c.say(`{"type":"unlisten","id":4,"listener":"1"}`)
 	if got := c.answer(4); got["type"] != "done" {
 		t.Errorf("%v", got)

@@ -43,6 +43,7 @@ type tailnet struct {
 	running   bool // has been Running in this life
 	hints     hintState
 	listeners map[string]net.Listener
+	proxy     *forwardProxy // nil: none asked for
 
 	localConnections connectionSet
 
@@ -109,6 +110,9 @@ func (t *tailnet) close() {
 		listener.Close()
 	}
 	clear(t.listeners)
+	if t.proxy != nil {
+		t.proxy.close()
+	}
 	t.mu.Unlock()
 	t.handOver.closeAll()
 	t.stop()
@@ -141,6 +145,21 @@ func (t *tailnet) unlisten(name string) {
 		listener.Close()
 		delete(t.listeners, name)
 	}
+}
+
+// serveProxy returns where the proxy listens.
+func (t *tailnet) serveProxy(request *proxyRequest) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.proxy != nil {
+		return "", errors.New("there is a proxy already")
+	}
+	proxy, err := serveProxy(request.Port, request.User, request.Password, t.server.Dial, t.log)
+	if err != nil {
+		return "", err
+	}
+	t.proxy = proxy
+	return proxy.address(), nil
 }
 
 // identify never fails: whom it cannot name is unknown, and is refused.

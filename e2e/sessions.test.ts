@@ -1,0 +1,151 @@
+/**
+ * Sessions as scripts have them, by the real `tka` and the real kubectl on a real tailnet: opened, renewed, listed, two at
+ * once, printed, used by twenty kubectls at the same moment, over a restart of the server, ended.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { policyOf } from '../dev/stack/policy.ts';
+import { startStack } from '../dev/stack/stack.ts';
+import type { Stack } from '../dev/stack/stack.ts';
+import { type LoggedIn, Person } from './person.ts';
+
+const user = 'alice@example.com';
+const rules = {
+  [user]: [
+    { role: 'view', period: '1h', priority: 10 },
+    { role: 'edit', period: '30m', priority: 5, namespaces: ['default'] },
+    { role: 'edit', perod: '30m', priority: 1 },
+  ],
+  'sam@example.com': [
+    { role: 'view', period: '1h', priority: 10 },
+    { role: 'edit', period: '1h', priority: 10 },
+  ],
+};
+
+let stack: Stack;
+let alice: Person;
+
+test.before(async (t) => {
+  t.timeout(180_000);
+  // One of the rules has a mistake in it, as people make them.
+  stack = await startStack({ users: [user, 'sam@example.com'], policy: policyOf(rules) });
+  alice = new Person(stack, user);
+});
+test.after.always(() => stack?.close());
+test.afterEach.always(async () => {
+  await alice.tka('logout', '--all');
+});
+
+async function json(...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await alice.tka(...args, '-o', 'json');
+  if (code !== 0) throw new Error(`tka ${args.join(' ')} ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+async function sessions(): Promise<readonly Record<string, unknown>[]> {
+  return (await json('status'))['sessions'] as readonly Record<string, unknown>[];
+}
+
+/** Where the command keeps what it knows of a session. */
+async function cached(session: string, suffix: string): Promise<string> {
+  const directory = join(stack.machine(user).home, '.cache', 'tka', 'credentials');
+  const files = await readdir(directory, { recursive: true });
+  return join(directory, files.find((file) => file.endsWith(`${session}.${suffix}`)) ?? 'none');
+}
+
+/** Kubeconfigs that the server has handed out, by its own log. */
+function handedOut(): number {
+  return readFileSync(stack.tka.log, 'utf8').split('"event":"kubeconfig"').length - 1;
+}
+
+test.serial('who I am and what I may have', async (t) => {
+  t.like(await json('whoami'), { username: user });
+  const { rules: listed, dropped } = await json('roles');
+  t.like(listed, [
+    { role: 'view', period: '1h', state: 'default' },
+    { role: 'edit', namespaces: ['default'], state: 'available' },
+  ]);
+  t.regex(JSON.stringify(dropped), /unknown field \\"perod\\"/);
+  t.is((await alice.tka('roles', '-o', 'name')).stdout, 'view\nedit\n');
+});
+
+test.serial('a grant that is ambiguous names the choices, and is resolved by one', async (t) => {
+  const sam = new Person(stack, 'sam@example.com');
+  const refused = await sam.tka('login', '--non-interactive');
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /could be view.*\n.*could be edit.*\n[^]*--role/);
+  t.is((await sam.login('--role', 'edit')).role, 'edit');
+  await sam.tka('logout');
+});
+
+test.serial('login, renew, logout: the end moves, kubectl works throughout, and nothing is left', async (t) => {
+  const session = await alice.login('--period', '10m');
+  t.true(await alice.can('list', 'pods'));
+  const [listed] = await sessions();
+  t.like(listed, { session: session.session, state: 'ready', current: true, contexts: [session.context] });
+  const left = Number(listed?.['remainingSeconds']);
+  t.true(left > 500 && left <= 630, `${left}`);
+
+  const renewed = (await json('renew', '--period', '40m')) as unknown as LoggedIn;
+  t.is(renewed.session, session.session);
+  t.true(Date.parse(renewed.until) - Date.parse(session.until) > 25 * 60_000, renewed.until);
+  t.true(Number((await sessions())[0]?.['remainingSeconds']) > 2300);
+  t.true(await alice.can('list', 'pods'));
+  const line = readFileSync(await cached(session.session, 'until'), 'utf8');
+  t.is(line, `${Math.floor(Date.parse(renewed.until) / 1000)} view ${String((await json('login'))['cluster'])}\n`);
+
+  t.is((await alice.tka('logout')).code, 0);
+  t.deepEqual(await sessions(), []);
+  t.false(readFileSync(alice.kubeconfig, 'utf8').includes(session.context));
+  const gone = await alice.tka('renew');
+  t.is(gone.code, 3);
+  t.regex(gone.stderr, /no session.*\n.*tka login/);
+});
+
+test.serial('two roles at once are two sessions in two contexts, and one ends without the other', async (t) => {
+  const view = await alice.login('--context-name', '{cluster}-{role}');
+  const edit = await alice.login('--role', 'edit', '--context-name', '{cluster}-{role}', '-n', 'default');
+  t.not(view.session, edit.session);
+  t.regex(edit.context, /-edit$/);
+  t.true(await alice.can('create', 'configmaps', '--context', edit.context));
+  t.false(await alice.can('create', 'configmaps', '--context', view.context));
+  t.is((await sessions()).length, 2);
+  t.is((await alice.tka('logout', '--session', edit.session)).code, 0);
+  t.deepEqual(
+    (await sessions()).map(({ session }) => session),
+    [view.session],
+  );
+  t.true(await alice.can('list', 'pods', '--context', view.context));
+});
+
+test.serial('a printed kubeconfig is all that kubectl needs', async (t) => {
+  const { code, stdout, stderr } = await alice.tka('login', '--print-kubeconfig', '--non-interactive');
+  t.is(code, 0, stderr);
+  const file = join(stack.machine(user).home, 'printed.yaml');
+  writeFileSync(file, stdout, { mode: 0o600 });
+  const { stdout: names, code: kubectl } = await alice.kubectl('--kubeconfig', file, 'get', 'namespaces', '-o', 'name');
+  t.is(kubectl, 0);
+  t.regex(names, /namespace\/default/);
+});
+
+test.serial('20 kubectls at once with a credential that has ended ask the server once', async (t) => {
+  t.timeout(120_000);
+  const { session } = await alice.login();
+  const path = await cached(session, 'json');
+  const credential = JSON.parse(readFileSync(path, 'utf8')) as object;
+  writeFileSync(path, JSON.stringify({ ...credential, expiresAt: new Date(Date.now() - 60_000).toISOString() }));
+  const before = handedOut();
+  const runs = await Promise.all(Array.from({ length: 20 }, () => alice.kubectl('get', 'namespaces', '-o', 'name')));
+  t.deepEqual([...new Set(runs.map(({ code, stderr }) => `${code} ${stderr}`))], ['0 ']);
+  t.is(handedOut() - before, 1);
+});
+
+test.serial('a login while the server starts anew waits for it', async (t) => {
+  t.timeout(90_000);
+  await alice.login();
+  const [, ran] = await Promise.all([stack.restartTka(), alice.tka('login', '--non-interactive')]);
+  t.is(ran.code, 0, ran.stderr);
+  t.true(await alice.can('list', 'pods'));
+});

@@ -1,0 +1,77 @@
+/**
+ * Whether what a server says may change this machine. A server that its user agreed to may; a new one that the user named by
+ * hand too; for any other, and for one that is another machine than was agreed to, a person at a terminal has to say yes.
+ * Nobody is asked in a script, and nothing is ever agreed to by one.
+ */
+import { exitCodes, UnreachableError, UserError } from './errors.ts';
+import type { Interaction } from './interaction.ts';
+import type { KnownServer } from './known-servers.ts';
+import { type Peer, TailnetError } from './tailnet.ts';
+import { describeNode, type Judgement } from './trust.ts';
+
+export interface Claim extends Judgement {
+  /** The origin. */
+  readonly server: string;
+  readonly byHand: boolean;
+  /** Why the tailnet cannot be asked. */
+  readonly problem?: TailnetError | undefined;
+}
+
+/** `agreed`: a person said yes. Throws UserError (3) where the answer is no, TailnetError or UnreachableError (4) where nobody can tell. */
+export async function checkTrust(claim: Claim, interaction: Interaction | undefined): Promise<'known' | 'agreed'> {
+  const { trust, peer, pin, byHand, server, problem } = claim;
+  if (trust === 'pinned') return 'known';
+  if (trust === 'changed' && pin !== undefined) return askAboutChange(claim, pin, interaction);
+  if (byHand) return 'known';
+  if (peer !== undefined) return askAboutNew(claim, peer, interaction);
+  const nameIt = `If you are sure of it, name it by hand: --server ${server}`;
+  if (problem !== undefined) {
+    const message = `nobody can tell which machine ${server} is: ${problem.message}`;
+    throw new TailnetError(problem.problem, message, [...problem.advice, nameIt], problem);
+  }
+  throw new UnreachableError(`no machine of this tailnet is ${server}`, ['See which there are: tka clusters', nameIt]);
+}
+
+async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interaction | undefined): Promise<'agreed'> {
+  if (interaction === undefined) {
+    throw denied(`${server} was found on the tailnet, and nobody here has agreed to it yet`, [
+      `It is ${describeNode(peer)}.`,
+      `If it is yours, name it by hand: --server ${server}`,
+    ]);
+  }
+  const details = [
+    `It was found on the tailnet: ${peer.name === '' ? peer.hostName : peer.name}, ${describeNode(peer)}.`,
+    ...(peer.shared === true ? ['It belongs to another tailnet, which shares it with yours.'] : []),
+    'You have not used it before. Whoever runs it decides where kubectl goes with what it gives you.',
+  ];
+  if (await interaction.confirm({ title: `Trust ${server}?`, details })) return 'agreed';
+  throw denied(`${server} is not trusted, so nothing was done`);
+}
+
+async function askAboutChange(
+  { server, peer }: Claim,
+  pin: KnownServer,
+  interaction: Interaction | undefined,
+): Promise<'agreed'> {
+  const before = describeNode({ id: pin.nodeId, tags: pin.tags });
+  const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
+  if (interaction === undefined || peer === undefined) {
+    throw denied(`${server} is not the machine that you agreed to`, [
+      `It was ${before}; now it is ${now}.`,
+      'Ask who runs it. If it has moved, forget the old one and log in again:',
+      `  tka clusters forget ${pin.cluster ?? server}`,
+    ]);
+  }
+  const details = [
+    `You agreed to ${before}; now it is ${now}.`,
+    'If whoever runs it has not moved it, somebody else answers in its place.',
+  ];
+  if (await interaction.confirm({ title: `Trust ${server} again, although it is another machine?`, details })) {
+    return 'agreed';
+  }
+  throw denied(`${server} is not trusted any more, so nothing was done`);
+}
+
+function denied(message: string, advice: readonly string[] = []): UserError {
+  return new UserError(message, advice, exitCodes.denied);
+}

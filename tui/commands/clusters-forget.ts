@@ -1,0 +1,36 @@
+/** `tka clusters forget NAME`: takes back what was agreed to about a server, so that the next login looks at it anew. */
+import { parseServer } from '../config.ts';
+import { UserError } from '../errors.ts';
+import type { ClustersForgetFlags } from '../flags.ts';
+import { forgetServer, type KnownServer, readKnownServers } from '../known-servers.ts';
+import { createWords, printable } from '../output.ts';
+import type { Runtime } from '../runtime.ts';
+import { describeNode } from '../trust.ts';
+
+export async function clustersForget(runtime: Runtime, { name, quiet }: ClustersForgetFlags): Promise<void> {
+  const known = readKnownServers(runtime.env);
+  const byName = known.filter(({ cluster }) => cluster === name);
+  const matching = byName.length > 0 ? byName : known.filter(({ server }) => server === originOf(name));
+  if (matching.length === 0) {
+    const advice =
+      known.length === 0 ? ['None is known.'] : [`Known are: ${known.map(titleOf).slice(0, 20).join(', ')}`];
+    throw new UserError(`no cluster or server ${JSON.stringify(printable(name, 80))} is known`, advice);
+  }
+  const words = createWords(runtime, quiet === true);
+  for (const one of matching) {
+    forgetServer(runtime.env, one.server);
+    words.say(`Forgot ${titleOf(one)}, which was ${describeNode({ id: one.nodeId, tags: one.tags })}.`);
+  }
+}
+
+function originOf(name: string): string | undefined {
+  try {
+    return parseServer(name, 'the name');
+  } catch {
+    return undefined;
+  }
+}
+
+function titleOf({ server, cluster }: KnownServer): string {
+  return cluster === undefined ? server : `${cluster} (${server})`;
+}

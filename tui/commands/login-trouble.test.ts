@@ -1,0 +1,137 @@
+/** What can be out of order with a login, one test each: what it says, the remedy, the exit code. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import anyTest from 'ava';
+import { answers, calls, filesUnder, inHours, prepare, refusal, session } from '../command-fixture.ts';
+import { readCredential } from '../credential-cache.ts';
+import { sendJson, stubKubeconfig, stubToken, stubWhoami } from '../stub-server.ts';
+
+// One child at a time: many at once are slow enough to run into the command's own time-outs.
+const test = anyTest.serial;
+const { setup, remove } = await prepare();
+test.after.always(remove);
+
+test('no grant, a role that is not granted, an ambiguous grant and too long a period say what to do', async (t) => {
+  const rules = [
+    { role: 'view', period: '1h', priority: 10 },
+    { role: 'edit', period: '30m', priority: 10, namespaces: ['dev'] },
+  ];
+  const { stub, cli } = await setup(t, {
+    [calls.whoami]: answers(200, { ...stubWhoami({ username: 'alice', role: 'x' }), rules }),
+  });
+  const cases: readonly [string[], number, string, string, number, RegExp][] = [
+    [['--role', 'admin'], 403, 'role_not_granted', 'not granted', 3, /it grants you: view, edit\n.*--role.*tka roles/],
+    [[], 400, 'ambiguous_grant', 'several rules', 1, /view in the whole cluster.*\n.*edit in dev.*\n.*--role/],
+    [
+      ['--role', 'view', '--period', '9h'],
+      422,
+      'unprocessable',
+      '1h at most',
+      1,
+      /grants view in the whole cluster for 1h/,
+    ],
+  ];
+  for (const [flags, status, code, message, exitCode, advice] of cases) {
+    stub.answer(calls.login, refusal(status, code, message));
+    const ran = await cli.run(['login', '--server', stub.url, ...flags]);
+    t.like(ran, { code: exitCode, stdout: '' });
+    t.regex(ran.stderr, new RegExp(`^error: ${message}\n`));
+    t.regex(ran.stderr, advice);
+  }
+});
+
+test('where the server says itself what is granted, it is not asked again', async (t) => {
+  const { stub, cli } = await setup(t, { [calls.login]: refusal(403, 'role_not_granted', 'no', ['it grants you: a']) });
+  await cli.run(['login', '--server', stub.url, '--role', 'b']);
+  t.false(stub.calls.includes(calls.whoami));
+});
+
+test('a server from before sessions had names is refused as older', async (t) => {
+  const { stub, cli } = await setup(t, {
+    [calls.login]: answers(202, { username: 'alice', role: 'view', until: inHours(1) }, { 'retry-after': '1' }),
+    [calls.wellKnown]: (_, response) => void response.writeHead(404, { 'content-type': 'text/plain' }).end('no page'),
+  });
+  const ran = await cli.run(['login', '--server', stub.url]);
+  t.like(ran, { code: 1, stdout: '' });
+  t.regex(ran.stderr, /is older than this command.*\n.*updated/);
+  t.deepEqual(filesUnder(join(cli.home, '.kube')), []);
+});
+
+test('a server that no longer speaks v1alpha1 is refused as newer', async (t) => {
+  const { stub, cli } = await setup(t, {
+    [calls.login]: refusal(404, 'not_found'),
+    [calls.wellKnown]: answers(200, { cluster: 'a', labels: {}, version: '9', modes: [], api: ['v2', 'v3'] }),
+  });
+  const ran = await cli.run(['login', '--server', stub.url]);
+  t.like(ran, { code: 1, stdout: '' });
+  t.regex(ran.stderr, /is newer than this command: it speaks v2, v3, not v1alpha1\n.*Update tka/);
+});
+
+for (const [minutes, direction] of [
+  [-10, 'ahead of'],
+  [10, 'behind'],
+] as const) {
+  test(`a clock ${direction} the server's is warned of, and what is left is right`, async (t) => {
+    const serverNow = Date.now() + minutes * 60_000;
+    const date = { date: new Date(serverNow).toUTCString() };
+    const until = new Date(serverNow + 3_630_000).toISOString();
+    const token = stubToken(new Date(until));
+    const { stub, cli } = await setup(t, {
+      [calls.login]: answers(200, { session, username: 'a', role: 'view', until }, date),
+      [calls.kubeconfig]: answers(200, stubKubeconfig(token), date),
+      [calls.wellKnown]: answers(200, { cluster: 'prod', labels: {}, version: '9', modes: ['direct'] }, date),
+    });
+    const ran = await cli.run(['login', '--server', stub.url]);
+    t.is(ran.code, 0, ran.stderr);
+    t.regex(ran.stderr, new RegExp(`the clock of this machine is (9|10)m ${direction}`));
+    t.regex(ran.stderr, /for 1h00m/);
+    const kept = readCredential({ HOME: cli.home }, { server: stub.url, session });
+    // Never later than the token is good by this machine's clock.
+    t.true(Date.parse(kept?.expiresAt ?? '') <= Date.now() + 3_640_000);
+  });
+}
+
+test('a server that starts anew is waited for', async (t) => {
+  let asked = 0;
+  const { stub, cli } = await setup(t);
+  stub.answer(calls.login, (_, response) => {
+    asked += 1;
+    if (asked === 1) response.socket?.destroy();
+    else if (asked < 4) sendJson(response, 503, { message: 'the engine is away', advice: [], code: 'unavailable' });
+    else sendJson(response, 200, { session, username: 'a', role: 'view', until: inHours(1) });
+  });
+  const ran = await cli.run(['login', '--server', stub.url]);
+  t.is(ran.code, 0, ran.stderr);
+  t.regex(ran.stderr, /warning: .*trying again/);
+});
+
+test('a server that stays out of order is exit code 4 when the time is up', async (t) => {
+  const { stub, cli } = await setup(t, { [calls.login]: refusal(503, 'unavailable', 'the engine is away') });
+  const ran = await cli.run(['login', '--server', stub.url, '--timeout', '2s']);
+  t.is(ran.code, 4);
+  t.regex(ran.stderr, /error: the engine is away/);
+});
+
+test('a session that ends under way says so', async (t) => {
+  const { stub, cli } = await setup(t, { [calls.kubeconfig]: refusal(404, 'not_found') });
+  const ran = await cli.run(['login', '--server', stub.url]);
+  t.like(ran, { code: 3, stdout: '' });
+  t.regex(ran.stderr, /the session alice-0123456789 at http\S+ has ended\n.*tka login/);
+});
+
+const damages: readonly [string, (path: string) => void, RegExp][] = [
+  ['invalid YAML', (path) => writeFileSync(path, 'a: [\n'), /is not valid YAML: .*\n.*--kubeconfig/],
+  ['read-only', (path) => writeFileSync(path, '', { mode: 0o400 }), /cannot be written: it is read-only\n.*writable/],
+  ['a directory', (path) => mkdirSync(path), /is a directory\n.*--kubeconfig/],
+];
+for (const [what, damage, says] of damages) {
+  test(`a kubeconfig that is ${what} fails, and says that the session is open`, async (t) => {
+    const { stub, cli } = await setup(t);
+    mkdirSync(dirname(cli.kubeconfig));
+    damage(cli.kubeconfig);
+    const ran = await cli.run(['login', '--server', stub.url]);
+    t.like(ran, { code: 1, stdout: '' });
+    t.regex(ran.stderr, says);
+    t.regex(ran.stderr, /The session alice-0123456789 is open all the same/);
+  });
+}

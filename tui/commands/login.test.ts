@@ -1,0 +1,166 @@
+/** `tka login`, as scripts run it: what it asks, what it writes, what it prints. */
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import anyTest from 'ava';
+import { answers, calls, filesUnder, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
+import { sendJson, stubKubeconfig, stubToken } from '../stub-server.ts';
+
+// One child at a time: many at once are slow enough to run into the command's own time-outs.
+const test = anyTest.serial;
+const { script, setup, remove } = await prepare();
+test.after.always(remove);
+
+test('login takes three requests, two of them at once, writes the entries and the cache, and prints the name of the context', async (t) => {
+  const { stub, cli } = await setup(t);
+  const ran = await cli.run(['login', '--server', stub.url, '--non-interactive']);
+  t.like(ran, { code: 0, stdout: 'tka-prod\n' });
+  t.regex(ran.stderr, /Logged in as alice@example\.com, role view/);
+  t.deepEqual(
+    [...stub.calls].sort(),
+    [`GET /api/v1alpha1/kubeconfig?mode=direct&session=${session}`, calls.wellKnown, calls.login].sort(),
+  );
+  const written = readKubeconfigAt(cli.kubeconfig);
+  t.is(written['current-context'], 'tka-prod');
+  t.is(written.clusters[0]?.cluster['server'], 'https://127.0.0.1:6443');
+  const exec = written.users[0]?.user.exec;
+  t.deepEqual(exec, {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command: process.execPath,
+    args: [script, 'credential', `--server=${stub.url}`, `--session=${session}`, '--mode=direct'],
+    interactiveMode: 'Never',
+    provideClusterInfo: false,
+    installHint:
+      'This cluster is reached with the tka command, which kubectl did not find. Install it, then run: tka login',
+  } as never);
+  t.is(statSync(cli.kubeconfig).mode & 0o777, 0o600);
+  t.false(readFileSync(cli.kubeconfig, 'utf8').includes('c2lnbmF0dXJl'), 'the token is in the cache alone');
+});
+
+test('kubectl can run the entry as it is written, and gets the token without the server', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url, '-q']);
+  const exec = readKubeconfigAt(cli.kubeconfig).users[0]?.user.exec;
+  const before = stub.calls.length;
+  const ran = await cli.run(exec?.args.slice(1) ?? []);
+  t.regex(ran.stdout, /"kind":"ExecCredential"/);
+  t.is(stub.calls.length, before);
+});
+
+test('where PATH leads to this command, the entry has its name alone', async (t) => {
+  const { stub, cli } = await setup(t);
+  const bin = join(cli.home, 'bin');
+  mkdirSync(bin);
+  symlinkSync(script, join(bin, 'tka'));
+  chmodSync(script, 0o755);
+  await cli.run(['login', '--server', stub.url, '-q'], { PATH: `/nowhere:${bin}` });
+  t.is(readKubeconfigAt(cli.kubeconfig).users[0]?.user.exec?.command, 'tka');
+});
+
+test('a server that does not wait is polled', async (t) => {
+  let polls = 0;
+  const { stub, cli } = await setup(t, {
+    [calls.login]: (_, response) =>
+      sendJson(response, 202, { session, username: 'a', role: 'view', until: inHours(1) }, { 'retry-after': '0' }),
+  });
+  stub.answer(calls.loginStatus, (_, response) => {
+    polls += 1;
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    if (polls < 3) sendJson(response, 202, {}, { 'retry-after': '0' });
+    else sendJson(response, 200, { session, username: 'a', role: 'view', until });
+  });
+  t.is((await cli.run(['login', '--server', stub.url, '-q'])).code, 0);
+  t.is(polls, 3);
+});
+
+test('login -o json prints the whole session, and -q is quiet', async (t) => {
+  const { stub, cli } = await setup(t);
+  const ran = await cli.run(['login', '--server', stub.url, '-o', 'json', '-q', '--role', 'view', '--period', '90m']);
+  t.is(ran.stderr, '');
+  t.like(JSON.parse(ran.stdout), {
+    session,
+    username: 'alice@example.com',
+    role: 'view',
+    context: 'tka-prod',
+    current: true,
+    kubeconfig: cli.kubeconfig,
+    server: stub.url,
+  });
+  t.deepEqual(JSON.parse(stub.requests[0]?.body ?? ''), { role: 'view', period: '90m' });
+});
+
+test('login --inline-token writes no plugin and keeps no token in the cache', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url, '--inline-token']);
+  const user = readKubeconfigAt(cli.kubeconfig).users[0]?.user;
+  t.is(user?.exec, undefined);
+  t.regex(String(user?.['token']), /\.c2lnbmF0dXJl$/);
+  t.deepEqual(
+    filesUnder(join(cli.home, '.cache', 'tka', 'credentials')).filter((path) => !path.endsWith('.until')),
+    [],
+  );
+});
+
+test('another current-context stays without --use', async (t) => {
+  const { stub, cli } = await setup(t);
+  mkdirSync(dirname(cli.kubeconfig));
+  writeFileSync(cli.kubeconfig, 'current-context: work\n');
+  t.regex((await cli.run(['login', '--server', stub.url])).stderr, /kubectl --context tka-prod/);
+  t.is(readKubeconfigAt(cli.kubeconfig)['current-context'], 'work');
+  await cli.run(['login', '--server', stub.url, '--use']);
+  t.is(readKubeconfigAt(cli.kubeconfig)['current-context'], 'tka-prod');
+});
+
+test('the proxy variables are used, and what kubectl has to know of them is written', async (t) => {
+  const { stub, cli } = await setup(t);
+  stub.answer(calls.kubeconfig, (_, response) => {
+    const kubeconfig = stubKubeconfig(stubToken(new Date(Date.now() + 3_600_000)));
+    sendJson(response, 200, JSON.parse(JSON.stringify(kubeconfig).replace('127.0.0.1:6443', 'prod.example')));
+  });
+  // The stub answers requests in absolute form, as a proxy would.
+  const ran = await cli.run(['login', '--server', 'http://tka'], { ALL_PROXY: stub.url });
+  t.is(ran.code, 0, ran.stderr);
+  t.is(stub.requests[0]?.headers.host, 'tka');
+  t.is(readKubeconfigAt(cli.kubeconfig).clusters[0]?.cluster['proxy-url'], stub.url);
+  t.true(readKubeconfigAt(cli.kubeconfig).users[0]?.user.exec?.args.includes(`--proxy=${stub.url}`));
+});
+
+test('a login leaves a line for prompts: when it ends, in which role, where', async (t) => {
+  const { stub, cli } = await setup(t, {
+    [calls.login]: answers(200, { session, username: 'a', role: 'my$(role)', until: '2999-01-01T00:00:00Z' }),
+  });
+  await cli.run(['login', '--server', stub.url]);
+  const path = filesUnder(join(cli.home, '.cache')).find((file) => file.endsWith(`${session}.until`)) ?? '';
+  t.is(readFileSync(path, 'utf8'), `${Date.parse('2999-01-01T00:00:00Z') / 1000} my__role_ prod\n`);
+  t.is(statSync(path).mode & 0o777, 0o600);
+});
+
+for (const [offered, mode] of [
+  [['direct', 'proxy'], 'mode=proxy&'],
+  [['direct'], 'mode=direct&'],
+  [['direct', 'proxy', 'carrier-pigeon'], 'mode=proxy&'],
+  [['carrier-pigeon'], ''],
+] as const) {
+  test(`of the modes ${offered.join(', ')} login asks for ${mode === '' ? 'none' : mode.slice(5, -1)}`, async (t) => {
+    const { stub, cli } = await setup(t, {
+      [calls.wellKnown]: answers(200, { cluster: 'prod', labels: {}, version: '9', modes: offered, more: { a: 1 } }),
+    });
+    t.is((await cli.run(['login', '--server', stub.url])).code, 0);
+    t.true(stub.calls.includes(`${calls.kubeconfig}?${mode}session=${session}`), stub.calls.join('\n'));
+  });
+}
+
+test('--mode counts more than what the server offers', async (t) => {
+  const { stub, cli } = await setup(t);
+  t.is((await cli.run(['login', '--server', stub.url, '--mode', 'proxy'])).code, 0);
+  t.true(stub.calls.includes(`${calls.kubeconfig}?mode=proxy&session=${session}`));
+});
+
+for (const form of ['yaml', 'name']) {
+  test(`login -o ${form}`, async (t) => {
+    const { stub, cli } = await setup(t);
+    const ran = await cli.run(['login', '--server', stub.url, '-o', form, '-q']);
+    t.is(ran.stderr, '');
+    if (form === 'name') t.is(ran.stdout, 'tka-prod\n');
+    else t.regex(ran.stdout, /^cluster: prod$/m);
+  });
+}

@@ -1,0 +1,44 @@
+/** `tka logout`. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import anyTest from 'ava';
+import { calls, filesUnder, prepare, readKubeconfigAt } from '../command-fixture.ts';
+
+// One child at a time: many at once are slow enough to run into the command's own time-outs.
+const test = anyTest.serial;
+const { setup, remove } = await prepare();
+test.after.always(remove);
+
+test('logout ends the session and removes what login wrote, and nothing else', async (t) => {
+  const { stub, cli } = await setup(t);
+  mkdirSync(dirname(cli.kubeconfig));
+  const before = '# mine\nusers:\n- name: a\n  user:\n    token: b\ncurrent-context: ""\n';
+  writeFileSync(cli.kubeconfig, before);
+  await cli.run(['login', '--server', stub.url]);
+  // Without --server: it goes on from the login.
+  const ran = await cli.run(['logout']);
+  t.is(ran.code, 0, ran.stderr);
+  t.is(stub.calls.at(-1), 'POST /api/v1alpha1/logout');
+  t.is(readFileSync(cli.kubeconfig, 'utf8').replace(/clusters: \[\]\ncontexts: \[\]\n/, ''), before);
+  t.deepEqual(filesUnder(join(cli.home, '.cache', 'tka', 'credentials')), []);
+});
+
+test('logout --session names the session to the server, and leaves the others here', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url]);
+  await cli.run(['logout', '--session', 'bob-1']);
+  t.is(stub.requests.at(-1)?.body, '{"session":"bob-1"}');
+  t.is(readKubeconfigAt(cli.kubeconfig).contexts.length, 1);
+});
+
+test('where the server cannot be reached logout removes nothing, unless --local', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url]);
+  stub.answer(calls.logout, (_, response) => void response.socket?.destroy());
+  const failed = await cli.run(['logout']);
+  t.is(failed.code, 4);
+  t.regex(failed.stderr, /--local/);
+  t.is(readKubeconfigAt(cli.kubeconfig).contexts.length, 1);
+  t.is((await cli.run(['logout', '--local'])).code, 0);
+  t.is(readKubeconfigAt(cli.kubeconfig).contexts.length, 0);
+});

@@ -1,0 +1,24 @@
+/** `tka renew`: moves the end of a session, here and at the server. */
+import { writeData } from '../data.ts';
+import type { RenewFlags } from '../flags.ts';
+import { describeScope } from '../grant.ts';
+import { plainInteraction } from '../interaction.ts';
+import { createWords, formatRemaining } from '../output.ts';
+import { renewSession } from '../renew.ts';
+import type { Runtime } from '../runtime.ts';
+
+export async function renew(runtime: Runtime, flags: RenewFlags): Promise<void> {
+  const words = createWords(runtime, flags.quiet === true);
+  const interaction = plainInteraction(runtime, flags);
+  const renewed = await renewSession(runtime, { flags, interaction, warn: (line) => words.warn(line) });
+  const { server, session, role, namespaces, until, skewMs } = renewed;
+  if (runtime.env['TKA_ENV_FILE']) {
+    const { writeEnvironment } = await import('../integration/environment.ts');
+    writeEnvironment(runtime, { renew: { server, session, until } });
+  }
+  const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
+  const scope = namespaces === undefined ? '' : ` ${describeScope(namespaces)}`;
+  words.say(`Renewed ${session}, role ${role}${scope}: ${left} from now.`);
+  if (flags.output === undefined) return;
+  await writeData(runtime, flags.output, { ...renewed, until: until.toISOString(), skewMs: undefined }, session);
+}

@@ -1,0 +1,40 @@
+/** `tka whoami`: who the caller is to a server. What that grants is another question: `tka roles`. */
+import { reach } from '../connect.ts';
+import { writeData } from '../data.ts';
+import type { WhoamiFlags } from '../flags.ts';
+import { plainInteraction } from '../interaction.ts';
+import { createWords, renderTable } from '../output.ts';
+import { printableWhoami } from '../identity.ts';
+import type { Runtime } from '../runtime.ts';
+
+export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void> {
+  const words = createWords(runtime, flags.quiet === true);
+  const { server, answer } = await askWhoami(runtime, flags, (line) => words.warn(line));
+  const { username, node, tags, subject, rules, dropped } = answer;
+  if (flags.output !== undefined) return writeData(runtime, flags.output, { server, ...answer }, username);
+  const rows = [
+    ['USER', username],
+    ['NODE', node],
+    ['TAGS', tags.length === 0 ? '-' : tags.join(',')],
+    ['SUBJECT', subject],
+    ['SERVER', server],
+  ];
+  runtime.stdout.write(renderTable(rows));
+  const left = dropped.length === 0 ? '' : `, and ${dropped.length} that it cannot use`;
+  words.say(`The policy has ${rules.length} rules for you there${left}: tka roles`);
+}
+
+/** Made printable. */
+export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, warn: (line: string) => void) {
+  const { signal } = runtime;
+  const interaction = plainInteraction(runtime, flags);
+  const { rememberedHere } = await import('../remembered.ts');
+  const remembered = { server: rememberedHere(runtime.env) };
+  const reached = await reach(runtime, flags, { purpose: 'look', interaction, remembered, warn, signal });
+  try {
+    const answer = await reached.api.whoami({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
+    return { server: reached.server, answer: printableWhoami(answer) };
+  } finally {
+    reached.close();
+  }
+}

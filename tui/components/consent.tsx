@@ -1,0 +1,46 @@
+/**
+ * A question that is answered with yes or no, and where anything but `y` is no. The details are what the answer depends on:
+ * they are never cut short.
+ */
+import { Box, Text, useInput } from 'ink';
+import type { ReactNode } from 'react';
+import { useTheme } from '../hooks/use-theme.ts';
+import type { Question } from '../interaction.ts';
+
+export interface ConsentProps {
+  readonly question: Question;
+  readonly onAnswer: (isAgreed: boolean) => void;
+  /** Until it is, no key is an answer, and none is offered. Default: true. */
+  readonly isActive?: boolean;
+}
+
+export function Consent({ question, onAnswer, isActive = true }: ConsentProps): ReactNode {
+  const { styles, glyphs } = useTheme();
+  useInput((input, key) => {
+    if (!isActive) return;
+    // A lone key, perhaps with the enter after it: what is pasted, and Ctrl-Y, is no answer.
+    const letter = key.ctrl || key.meta ? '' : input.replace(/\r$/, '').toLowerCase();
+    if (letter === 'y') onAnswer(true);
+    else if (letter === 'n' || key.return || key.escape) onAnswer(false);
+  });
+  return (
+    <Box flexDirection="column">
+      <Text {...styles.warning}>
+        {glyphs.warning} {question.title}
+      </Text>
+      {(question.details ?? []).map((detail, i) => (
+        <Box key={i} marginLeft={2}>
+          <Text>{detail}</Text>
+        </Box>
+      ))}
+      <Box marginLeft={2} height={1}>
+        {isActive && (
+          <Text>
+            <Text {...styles.accent}>y</Text> yes <Text {...styles.muted}>{glyphs.separator}</Text>{' '}
+            <Text {...styles.accent}>n</Text> no <Text {...styles.muted}>(enter means no)</Text>
+          </Text>
+        )}
+      </Box>
+    </Box>
+  );
+}

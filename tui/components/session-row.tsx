@@ -1,0 +1,112 @@
+/**
+ * A session, in one row: role and scope, what is left, the context. Too narrow for columns it is a line that is cut; for a
+ * screen reader, a sentence.
+ */
+import { Box, Text, useIsScreenReaderEnabled } from 'ink';
+import type { ReactNode } from 'react';
+import { describeScope } from '../grant.ts';
+import { useTheme } from '../hooks/use-theme.ts';
+import type { HomeSession } from '../screens/home-state.ts';
+import type { Glyphs, Styles } from '../theme.ts';
+import { type Columns, cutTo, fit } from './columns.ts';
+import { formatClock, levelOf, levelStyles, levelWords, spokenRemaining } from './countdown.ts';
+import { CountdownBar } from './countdown-bar.tsx';
+
+export interface SessionRowProps {
+  readonly session: HomeSession;
+  readonly now: number;
+  readonly isSelected: boolean;
+  readonly width: number;
+  /** Undefined: too narrow for them. */
+  readonly columns: Columns | undefined;
+}
+
+export function SessionRow({ session, now, isSelected, width, columns }: SessionRowProps): ReactNode {
+  const { styles, glyphs } = useTheme();
+  const isScreenReader = useIsScreenReaderEnabled();
+  const { remainingMs } = standingOf(session, now);
+  if (isScreenReader) {
+    return (
+      <Box aria-role="listitem" aria-state={{ selected: isSelected }}>
+        <Text>{sentenceOf(session, now)}</Text>
+      </Box>
+    );
+  }
+  const { glyph, style } = markOf(session, now, glyphs);
+  const pointer = isSelected ? glyphs.pointer : ' ';
+  const role = roleOf(session);
+  if (columns === undefined) {
+    const left =
+      remainingMs === undefined ? wordOf(session, now) : `${formatClock(remainingMs)} ${wordOf(session, now)}`;
+    return (
+      <Text {...(isSelected ? styles.selected : styles[style])}>
+        {cutTo(`${pointer}   ${role} ${glyphs.separator} ${left}`, width, glyphs.ellipsis)}
+      </Text>
+    );
+  }
+  const blank = columns.bar + 1 + columns.time;
+  return (
+    <Box height={1} width={columns.width} overflow="hidden">
+      <Box flexShrink={0}>
+        <Text {...styles.selected}>{pointer} </Text>
+        <Text {...styles[style]}>{`  ${glyph} `}</Text>
+        <Text {...(isSelected ? styles.selected : {})}>{fit(role, columns.role, glyphs)} </Text>
+        {remainingMs === undefined ? (
+          <Text {...styles[style]}>{`${' '.repeat(blank)} ${wordOf(session, now).padEnd(columns.word)}`}</Text>
+        ) : (
+          <CountdownBar remainingMs={remainingMs} wholeMs={session.periodMs ?? remainingMs} columns={columns} />
+        )}
+        {columns.context > 0 && (
+          <Text {...styles.muted}> {fit(contextOf(session, glyphs), columns.context, glyphs)}</Text>
+        )}
+      </Box>
+    </Box>
+  );
+}
+
+/** What counts: a session that is not there any more is over, whatever its end said. */
+function standingOf({ state, endsAt }: HomeSession, now: number): { readonly remainingMs: number | undefined } {
+  if (state === 'ended') return { remainingMs: 0 };
+  return { remainingMs: endsAt === undefined || state === 'unknown' ? undefined : Math.max(0, endsAt - now) };
+}
+
+function markOf(
+  session: HomeSession,
+  now: number,
+  glyphs: Glyphs,
+): { readonly glyph: string; readonly style: keyof Styles } {
+  if (session.state === 'provisioning') return { glyph: glyphs.pending, style: 'accent' };
+  const { remainingMs } = standingOf(session, now);
+  if (remainingMs === undefined) return { glyph: '?', style: 'muted' };
+  const level = levelOf(remainingMs);
+  const glyph = { plenty: glyphs.tick, soon: glyphs.warning, last: glyphs.warning, ended: glyphs.cross }[level];
+  return { glyph, style: levelStyles[level] };
+}
+
+function wordOf(session: HomeSession, now: number): string {
+  if (session.state === 'provisioning') return 'starting';
+  const { remainingMs } = standingOf(session, now);
+  return remainingMs === undefined ? 'unknown' : levelWords[levelOf(remainingMs)];
+}
+
+function roleOf({ role, session, namespaces }: HomeSession): string {
+  if (role === undefined) return session;
+  return namespaces === undefined ? role : `${role} in ${namespaces.join(', ')}`;
+}
+
+/** `*` before the current one, as `kubectl config get-contexts` has it. */
+function contextOf({ contexts, current }: HomeSession, { ellipsis }: Glyphs): string {
+  const [first] = contexts;
+  if (first === undefined) return '';
+  return `${current ? '*' : ''}${first}${contexts.length > 1 ? ` ${ellipsis}` : ''}`;
+}
+
+function sentenceOf(session: HomeSession, now: number): string {
+  const { role, namespaces, contexts, current, state } = session;
+  const { remainingMs } = standingOf(session, now);
+  const what = role === undefined ? `Session ${session.session}` : `Session as ${role} ${describeScope(namespaces)}`;
+  const starting = state === 'provisioning' ? ', starting' : '';
+  const left = remainingMs === undefined ? 'state unknown' : spokenRemaining(remainingMs);
+  const context = contexts.length === 0 ? 'no context here' : `context ${contexts.join(', ')}`;
+  return `${what}${starting}, ${left}, ${context}${current ? ', current' : ''}.`;
+}

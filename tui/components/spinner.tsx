@@ -1,0 +1,15 @@
+/** Something goes on. A screen reader hears nothing of it: the words beside it say what. */
+import { Text, useAnimation, useIsScreenReaderEnabled } from 'ink';
+import type { ReactNode } from 'react';
+import { useTheme } from '../hooks/use-theme.ts';
+
+export function Spinner(): ReactNode {
+  const { styles, glyphs } = useTheme();
+  const isScreenReader = useIsScreenReaderEnabled();
+  const { frame } = useAnimation({ interval: 80, isActive: !isScreenReader });
+  return (
+    <Text {...styles.accent} aria-hidden>
+      {glyphs.spinner[frame % glyphs.spinner.length]}
+    </Text>
+  );
+}

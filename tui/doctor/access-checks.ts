@@ -1,0 +1,110 @@
+/** Who the caller is to the server, what it may have, and whether what it has works. */
+import { exitCodes } from '../errors.ts';
+import { describeGrant, foresee } from '../grant.ts';
+import { formatRemaining, printable } from '../output.ts';
+import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
+import { findProgram, runProgram } from './programs.ts';
+
+export const accessChecks: readonly Check[] = [
+  {
+    name: 'identity',
+    async run({ answer, whoami }) {
+      if ((await ifKnown(answer())) === undefined) return skipped('the server did not answer');
+      const { username, node, tags } = await whoami();
+      return ok(`${username}, on ${node}${tags.length === 0 ? '' : ` (${tags.join(', ')})`}`);
+    },
+  },
+  {
+    name: 'grant',
+    async run({ whoami }) {
+      const known = await ifKnown(whoami());
+      if (known === undefined) return skipped('the server does not say what it grants');
+      const { rules, dropped } = known;
+      const forecast = foresee(rules);
+      const reasons = dropped.map(({ rule, reason }) => `Left out: ${rule}: ${reason}`);
+      if (forecast.kind === 'none') {
+        const remedy = ['Ask whoever keeps the tailnet policy for a grant of the capability specht-labs.de/cap/tka.'];
+        return failed('the tailnet policy grants you no role', [...reasons, ...remedy], exitCodes.denied);
+      }
+      if (forecast.kind === 'ambiguous') {
+        const tied = forecast.rules.map(describeGrant).join('; ');
+        return warning(`more than one rule comes first: ${tied}`, ...reasons, 'Say which: tka login --role ROLE');
+      }
+      if (forecast.kind === 'role-not-granted') return skipped('no role was asked for');
+      const grant = `a login gives ${describeGrant(forecast.rule)}`;
+      const others = rules.length > 1 ? `, ${rules.length - 1} more: tka roles` : '';
+      if (reasons.length === 0) return ok(`${grant}${others}`);
+      return warning(`${grant}, but rules of the policy were left out`, ...reasons);
+    },
+  },
+  {
+    name: 'session',
+    async run({ sessions }) {
+      const rows = await ifKnown(sessions());
+      if (rows === undefined) return skipped('the server does not say which you have');
+      const alive = rows.filter(({ state }) => state === 'ready' || state === 'provisioning');
+      const ended = rows.filter(({ state }) => state === 'ended').flatMap(({ contexts }) => contexts);
+      if (ended.length > 0) {
+        const names = ended.map((name) => printable(name, 100)).join(', ');
+        return warning(`there are contexts whose session has ended: ${names}`, 'Log in again, or: tka logout --local');
+      }
+      if (alive.length === 0) return skipped('you have none: tka login');
+      const list = alive.map(({ session, role, remainingSeconds = 0 }) => {
+        return `${session} (${role ?? '-'}, ${formatRemaining(remainingSeconds * 1000)} left)`;
+      });
+      return ok(list.join(', '));
+    },
+  },
+  {
+    name: 'rights',
+    async run({ kubeconfig, runtime, flags, timeoutMs }) {
+      const own = (await ifKnown(kubeconfig()))?.own ?? [];
+      const current = own.find((context) => context.current);
+      if (current === undefined) return skipped('the current context of kubectl is none of tka');
+      const kubectl = findProgram(runtime.env, 'kubectl');
+      if (kubectl === undefined) return skipped('there is no kubectl to try with');
+      const file = flags.kubeconfig === undefined ? [] : ['--kubeconfig', flags.kubeconfig];
+      const review = {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectRulesReview',
+        spec: { namespace: 'default' },
+      };
+      // As kubectl itself gets there: by its entry, its credential plugin, its proxy.
+      const args = [...file, '--context', current.context, 'create', '--raw', reviewPath, '-f', '-'];
+      const ran = await runProgram(runtime, kubectl, args, { input: JSON.stringify(review), timeoutMs: timeoutMs * 2 });
+      if (ran.code !== 0) {
+        const said = printable(ran.stderr.trim().split('\n').at(-1) ?? '', 300);
+        return failed(`kubectl cannot use the context ${printable(current.context, 100)}: ${said}`, [
+          'Log in again: tka login. If it stays so, the cluster does not take what the server gives out.',
+        ]);
+      }
+      const rights = countRights(ran.stdout);
+      const what = `in the namespace default, by the context ${printable(current.context, 100)}`;
+      if (rights === undefined) return skipped('the API server does not say what kubectl may do');
+      if (rights > 0) return ok(`kubectl is let in, with ${rights} ${rights === 1 ? 'rule' : 'rules'} ${what}`);
+      return warning(
+        `kubectl is let in, with no rights ${what}`,
+        'A role for some namespaces alone gives none elsewhere: tka roles. Else the role may not exist in the cluster.',
+      );
+    },
+  },
+];
+
+const reviewPath = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+
+/** Rules about more than oneself, which everybody may ask about. */
+export function countRights(text: string): number | undefined {
+  let review: unknown;
+  try {
+    review = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  // Checked as it is walked: the API server's own answer, through kubectl.
+  const { resourceRules } = (review as { status?: { resourceRules?: unknown } }).status ?? {};
+  if (!Array.isArray(resourceRules)) return undefined;
+  return resourceRules.filter((rule: { apiGroups?: readonly string[] }) => {
+    const groups = rule.apiGroups ?? [];
+    return !groups.every((group) => group === 'authorization.k8s.io' || group === 'authentication.k8s.io');
+  }).length;
+}

@@ -1,0 +1,52 @@
+/** Whether the entries that tka made are still whole: a context without its user, or a plugin that is not there any more. */
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import type { KubeconfigDocument, OwnContext } from '../kubeconfig-entries.ts';
+import type { Runtime } from '../runtime.ts';
+import { findProgram } from './programs.ts';
+
+/** What is wrong, a line each. */
+export function brokenEntries(
+  files: readonly KubeconfigDocument[],
+  own: readonly OwnContext[],
+  env: Runtime['env'],
+): readonly string[] {
+  const contents = files.map(({ document }) => record(document.toJS()));
+  return own.flatMap(({ context: name }) => {
+    const context = find(contents, 'context', name);
+    const missing = (['cluster', 'user'] as const).filter((kind) => find(contents, kind, context[kind]) === empty);
+    if (missing.length > 0) return `the context ${name} has no ${missing.join(' and no ')}`;
+    return brokenPlugin(name, find(contents, 'user', context['user']), env) ?? [];
+  });
+}
+
+function brokenPlugin(context: string, user: Fields, env: Runtime['env']): string | undefined {
+  if (user['exec'] === undefined) return undefined;
+  const { command, args } = record(user['exec']);
+  if (typeof command !== 'string') return `the user of ${context} runs a plugin without a name`;
+  if (isAbsolute(command) ? !existsSync(command) : findProgram(env, command) === undefined) {
+    return `the user of ${context} runs ${command}, which is not there`;
+  }
+  // Where Node runs the command, its first argument is the command.
+  const script: unknown = Array.isArray(args) ? args[0] : undefined;
+  if (typeof script !== 'string' || !isAbsolute(script) || existsSync(script)) return undefined;
+  return `the user of ${context} runs ${script}, which is not there`;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const empty: Fields = {};
+
+/** The first file that has it wins, as for kubectl. */
+function find(contents: readonly Fields[], kind: 'context' | 'cluster' | 'user', name: unknown): Fields {
+  for (const content of contents) {
+    const list: unknown = content[`${kind}s`];
+    if (!Array.isArray(list)) continue;
+    const found = list.map(record).find((item) => item['name'] === name);
+    if (found !== undefined) return record(found[kind]);
+  }
+  return empty;
+}
+
+function record(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}

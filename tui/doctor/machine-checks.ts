@@ -1,0 +1,80 @@
+/** This machine: what runs the command, the user's kubeconfig, kubectl, and tka's own files. */
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { cacheDirectory } from '../directories.ts';
+import { printable } from '../output.ts';
+import { type Check, failed, ok, skipped, warning } from './check.ts';
+import { brokenEntries } from './entries.ts';
+import { findProgram, runProgram } from './programs.ts';
+
+export const nodeCheck: Check = {
+  name: 'node',
+  // cli.ts has refused what is too old.
+  run: async () => ok(`Node ${process.versions.node}`),
+};
+
+export const machineChecks: readonly Check[] = [
+  {
+    name: 'kubeconfig',
+    async run({ kubeconfig, runtime }) {
+      const { paths, files, own } = await kubeconfig();
+      const present = paths.filter((path) => existsSync(path));
+      if (present.length === 0) return ok('there is none yet: a login makes it');
+      const open = runtime.platform === 'win32' ? [] : present.filter(isOpenToOthers);
+      if (open.length > 0) {
+        return warning(`others on this machine can read ${open.join(', ')}`, `chmod 600 ${open.map(quoted).join(' ')}`);
+      }
+      const broken = brokenEntries(files, own, runtime.env);
+      if (broken.length > 0)
+        return failed(broken.map((line) => printable(line, 200)).join('; '), ['Log in again: tka login']);
+      return ok(
+        `${present.join(', ')}: ${own.length === 0 ? 'no context of tka' : `${own.length} ${own.length === 1 ? 'context' : 'contexts'} of tka`}`,
+      );
+    },
+  },
+  {
+    name: 'kubectl',
+    async run({ runtime, timeoutMs }) {
+      const path = findProgram(runtime.env, 'kubectl');
+      if (path === undefined) {
+        return warning('there is no kubectl on PATH', 'Install it: https://kubernetes.io/docs/tasks/tools/');
+      }
+      const ran = await runProgram(runtime, path, ['version', '--client', '--output=json'], { timeoutMs });
+      const version = /"gitVersion":\s*"v?(\d+)\.(\d+)\.([^"]{1,40})"/.exec(ran.stdout);
+      if (version === null) return skipped(`${path} does not say which version it is`);
+      const [, major = '', minor = '', rest = ''] = version;
+      const found = `${path}, ${printable(`${major}.${minor}.${rest}`, 60)}`;
+      if (Number(major) > 1 || Number(minor) >= oldestKubectl) return ok(found);
+      return failed(`${found}, which is too old for the credentials of tka`, [`Install 1.${oldestKubectl} or newer.`]);
+    },
+  },
+  {
+    name: 'cache',
+    async run({ runtime }) {
+      const path = cacheDirectory(runtime.env);
+      if (!existsSync(path)) return ok(`${path}: not made yet`);
+      if (runtime.platform !== 'win32' && isOpenToOthers(path)) {
+        return warning(
+          `others on this machine can look into ${path}, which holds credentials`,
+          `chmod 700 ${quoted(path)}`,
+        );
+      }
+      try {
+        accessSync(path, constants.W_OK);
+      } catch {
+        return warning(`${path} cannot be written, so kubectl asks the server each time it runs`, 'Make it yours.');
+      }
+      return ok(path);
+    },
+  },
+];
+
+/** The first whose plugins are of client.authentication.k8s.io/v1 without a word about it. */
+const oldestKubectl = 26;
+
+function isOpenToOthers(path: string): boolean {
+  return (statSync(path).mode & 0o077) !== 0;
+}
+
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
+}

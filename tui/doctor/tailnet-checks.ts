@@ -1,0 +1,52 @@
+/** The way to the tailnet: the local tailscaled, and how names of the tailnet are found. */
+import { isIP } from 'node:net';
+import { printable } from '../output.ts';
+import { proxyFor, withoutSecrets } from '../proxy.ts';
+import { TailnetError } from '../tailnet.ts';
+import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
+
+export const tailnetChecks: readonly Check[] = [
+  {
+    name: 'tailscaled',
+    async run({ tailnet, answer }) {
+      try {
+        const { self, peers } = await tailnet();
+        const name = printable(self.name === '' ? self.hostName : self.name, 253);
+        return ok(`it is up; this machine is ${name}, one of ${peers.length + 1}`);
+      } catch (error) {
+        if (!(error instanceof TailnetError)) throw error;
+        // A server may be reached without it; then there is nobody who says which machine it is.
+        if ((await ifKnown(answer())) === undefined) throw error;
+        return warning(`${error.message}; the server is reached all the same`, ...error.advice);
+      }
+    },
+  },
+  {
+    name: 'names',
+    async run({ tailnet, server, runtime }) {
+      const reached = await ifKnown(server());
+      const network = await ifKnown(tailnet());
+      if (reached === undefined) return skipped('there is no server whose name could be looked for');
+      const { hostname } = new URL(reached.server);
+      const proxy = await proxyFor(reached.server, runtime.env);
+      if (proxy !== undefined) return ok(`${hostname} is looked for by the proxy ${withoutSecrets(proxy)}`);
+      if (isIP(hostname.replaceAll(/^\[|\]$/g, '')) !== 0) return ok(`the server is named by its address, ${hostname}`);
+      if (network === undefined) return skipped('tailscaled does not tell');
+      if (network.namesResolve) return ok('names of the tailnet resolve on this machine');
+      if (network.userspace === true) {
+        return failed(
+          'tailscaled has no network interface here, and no proxy leads through it',
+          [
+            'Start it with --outbound-http-proxy-listen=localhost:1055, and set HTTP_PROXY and HTTPS_PROXY to',
+            'http://localhost:1055.',
+          ],
+          4,
+        );
+      }
+      return warning(
+        'names of the tailnet do not resolve on this machine: tka finds its server without, kubectl may not',
+        'Turn MagicDNS on: tailscale set --accept-dns=true, and DNS > MagicDNS in the admin console.',
+      );
+    },
+  },
+];

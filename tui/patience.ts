@@ -1,0 +1,57 @@
+/**
+ * Asking again while a server starts anew: it answers 503 until it is ready, and before that nothing listens. Every call of a
+ * login may be repeated, for it is the same session again.
+ *
+ * A server that answered before is waited for until `signal` ends it; one that has never answered may be the wrong one,
+ * so a refused connection is then waited out for 10 s only.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { RefusedError, UserError } from './errors.ts';
+import type { Runtime } from './runtime.ts';
+import { PassingError } from './transport.ts';
+
+export type Patience = <T>(ask: () => Promise<T>) => Promise<T>;
+
+export interface PatienceOptions {
+  /** Ends the waiting; the last failure is then what it fails with. */
+  readonly signal: AbortSignal;
+  /** Hears once that there is something to wait for. */
+  readonly warn: (line: string) => void;
+  readonly now: Runtime['now'];
+  readonly strangerMs?: number;
+}
+
+export function createPatience({ signal, warn, now, strangerMs = 10_000 }: PatienceOptions): Patience {
+  const startedAt = now().getTime();
+  let hasAnswered = false;
+  let hasWarned = false;
+  return async (ask) => {
+    for (let pauseMs = 200; ; pauseMs = Math.min(2000, pauseMs * 2)) {
+      try {
+        const answer = await ask();
+        hasAnswered = true;
+        return answer;
+      } catch (error) {
+        if (!(error instanceof UserError) || !isPassing(error)) throw error;
+        hasAnswered ||= error instanceof RefusedError;
+        if (!hasAnswered && now().getTime() + pauseMs - startedAt > strangerMs) throw error;
+        if (!hasWarned) warn(`${error.message}: trying again`);
+        hasWarned = true;
+        await pause(pauseMs, signal, error);
+      }
+    }
+  };
+}
+
+async function pause(ms: number, signal: AbortSignal, failure: UserError): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal });
+  } catch (aborted) {
+    if (signal.reason instanceof Error && signal.reason.name === 'TimeoutError') throw failure;
+    throw aborted;
+  }
+}
+
+function isPassing(error: UserError): boolean {
+  return error instanceof PassingError || (error instanceof RefusedError && error.status === 503);
+}

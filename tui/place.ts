@@ -1,0 +1,151 @@
+/**
+ * Puts a session where kubectl finds it: entries in a kubeconfig, which run `tka credential`, and the token in the cache; or,
+ * with --inline-token, the token in the entries.
+ */
+import type { Mode } from '../node/http/contract.ts';
+import type { ClusterAccess } from './cluster-access.ts';
+import { writeCredential, writeUntil } from './credential-cache.ts';
+import { UserError, usageError } from './errors.ts';
+import { execEntry } from './exec-plugin.ts';
+import type { PlacementFlags, WishFlags } from './flags.ts';
+import type { Fields, MergeResult } from './kubeconfig-entries.ts';
+import type { OpenedSession } from './opening.ts';
+import { kubectlProxyFor } from './proxy.ts';
+import type { Runtime } from './runtime.ts';
+import { accessExpiry } from './session-access.ts';
+
+export interface Placement {
+  readonly server: string;
+  /** The proxy that led to the server, without its password. */
+  readonly proxy: string | undefined;
+  readonly opened: OpenedSession;
+  readonly flags: Pick<WishFlags, 'namespace' | 'insecureSkipTlsVerify'> & PlacementFlags;
+  /** `contextName` of the settings, for where no flag says. */
+  readonly contextName?: string | undefined;
+  readonly warn: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export async function place(runtime: Runtime, placement: Placement): Promise<MergeResult> {
+  const { server, opened, flags, warn } = placement;
+  checkTls(opened.access, flags, server);
+  const merged = await merge(runtime, placement).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+    const advice = `The session ${opened.session} is open all the same: another \`tka login\` goes on with it.`;
+    throw new UserError(error.message, [...error.advice, advice], error.exitCode, error);
+  });
+  if (flags.inlineToken !== true && !keepCredential(runtime.env, placement)) {
+    warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
+  }
+  keepEnding(runtime.env, { server, opened });
+  return merged;
+}
+
+/** Where the server asks for no verification, the user must have, too. */
+export function checkTls(access: ClusterAccess, flags: Pick<WishFlags, 'insecureSkipTlsVerify'>, server: string): void {
+  if (!access.insecureSkipTlsVerify || flags.insecureSkipTlsVerify === true || access.ca !== undefined) return;
+  throw new UserError(`${server} asks kubectl to trust any certificate of ${access.url}`, [
+    'Nothing was written. If that is what you want: --insecure-skip-tls-verify',
+  ]);
+}
+
+export const defaultContextName = 'tka-{cluster}';
+
+/** Throws a usage error where no context could have such a name. */
+export function checkContextName(template: string | undefined): void {
+  if (template === undefined) return;
+  const unknown = /\{(?!(?:cluster|role|namespace|session)\})[^}]*\}?/.exec(template);
+  const rest = template.replaceAll(/\{(?:cluster|role|namespace|session)\}/g, '');
+  if (unknown === null && template !== '' && /^[a-zA-Z0-9._@-]{0,63}$/.test(rest)) return;
+  const what = unknown === null ? JSON.stringify(template) : `${unknown[0]} in ${JSON.stringify(template)}`;
+  throw usageError(`--context-name: ${what} is not understood`, [
+    'It has letters, digits and ._@- around {cluster}, {role}, {namespace} and {session}, for example {cluster}-{role}.',
+  ]);
+}
+
+/** `[a-zA-Z0-9._@-]{1,63}`, whatever the server calls its things. */
+export function contextNameFrom(
+  template: string,
+  { cluster, role, session, namespace }: Pick<OpenedSession, 'cluster' | 'role' | 'session'> & { namespace?: string },
+): string {
+  const values: Readonly<Record<string, string>> = { cluster, role, session, namespace: namespace ?? 'default' };
+  // A cluster may have our prefix in its name already.
+  const text = template === defaultContextName && cluster.startsWith('tka-') ? '{cluster}' : template;
+  const name = text.replaceAll(/\{(\w+)\}/g, (_, key: string) =>
+    (values[key] ?? '').replaceAll(/[^a-zA-Z0-9._-]+/g, '-'),
+  );
+  return name.slice(0, 63);
+}
+
+async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {
+  const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries }] = await Promise.all([
+    import('./kubeconfig-file.ts'),
+    import('./kubeconfig-entries.ts'),
+  ]);
+  const { server, opened, flags, signal } = placement;
+  const namespace = flags.namespace ?? opened.access.namespace;
+  const template = flags.contextName ?? placement.contextName;
+  const name = contextNameFrom(template ?? defaultContextName, {
+    ...opened,
+    ...(namespace === undefined ? {} : { namespace }),
+  });
+  const entries = {
+    marker: { server, session: opened.session },
+    name,
+    cluster: await clusterFields(runtime, placement),
+    user: userFields(runtime, placement),
+    ...(namespace === undefined ? {} : { namespace }),
+    use: flags.use === true,
+    byHand: { name: flags.contextName !== undefined, namespace: flags.namespace !== undefined },
+  };
+  return editKubeconfig(
+    kubeconfigPaths(runtime.env, flags.kubeconfig),
+    ({ files, destination }) => mergeEntries(files, destination, entries),
+    { signal, create: true },
+  );
+}
+
+async function clusterFields(runtime: Runtime, { opened, flags, warn }: Placement): Promise<Fields> {
+  const { access } = opened;
+  const proxy = await kubectlProxyFor(access.url, runtime.env);
+  if (proxy.warning !== undefined) warn(proxy.warning);
+  const insecure = flags.insecureSkipTlsVerify === true && access.insecureSkipTlsVerify;
+  return {
+    server: access.url,
+    'certificate-authority-data': access.ca === undefined ? undefined : Buffer.from(access.ca).toString('base64'),
+    // client-go refuses an entry with a CA that also skips verification.
+    'insecure-skip-tls-verify': insecure && access.ca === undefined ? true : undefined,
+    ...(proxy.url === undefined ? {} : { 'proxy-url': proxy.url }),
+  };
+}
+
+function userFields(runtime: Runtime, { server, proxy, opened, flags }: Placement): Fields {
+  if (flags.inlineToken === true) return { exec: undefined, token: opened.access.token };
+  const { session, mode } = opened;
+  return { exec: execEntry(runtime, { server, session, mode, proxy }), token: undefined };
+}
+
+/** False where the cache cannot be written. */
+export function keepCredential(env: Runtime['env'], { server, opened }: Pick<Placement, 'server' | 'opened'>): boolean {
+  const { session, access, until, skewMs } = opened;
+  // kubectl compares it with this machine's clock. Where that is ahead the token is only fetched early, and may be set right.
+  const expiresAt = new Date(accessExpiry(access, until).getTime() - Math.max(0, skewMs));
+  return writeCredential(env, {
+    server,
+    session,
+    token: access.token,
+    expiresAt: expiresAt.toISOString(),
+    until: until.toISOString(),
+  });
+}
+
+/** For prompts, which compare it with this machine's clock. */
+export function keepEnding(env: Runtime['env'], { server, opened }: Pick<Placement, 'server' | 'opened'>): void {
+  const { session, until, skewMs, role, cluster } = opened;
+  writeUntil(env, { server, session }, { until: new Date(until.getTime() - skewMs), role, cluster });
+}
+
+/** What the cluster's address says of a mode that nobody asked for. */
+export function modeOf({ mode, access }: Pick<OpenedSession, 'mode' | 'access'>): Mode {
+  return mode ?? (access.url.endsWith('/k8s') ? 'proxy' : 'direct');
+}

@@ -1,0 +1,67 @@
+/** The commands that say what there is, and what the caller may have of it. */
+import type { Command } from 'commander';
+import type { ClusterInfoFlags, ClustersFlags, GlobalFlags, RolesFlags, WhoamiFlags } from '../flags.ts';
+import { example, type Program } from './action.ts';
+import { outputOption } from './options.ts';
+
+export function declareClusters(program: Command, { act }: Program): void {
+  program.commandsGroup('Clusters:');
+
+  const clusters = example(
+    program
+      .command('clusters')
+      .description('list the clusters on this tailnet')
+      .addOption(outputOption())
+      .action(
+        act<ClustersFlags>(async (runtime, flags) =>
+          (await import('../commands/clusters.ts')).clusters(runtime, flags),
+        ),
+      ),
+    'tka clusters',
+  );
+  example(
+    clusters
+      .command('forget')
+      .argument('<name>', "a cluster's name or a server's URL")
+      .description('forget which machine a server was')
+      .action(
+        act<GlobalFlags>(async (runtime, flags, [name = '']) =>
+          (await import('../commands/clusters-forget.ts')).clustersForget(runtime, { ...flags, name }),
+        ),
+      ),
+    'tka clusters forget prod',
+  );
+
+  example(
+    program
+      .command('cluster-info')
+      .description('what the server says of its cluster')
+      .addOption(outputOption())
+      .action(
+        act<ClusterInfoFlags>(async (runtime, flags) =>
+          (await import('../commands/cluster-info.ts')).clusterInfo(runtime, flags),
+        ),
+      ),
+    'tka cluster-info -o yaml',
+  );
+
+  example(
+    program
+      .command('whoami')
+      .description('who you are there, and what the policy grants you')
+      .addOption(outputOption())
+      .action(
+        act<WhoamiFlags>(async (runtime, flags) => (await import('../commands/whoami.ts')).whoami(runtime, flags)),
+      ),
+    'tka whoami --server tka-prod',
+  );
+
+  example(
+    program
+      .command('roles')
+      .description('the roles you may have, those you may not, and why')
+      .addOption(outputOption())
+      .action(act<RolesFlags>(async (runtime, flags) => (await import('../commands/roles.ts')).roles(runtime, flags))),
+    'tka roles',
+  );
+}

@@ -1,0 +1,77 @@
+/** The flags that several commands have, each declared once. */
+import { Argument, InvalidArgumentError, Option } from 'commander';
+import { type OutputForm, shells } from '../flags.ts';
+
+/** Recognised before and after the name of the command. */
+export function globalOptions(): readonly Option[] {
+  return [
+    new Option('-s, --server <url>', 'the tka server: a host name or a URL'),
+    new Option('-p, --port <port>', 'its port, where --server is a host name alone').argParser(parsePort),
+    new Option('--cluster <name>', 'one of the clusters that `tka clusters` lists'),
+    new Option('-c, --config <file>', 'read this configuration file'),
+    new Option('--timeout <duration>', 'give up after so long: 30s, 2m').argParser(parseTimeout),
+    new Option('--non-interactive', 'never ask, draw nothing'),
+    new Option('-q, --quiet', 'no words, only data and errors'),
+    new Option('-t, --theme <name>', 'colours: auto, dark, light, none, …'),
+    new Option('-V, --version', "this command's version"),
+    // Of the tka that came before; action.ts says what becomes of them.
+    new Option('-e, --no-eval', "leave the shell's environment as it is").hideHelp(),
+    new Option('-l, --long').hideHelp(),
+    new Option('--debug').hideHelp(),
+  ];
+}
+
+export function outputOption(forms: readonly OutputForm[] = ['json', 'yaml', 'name']): Option {
+  return new Option('-o, --output <form>', 'data on stdout').choices(forms);
+}
+
+/** Which session to open, and how. */
+export function wishOptions(): readonly Option[] {
+  return [
+    new Option('-r, --role <role>', "a role that the policy grants you (default: the policy's first choice)"),
+    new Option('--period <duration>', 'for how long, at most what the policy grants: 8h, 90m'),
+    new Option('-n, --namespace <name>', 'the namespace of the context'),
+    modeOption(),
+    insecureOption(),
+  ];
+}
+
+export function modeOption(): Option {
+  return new Option('--mode <mode>', 'reach the cluster through tka, or directly').choices(['proxy', 'direct']);
+}
+
+export function insecureOption(): Option {
+  return new Option('--insecure-skip-tls-verify', 'agree where the server asks to trust any certificate');
+}
+
+export function sessionOption(what: string): Option {
+  return new Option('--session <name>', what);
+}
+
+export function kubeconfigOption(what = 'the kubeconfig to change'): Option {
+  return new Option('--kubeconfig <file>', `${what} (default: KUBECONFIG, ~/.kube/config)`);
+}
+
+export function shellArgument(): Argument {
+  return new Argument('<shell>', shells.join(', ')).choices(shells);
+}
+
+export function parseList(text: string): readonly string[] {
+  const items = text.split(',').map((item) => item.trim());
+  if (items.includes('')) throw new InvalidArgumentError('A list looks like tag:ci,tag:deploy.');
+  return items;
+}
+
+function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError('A port is a number from 1 to 65535.');
+  return port;
+}
+
+/** Not the contract's parser, which would load its schemas before the first request. */
+function parseTimeout(text: string): number {
+  const match = /^(?:(\d{1,3})m)?(?:(\d{1,5})s)?$/.exec(text);
+  const ms = (Number(match?.[1] ?? 0) * 60 + Number(match?.[2] ?? 0)) * 1000;
+  if (match === null || ms === 0) throw new InvalidArgumentError('A duration looks like 30s or 2m.');
+  return ms;
+}

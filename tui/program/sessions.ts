@@ -1,0 +1,156 @@
+/** The commands that open, use and end sessions. */
+import { type Command, Option } from 'commander';
+import type {
+  ExecFlags,
+  GlobalFlags,
+  KubeconfigFlags,
+  LoginFlags,
+  LogoutFlags,
+  RenewFlags,
+  ShellFlags,
+  StatusFlags,
+  WishFlags,
+} from '../flags.ts';
+import { example, type Program } from './action.ts';
+import { childCommandOf, withChildCommand } from './child-command.ts';
+import {
+  insecureOption,
+  kubeconfigOption,
+  modeOption,
+  outputOption,
+  parseList,
+  sessionOption,
+  wishOptions,
+} from './options.ts';
+
+export function declareSessions(program: Command, { act, argv }: Program): void {
+  program.commandsGroup('Sessions:');
+  declareLogin(program, { act, argv });
+
+  example(
+    program
+      .command('renew')
+      .description('move the end of a session')
+      .addOption(sessionOption("which (default: this shell's, the current context's, the only one)"))
+      .option('--period <duration>', 'for how long from now: 8h, 90m')
+      .addOption(kubeconfigOption('the kubeconfig to look into'))
+      .addOption(outputOption())
+      .action(act<RenewFlags>(async (runtime, flags) => (await import('../commands/renew.ts')).renew(runtime, flags))),
+    'tka renew --period 2h',
+  );
+
+  example(
+    program
+      .command('logout')
+      .alias('signout')
+      .description('end your sessions, here and at the server')
+      .addOption(sessionOption('only this session'))
+      .option('--all', 'at every server that your kubeconfig has sessions of')
+      .option('--local', 'ask no server: only remove what this machine has')
+      .addOption(kubeconfigOption())
+      .addOption(outputOption())
+      .action(
+        act<LogoutFlags>(async (runtime, flags) => (await import('../commands/logout.ts')).logout(runtime, flags)),
+      ),
+    'tka logout',
+  );
+
+  example(
+    program
+      .command('status')
+      .description('list your sessions and the time that is left')
+      .option('--all', 'at every server that your kubeconfig has sessions of')
+      .option('-w, --watch', 'go on, and show what changes')
+      .addOption(kubeconfigOption('the kubeconfig to look into'))
+      .addOption(outputOption())
+      .action(
+        act<StatusFlags>(async (runtime, flags) => (await import('../commands/status.ts')).status(runtime, flags)),
+      ),
+    'tka status --watch',
+  );
+
+  declareRunning(program, { act, argv });
+
+  example(
+    program
+      .command('kubeconfig')
+      .description('print a kubeconfig with the token of a session in it')
+      .addOption(sessionOption('which (default: what a login without a wish picks, else the newest)'))
+      .addOption(modeOption())
+      .addOption(insecureOption())
+      .addOption(outputOption(['json', 'yaml']))
+      .action(
+        act<KubeconfigFlags>(async (runtime, flags) =>
+          (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, flags),
+        ),
+      ),
+    'tka kubeconfig > ci.kubeconfig',
+  );
+}
+
+function declareLogin(program: Command, { act }: Program): void {
+  const login = program
+    .command('login')
+    .aliases(['signin', 'auth'])
+    .description('open a session and make kubectl use it');
+  for (const option of wishOptions()) login.addOption(option);
+  example(
+    login
+      .option('--context-name <template>', 'the context, of {cluster}, {role}, {namespace}, {session}')
+      .option('--use', 'make the context the current one, even if there is another')
+      .option('--inline-token', 'the token into the kubeconfig, for kubectls that run no plugin')
+      .option('--all', 'at every cluster that answers and is trusted')
+      .option('--print-kubeconfig', 'the kubeconfig on stdout, and nothing written')
+      .addOption(kubeconfigOption())
+      .addOption(outputOption())
+      .addOption(new Option('--shell').hideHelp())
+      .action(
+        act<LoginFlags & { readonly shell?: boolean }>(async (runtime, { shell, ...flags }) => {
+          if (shell !== true) return (await import('../commands/login.ts')).login(runtime, flags);
+          if (flags.quiet !== true) runtime.stderr.write('`tka login --shell` is `tka shell` now.\n');
+          return (await import('../commands/shell.ts')).shell(runtime, flags);
+        }),
+      ),
+    'tka login --role edit --period 2h',
+  );
+}
+
+function declareRunning(program: Command, { act, argv }: Program): void {
+  const shell = program
+    .command('shell')
+    .description('a shell with a session that ends with it')
+    .usage('[options] [-- command [args...]]');
+  for (const option of wishOptions()) shell.addOption(option);
+  example(
+    withChildCommand(shell).action(
+      act<ShellFlags>(async (runtime, flags, args) => {
+        const command = childCommandOf(shell, args, argv);
+        const { shell: run } = await import('../commands/shell.ts');
+        return run(runtime, command.length === 0 ? flags : { ...flags, command });
+      }),
+    ),
+    'tka shell --role edit',
+  );
+
+  const exec = program
+    .command('exec')
+    .description('run one command with a session of its own')
+    .usage('[options] -- command [args...]');
+  for (const option of wishOptions()) exec.addOption(option);
+  example(
+    withChildCommand(exec)
+      .option('--join', 'join the tailnet for as long as the command runs')
+      .option('--auth-key-file <file>', 'with --join: holds the auth key (default: TS_AUTHKEY)')
+      .addOption(new Option('--tags <list>', 'with --join: tags of the node, tag:ci,tag:deploy').argParser(parseList))
+      .option('--hostname <name>', 'with --join: the name of the node')
+      .option('--control-url <url>', "with --join: the control server (default: Tailscale's)")
+      .action(
+        act<GlobalFlags & WishFlags & Omit<ExecFlags, 'command'>>(async (runtime, flags, args) => {
+          const command = childCommandOf(exec, args, argv);
+          if (command.length === 0) exec.error('error: which command? tka exec -- kubectl get pods');
+          return (await import('../commands/exec.ts')).exec(runtime, { ...flags, command });
+        }),
+      ),
+    'tka exec --role view -- kubectl get pods -o json',
+  );
+}

@@ -1,0 +1,60 @@
+/**
+ * A component on a terminal that is none, for tests: what it drew last, and keys for it.
+ */
+import type { ExecutionContext } from 'ava';
+import { render } from 'ink-testing-library';
+import { createElement, type ReactElement, type ReactNode } from 'react';
+import { ThemeProvider } from '../hooks/use-theme.ts';
+import { createTheme, type ThemeName } from '../theme.ts';
+
+export interface Frames {
+  readonly last: () => string;
+  /** Resolves with the first frame from now on that matches, the present one included. */
+  readonly seen: (pattern: RegExp) => Promise<string>;
+  /** One after the other. */
+  readonly press: (...keys: readonly string[]) => Promise<void>;
+  /** In one go, as a terminal hands over what was typed quickly. */
+  readonly pressAtOnce: (...keys: readonly string[]) => void;
+  readonly unmount: () => void;
+}
+
+export const keys = {
+  up: '\u001B[A',
+  down: '\u001B[B',
+  enter: '\r',
+  escape: '\u001B',
+  backspace: '\u007F',
+  ctrlC: '\u0003',
+} as const;
+
+export const themed = (node: ReactNode, theme: ThemeName = 'none', env: Record<string, string> = {}): ReactElement =>
+  createElement(
+    ThemeProvider,
+    { value: createTheme({ env: { LANG: 'C.UTF-8', ...env }, platform: 'linux' }, theme) },
+    node,
+  );
+
+export function show(t: ExecutionContext, node: ReactNode, theme?: ThemeName): Frames {
+  const { lastFrame, stdin, unmount } = render(themed(node, theme));
+  t.teardown(unmount);
+  const last = (): string => lastFrame() ?? '';
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  return {
+    last,
+    unmount,
+    async seen(pattern) {
+      // Whoever waits for what never comes is ended by the test's own time-out; the frame says what was there instead.
+      const report = setTimeout(() => t.log(`${String(pattern)} is not in:\n${last()}`), 5000);
+      while (!pattern.test(last())) await turn();
+      clearTimeout(report);
+      return last();
+    },
+    pressAtOnce: (...pressed) => stdin.write(pressed.join('')),
+    async press(...pressed) {
+      for (const key of pressed) {
+        stdin.write(key);
+        await turn();
+      }
+    },
+  };
+}

@@ -1,0 +1,125 @@
+/**
+ * How the home screen changes: state and event → state. Pure: what is to be done in the world is itself a part of the state
+ * (an action, a search, a text to copy), which hooks carry out and report back about.
+ */
+import type { Cluster } from '../clusters.ts';
+import { begin, more, quit, stop, without } from './home-changes.ts';
+import { pressKey } from './home-keys.ts';
+import {
+  type Access,
+  type Action,
+  type HomeState,
+  type Notice,
+  type Problem,
+  rowsOf,
+  selectedIndex,
+  type Wish,
+} from './home-state.ts';
+
+export type HomeEvent =
+  /** A character, or the name of a key (use-keys.ts). */
+  | { readonly type: 'key'; readonly key: string; readonly isFollowing?: boolean }
+  | { readonly type: 'clusters'; readonly clusters: readonly Cluster[] }
+  | { readonly type: 'searched'; readonly problem?: Problem }
+  | { readonly type: 'access'; readonly server: string; readonly access: Access }
+  /** It is time to look again at what may have changed elsewhere. */
+  | { readonly type: 'refresh' }
+  | { readonly type: 'picked'; readonly wish: Wish }
+  | { readonly type: 'unpicked' }
+  | { readonly type: 'done'; readonly id: number; readonly notice: Notice; readonly session?: SessionChange }
+  | { readonly type: 'failed'; readonly id: number; readonly problem: Problem }
+  | { readonly type: 'stopped'; readonly id: number }
+  /** Whatever is being done. */
+  | { readonly type: 'stop' }
+  | { readonly type: 'quit' };
+
+/** What an action made of a session, known before the server is asked again. */
+export interface SessionChange {
+  readonly session: string;
+  /** Undefined: it is gone. */
+  readonly endsAt: number | undefined;
+}
+
+export function update(state: HomeState, event: HomeEvent): HomeState {
+  switch (event.type) {
+    case 'key':
+      return pressKey(state, event.key, event.isFollowing);
+    case 'clusters':
+      return found(state, event.clusters);
+    case 'searched':
+      return { ...without(state, 'problem'), searching: false, ...(event.problem && { problem: event.problem }) };
+    case 'access':
+      return settle(state, { access: { ...state.access, [event.server]: event.access } });
+    case 'refresh':
+      return { ...state, wanted: more(state.wanted, Object.keys(state.wanted)) };
+    case 'picked':
+      return state.view.name === 'picker' ? picked(state, state.view.server, event.wish) : state;
+    case 'unpicked':
+      return state.view.name === 'picker' ? { ...state, view: { name: 'list' } } : state;
+    case 'stop':
+      return stop(state);
+    case 'quit':
+      return quit(state);
+    default:
+      return state.action?.id === event.id ? over(state, state.action, event) : state;
+  }
+}
+
+type ActionEvent = Extract<HomeEvent, { readonly type: 'done' | 'failed' | 'stopped' }>;
+
+function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
+  if (event.type === 'done') {
+    const next = ended(state, action, event.notice);
+    return event.session === undefined ? next : withSession(next, action, event.session);
+  }
+  if (event.type === 'stopped') return ended(state, action, { tone: 'warning', text: 'Stopped.', advice: [] });
+  const { message, advice, code } = event.problem;
+  const next = ended(state, action, { tone: 'danger', text: message, advice });
+  // The policy grants several with the same right to be first: only the person can say which.
+  return code === 'ambiguous_grant' ? { ...next, view: { name: 'picker', server: action.cluster.server } } : next;
+}
+
+/** Whatever became of it, what the server has may be another now, and so may be what the user makes of the server. */
+function ended(state: HomeState, action: Action, notice: Notice): HomeState {
+  const { server, trust } = action.cluster;
+  const next = { ...without(state, 'action'), notice, wanted: more(state.wanted, [server]) };
+  return trust === 'pinned' ? next : { ...next, searching: true, searches: state.searches + 1 };
+}
+
+function withSession(state: HomeState, { cluster: { server } }: Action, { session, endsAt }: SessionChange): HomeState {
+  const access = state.access[server];
+  if (access?.state !== 'known') return state;
+  const sessions = access.sessions.flatMap((one) => {
+    if (one.session !== session) return one;
+    return endsAt === undefined ? [] : { ...one, endsAt };
+  });
+  return settle(state, { access: { ...state.access, [server]: { ...access, sessions } } });
+}
+
+function found(state: HomeState, reported: readonly Cluster[]): HomeState {
+  const clusters = reported.map((one) => answered(one, state.clusters)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const here = clusters.filter(({ answer }) => answer.state === 'here').map(({ server }) => server);
+  const fresh = here.filter((server) => state.wanted[server] === undefined);
+  const asking = Object.fromEntries(fresh.map((server) => [server, { state: 'asking' } as const]));
+  return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, fresh) });
+}
+
+/** One that is asked once more stays as it was until it has answered. */
+function answered(cluster: Cluster, before: readonly Cluster[]): Cluster {
+  if (cluster.answer.state !== 'asking') return cluster;
+  const known = before.find(({ server }) => server === cluster.server);
+  return known === undefined ? cluster : { ...cluster, name: known.name, answer: known.answer };
+}
+
+/** Keeps the place of the selected row, in case that it goes. */
+function settle(state: HomeState, change: Partial<HomeState>): HomeState {
+  const next = { ...state, ...change };
+  const position = selectedIndex(rowsOf(next), next);
+  return { ...next, position: Math.max(0, position) };
+}
+
+function picked(state: HomeState, server: string, wish: Wish): HomeState {
+  const list: HomeState = { ...without(state, 'notice'), view: { name: 'list' } };
+  const cluster = state.clusters.find((one) => one.server === server);
+  return cluster === undefined ? list : begin(list, { kind: 'login', cluster, wish });
+}

@@ -1,0 +1,105 @@
+/**
+ * The user's settings: the file of --config, else `$XDG_CONFIG_HOME/tka/config.yaml`, else `/etc/tka/config.yaml`; the first
+ * that exists, whole. A file in the working directory is not looked at: a checkout must not choose who hands out credentials.
+ *
+ * Most people have no such file, so its parser and its schema (config-file.ts) load only where there is one.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Mode } from '../node/http/contract.ts';
+import { configDirectory } from './directories.ts';
+import { systemCode, UserError, usageError } from './errors.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Absent means not set; who reads a setting knows its default. */
+export interface Settings {
+  /** The file they came from. */
+  readonly path?: string;
+  /** A host name, host:port or URL, made from `tailscale.*` where there is no `server`. */
+  readonly server?: string;
+  /** What `tka clusters` lists besides what it finds. */
+  readonly servers: readonly string[];
+  readonly port?: number;
+  readonly mode?: Mode;
+  readonly theme?: string;
+  readonly contextName?: string;
+  /** Glob patterns; undefined where nothing is to be looked for. */
+  readonly discovery: Discovery | undefined;
+  readonly socket?: string;
+  /** Of a node that the command makes by itself. */
+  readonly controlUrl?: string;
+  readonly long?: boolean;
+  readonly quiet?: boolean;
+}
+
+export interface Discovery {
+  readonly tags: readonly string[];
+  readonly names: readonly string[];
+}
+
+export const defaultDiscovery: Discovery = { tags: ['tag:tka*'], names: ['tka*'] };
+
+/** Throws UserError where the file cannot be read or understood, a usage error where the file of --config is not there. */
+export async function readSettings(
+  { env }: Pick<Runtime, 'env'>,
+  flags: Pick<GlobalFlags, 'config'> = {},
+): Promise<Settings> {
+  const file = readSettingsFile(env, flags.config);
+  if (file === undefined) return { servers: [], discovery: defaultDiscovery };
+  return (await import('./config-file.ts')).settingsIn(file.text, file.path);
+}
+
+/** Read on the way to every server, so a file that does not speak of it is not parsed. */
+export async function socketSetting(env: Runtime['env'], config: string | undefined): Promise<string | undefined> {
+  const file = readSettingsFile(env, config);
+  if (file === undefined || !file.text.includes('socket')) return undefined;
+  return (await import('./config-file.ts')).settingsIn(file.text, file.path).socket;
+}
+
+/** Whether `output.quiet` is set; a file that is broken is for the command itself to complain of. */
+export async function quietSetting(env: Runtime['env'], config: string | undefined): Promise<boolean> {
+  try {
+    const file = readSettingsFile(env, config);
+    if (file === undefined || !file.text.includes('quiet')) return false;
+    return (await import('./config-file.ts')).settingsIn(file.text, file.path).quiet === true;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}
+
+export interface SettingsFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export function readSettingsFile(env: Runtime['env'], config: string | undefined): SettingsFile | undefined {
+  if (config !== undefined) {
+    const text = readIfPresent(config);
+    if (text === undefined) throw usageError(`there is no configuration file ${config}`);
+    return { path: config, text };
+  }
+  for (const path of [ownSettingsPath(env), systemSettingsPath]) {
+    const text = readIfPresent(path);
+    if (text !== undefined) return { path, text };
+  }
+  return undefined;
+}
+
+export function ownSettingsPath(env: Runtime['env']): string {
+  return join(configDirectory(env), 'config.yaml');
+}
+
+export const systemSettingsPath = '/etc/tka/config.yaml';
+
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    const advice = ['Make it readable, or name another with --config.'];
+    throw new UserError(`cannot read ${path}: ${code ?? 'unknown error'}`, advice, 1, cause);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Where what belongs to a running shell lies: `sessions/<owner>` for `tka shell` and `tka exec`, `shells/<pid>` for logins in a
+ * shell with the integration. In `$XDG_RUNTIME_DIR/tka` where that is ours alone, else in `$XDG_CACHE_HOME/tka/run`. Directories
+ * are 0700. Loads nothing: the search for what a crash has left is on the path of `tka login`.
+ */
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { cacheDirectory } from './directories.ts';
+import { systemCode, UserError } from './errors.ts';
+import type { Runtime } from './runtime.ts';
+
+type Environment = Runtime['env'];
+export type Kind = 'sessions' | 'shells';
+
+/** Where new directories are made. */
+export function runDirectory(env: Environment): string {
+  const runtime = env['XDG_RUNTIME_DIR'];
+  return runtime !== undefined && isAbsolute(runtime) && isOursAlone(runtime)
+    ? join(runtime, 'tka')
+    : join(cacheDirectory(env), 'run');
+}
+
+/** Every place where another process of the user's may have made some: cron jobs and `su` have no XDG_RUNTIME_DIR. */
+export function runDirectories(env: Environment): readonly string[] {
+  const login = `/run/user/${userInfo().uid}`;
+  return [
+    ...new Set([
+      runDirectory(env),
+      join(cacheDirectory(env), 'run'),
+      ...(isOursAlone(login) ? [join(login, 'tka')] : []),
+    ]),
+  ];
+}
+
+export function makePrivateDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    if (systemCode(cause) === undefined) throw cause;
+    throw new UserError(
+      `cannot make the private directory ${path}: ${systemCode(cause)}`,
+      ['Make its parent writable, or set XDG_CACHE_HOME to a directory that is.'],
+      1,
+      cause,
+    );
+  }
+}
+
+/** The directories of one kind, wherever they are. */
+export function listDirectories(env: Environment, kind: Kind): readonly string[] {
+  return runDirectories(env).flatMap((run) => {
+    try {
+      return readdirSync(join(run, kind), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => join(run, kind, entry.name));
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      return [];
+    }
+  });
+}
+
+/** A file or a directory. What cannot be removed stays, and is tried again by each later start. */
+export function remove(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+  }
+}
+
+function isOursAlone(path: string): boolean {
+  try {
+    const stat = statSync(path);
+    const { uid } = userInfo();
+    // -1 where the system has no such numbers.
+    return stat.isDirectory() && (uid === -1 || (stat.uid === uid && (stat.mode & 0o077) === 0));
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
+}

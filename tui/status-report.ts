@@ -1,0 +1,107 @@
+/** The sessions at some servers as they are now: asked for as often as one likes, over connections that stay open. */
+import type { Session } from '../node/http/contract.ts';
+import { describeSkew, skewOf } from './clock.ts';
+import { type Reached, reach } from './connect.ts';
+import { UserError } from './errors.ts';
+import type { GlobalFlags } from './flags.ts';
+import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
+import { ownContexts } from './kubeconfig-entries.ts';
+import { formatRemaining, renderTable } from './output.ts';
+import type { Runtime } from './runtime.ts';
+import { listSessions, type SessionRow } from './session-list.ts';
+
+export interface ServerReport {
+  readonly server: string;
+  readonly sessions: readonly SessionRow[];
+  /** The server did not answer: the rows are what this machine knows. */
+  readonly failure?: UserError;
+  readonly warning?: string;
+}
+
+export interface Reporter {
+  /** Rejects only when aborted, and for bugs. */
+  read(): Promise<readonly ServerReport[]>;
+  close(): void;
+}
+
+export interface ReporterOptions {
+  readonly servers: readonly string[];
+  readonly flags: Pick<GlobalFlags, 'config' | 'timeoutMs'> & { readonly kubeconfig?: string };
+  readonly warn: (line: string) => void;
+}
+
+export function createReporter(runtime: Runtime, { servers, flags, warn }: ReporterOptions): Reporter {
+  const { signal, now } = runtime;
+  const connections = new Map<string, Reached>();
+  const { config, timeoutMs = 15_000 } = flags;
+  const connected = async (server: string): Promise<Reached> => {
+    const known = connections.get(server);
+    if (known !== undefined) return known;
+    const way = { server, ...(config === undefined ? {} : { config }) };
+    const reached = await reach(runtime, way, { purpose: 'look', warn, signal });
+    connections.set(server, reached);
+    return reached;
+  };
+  const ask = async (server: string): Promise<ServerReport> => {
+    let sessions: readonly Session[] | undefined;
+    let failure: UserError | undefined;
+    let skewMs = 0;
+    try {
+      const { api } = await connected(server);
+      ({ sessions } = await api.sessions({ signal, timeoutMs }));
+      skewMs = skewOf(api, now);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof UserError)) throw error;
+      failure = error;
+    }
+    const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
+    const warning = describeSkew(skewMs, server);
+    return {
+      server,
+      sessions: listSessions(runtime, { server, sessions, contexts, skewMs }),
+      ...(failure === undefined ? {} : { failure }),
+      ...(warning === undefined ? {} : { warning }),
+    };
+  };
+  return {
+    read: () => Promise.all(servers.map(ask)),
+    close: () => {
+      for (const connection of connections.values()) connection.close();
+    },
+  };
+}
+
+/** `passedMs`: how long ago the reports were made. */
+export function renderReports(reports: readonly ServerReport[], { passedMs = 0 } = {}): string {
+  const isOne = reports.length < 2;
+  const rows = reports.flatMap(({ server, sessions }) =>
+    sessions.map((row) => (isOne ? cells(row, passedMs) : [server, ...cells(row, passedMs)])),
+  );
+  if (rows.length === 0) return '';
+  const head = ['CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT'];
+  return renderTable([isOne ? head : ['SERVER', ...head], ...rows]);
+}
+
+/** As data: one server's own, or all of them. */
+export function asData(reports: readonly ServerReport[], isAll: boolean): object {
+  const data = reports.map(({ server, sessions, failure }) => ({
+    server,
+    sessions,
+    ...(failure === undefined ? {} : { error: failure.message }),
+  }));
+  return isAll ? { servers: data } : (data[0] ?? {});
+}
+
+export function sessionNames(reports: readonly ServerReport[]): readonly string[] {
+  return reports.flatMap(({ sessions }) => sessions.map(({ session }) => session));
+}
+
+function cells(row: SessionRow, passedMs: number): readonly string[] {
+  const role = `${row.role ?? '-'}${row.namespaces === undefined ? '' : ` (${row.namespaces.join(',')})`}`;
+  const contexts = row.contexts.length === 0 ? '-' : row.contexts.join(',');
+  const { remainingSeconds } = row;
+  const left =
+    row.state === 'ended' || remainingSeconds === undefined ? '-' : formatRemaining(remainingSeconds * 1000 - passedMs);
+  return [row.current ? '*' : '', contexts, row.session, role, row.state, left];
+}
