@@ -50,6 +50,7 @@ test('with `Prefer: wait` the answer comes when the session is usable', async (t
         list: () => [stored('one', { ready: false })],
         usable: () => Promise.resolve(stored('one')),
         end: () => Promise.resolve(),
+        proxyToken: () => 'none',
         token: () => Promise.reject(new Error('none')),
       },
     },
