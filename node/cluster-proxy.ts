@@ -19,6 +19,7 @@ import type { Identify } from './http/caller.ts';
 import { coversScope } from './http/grants.ts';
 import { refuseForeignRequest } from './http/origin.ts';
 import type { ClusterEndpoint } from './kubernetes.ts';
+import { withoutMasking } from './log.ts';
 import type { ProxyCaller, ProxySession } from './proxy/decision.ts';
 import { createProxy, type Proxy, type ProxyMetrics } from './proxy/index.ts';
 import { createRecorder } from './proxy/recording.ts';
@@ -48,6 +49,7 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     ...(endpoint.caData === '' ? {} : { ca: Buffer.from(endpoint.caData, 'base64').toString('latin1') }),
     ...(endpoint.tlsServerName === undefined ? {} : { tlsServerName: endpoint.tlsServerName }),
   });
+  const audit = withoutMasking(log);
   const origin = { ownNames: () => deps.ownNames(), metrics: { headerRejected: () => undefined } };
   return createProxy({
     async caller(socket): Promise<ProxyCaller> {
@@ -79,7 +81,11 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     ...(deps.recording === undefined
       ? {}
       : { recorder: createRecorder({ ...deps.recording, log, now: () => new Date() }) }),
-    log,
+    log: {
+      info: (...line) => audit.info(...line),
+      warn: (...line) => audit.warn(...line),
+      error: (...line) => log.error(...line),
+    },
     now: () => Date.now(),
     newRequestId: randomUUID,
   });

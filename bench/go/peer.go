@@ -25,16 +25,13 @@ func runPeer(s settings, stdin io.Reader) error {
 	if err != nil {
 		return err
 	}
-	status, err := server.Up(context.Background())
-	if err != nil {
-		return err
-	}
 	certificate, key, err := selfSigned(s.Hostname)
 	if err != nil {
 		return err
 	}
 	// What the certificate call of the local API answers: one after the other.
 	pair := append(key, certificate...)
+	// Before the client's first use, which settles what it sends through.
 	base := &http.Transport{DialContext: client.Dial}
 	client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 		if !strings.HasPrefix(r.URL.Path, "/localapi/v0/cert/") {
@@ -42,6 +39,10 @@ func runPeer(s settings, stdin io.Reader) error {
 		}
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(pair)), Request: r}, nil
 	})
+	status, err := server.Up(context.Background())
+	if err != nil {
+		return err
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig)
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ export interface SessionKeys {
   isKeyOf(key: string, uid: string | undefined): boolean;
 }
 
+const maxMade = 10_000;
+
 /** The name and the key in a token, unverified; undefined where it is none of ours. */
 export function readToken(token: string): { readonly session: string; readonly key: string } | undefined {
   const match = /^tka_([a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?)_([0-9a-f]{32})$/.exec(token);
@@ -23,8 +25,20 @@ export function readToken(token: string): { readonly session: string; readonly k
 export function createSessionKeys(serverKey: () => Buffer): SessionKeys {
   // Stands for a session that is not there, so that its refusal takes the same steps.
   const nobody = randomBytes(16).toString('hex');
-  const keyOf = (uid: string): Buffer =>
-    createHmac('sha256', serverKey()).update(`tka session key v1\n${uid.length}:${uid}`).digest().subarray(0, 16);
+  // A request costs little more than this MAC, and a session makes many.
+  const made = new Map<string, Buffer>();
+  let madeWith: Buffer | undefined;
+  const keyOf = (uid: string): Buffer => {
+    const current = serverKey();
+    if (madeWith === undefined || !current.equals(madeWith) || made.size > maxMade) made.clear();
+    madeWith = current;
+    let key = made.get(uid);
+    if (key === undefined) {
+      key = createHmac('sha256', current).update(`tka session key v1\n${uid.length}:${uid}`).digest().subarray(0, 16);
+      made.set(uid, key);
+    }
+    return key;
+  };
   return {
     token: ({ name, uid }) => `tka_${name}_${keyOf(uid).toString('hex')}`,
     isKeyOf(key, uid) {
