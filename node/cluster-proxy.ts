@@ -50,7 +50,7 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     ...(endpoint.tlsServerName === undefined ? {} : { tlsServerName: endpoint.tlsServerName }),
   });
   const audit = withoutMasking(log);
-  const origin = { ownNames: () => deps.ownNames(), metrics: { headerRejected: () => undefined } };
+  const origin = { ownNames: () => deps.ownNames(), metrics };
   return createProxy({
     async caller(socket): Promise<ProxyCaller> {
       const { subject, username, identity, grants } = await deps.identify(node.connectionOf(socket));

@@ -6,6 +6,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { hangUp } from './proxy/hang-up.ts';
 
 export interface TailnetServer {
   readonly server: Server;
@@ -39,16 +40,24 @@ export function createTailnetServer(
   const idle = Promise.withResolvers<void>();
   const shouldUpgradeCallback = (req: IncomingMessage): boolean => handlers.isProxied(req);
   const options = { ...limits, ...overrides, insecureHTTPParser: false, shouldUpgradeCallback };
+  /** How many answers each connection owes. */
+  const owed = new WeakMap<Duplex, number>();
+  const owe = (socket: Duplex, change: 1 | -1): void => void owed.set(socket, (owed.get(socket) ?? 0) + change);
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
+    const { socket } = req;
     underWay += 1;
+    owe(socket, 1);
     if (isClosing) res.setHeader('Connection', 'close');
     res.once('close', () => {
       underWay -= 1;
+      owe(socket, -1);
       if (isClosing && underWay === 0) idle.resolve();
     });
     handlers.request(req, res);
   };
   const server = createServer(options, serve);
+  // Headers beyond a number would be left out in silence; their size is limited anyway.
+  server.maxHeadersCount = 0;
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     if (!handlers.isProxied(req)) res.writeContinue();
     serve(req, res);
@@ -56,7 +65,8 @@ export function createTailnetServer(
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => handlers.upgrade(req, socket, head));
   // A client that breaks off is no event of ours; the parser's own answer (400, 431) has been sent where it could be.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET') {
+    // In the middle of an answer, another would be read as a part of it.
+    if (!socket.writable || error.code === 'ECONNRESET' || (owed.get(socket) ?? 0) > 0) {
       socket.destroy();
       return;
     }
@@ -64,7 +74,7 @@ export function createTailnetServer(
       { HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large', ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout' }[
         error.code ?? ''
       ] ?? '400 Bad Request';
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    hangUp(socket, `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   });
   return {
     server,

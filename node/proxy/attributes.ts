@@ -22,7 +22,12 @@ export function attributesOf(method: string, target: string, isUpgrade: boolean)
   const at = target.indexOf('?');
   const path = at === -1 ? target : target.slice(0, at);
   const query = new URLSearchParams(at === -1 ? '' : target.slice(at));
-  const found = resourceIn(path.split('/').filter((segment) => segment !== ''));
+  // Decoded first, as the API server does: an encoded slash is one to it.
+  const found = resourceIn(
+    decode(path)
+      .split('/')
+      .filter((segment) => segment !== ''),
+  );
   if (found === undefined) return { verb: method.toLowerCase(), path: path.slice(0, 512), isStream: isUpgrade };
   const { group, rest, isWatchPath } = found;
   const isNamespaced = rest[0] === 'namespaces' && rest.length > 2 && !namespaceSubresources.has(rest[2] ?? '');
@@ -63,7 +68,7 @@ function resourceIn(segments: readonly string[]): Found | undefined {
   const head = root === 'api' ? 2 : root === 'apis' ? 3 : undefined;
   if (head === undefined || segments.length <= head) return undefined;
   const isWatchPath = segments[head] === 'watch';
-  const rest = segments.slice(isWatchPath ? head + 1 : head).map((segment) => decode(segment).slice(0, 253));
+  const rest = segments.slice(isWatchPath ? head + 1 : head).map((segment) => segment.slice(0, 253));
   return { group: root === 'apis' ? (segments[1] ?? '').slice(0, 253) : '', rest, isWatchPath };
 }
 
@@ -89,11 +94,12 @@ function isTrue(value: string | null): boolean {
   return value !== null && value !== 'false' && value !== '0';
 }
 
-function decode(segment: string): string {
+function decode(path: string): string {
   try {
-    return decodeURIComponent(segment);
+    return decodeURIComponent(path);
   } catch {
-    return segment;
+    // No UTF-8: as bytes, so that no part of it escapes.
+    return path.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   }
 }
 

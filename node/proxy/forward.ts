@@ -2,9 +2,11 @@
  * One decided request, streamed to the API server and back: bodies re-framed, nothing buffered, the slower side sets the pace.
  *
  * Whatever ends early (the caller, the API server, a cut) ends the other side too, and a connection to the API server whose
- * exchange was not complete is never used again: undici destroys it.
+ * exchange was not complete is never used again: undici destroys it. An answer that comes before the whole request is the
+ * last one on its connection.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PassThrough } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { returnHeaders } from './headers.ts';
 import { answerRefusal, protectiveHeaders, Refusal, statusObject } from './refusal.ts';
@@ -20,6 +22,8 @@ export interface Forwarding {
   readonly path: string;
   /** Everything the API server gets, the session's credential included. */
   readonly headers: Readonly<Record<string, string>>;
+  /** A watch's answer has a place for a last word; any other that is cut must be seen to be cut. */
+  readonly isWatch: boolean;
   readonly requestId: string;
   /** Headers are there. */
   readonly onStart: (status: number) => void;
@@ -51,7 +55,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #receivedBytes = 0;
   #cutReason: string | undefined;
   #isOver = false;
-  #isJsonWatch = false;
+  #hasLastWord = false;
   #endsInNewline = true;
 
   constructor(forwarding: Forwarding) {
@@ -64,17 +68,18 @@ class Exchange implements Dispatcher.DispatchHandler {
       if (!res.writableFinished) this.#controller?.abort(new Error('the caller has gone'));
       this.#finish();
     });
-    const hasBody = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
     const length = req.headers['content-length'];
+    const hasBody = req.headers['transfer-encoding'] !== undefined || Number(length ?? 0) > 0;
     pool.dispatch(
       {
         path,
         // Only methods that index.ts let through.
         method: req.method as Dispatcher.HttpMethod,
         headers: hasBody && length !== undefined ? { ...headers, 'content-length': length } : headers,
-        body: hasBody ? req : null,
-        // undici would give up the connection after each DELETE with a body.
-        reset: false,
+        body: hasBody ? bodyOf(req) : null,
+        // undici would give up the connection after each DELETE with a body; where a body is unusual, or an answer has none
+        // whatever its headers say, it should.
+        reset: req.method === 'HEAD' || (req.method === 'GET' && hasBody),
       },
       this,
     );
@@ -95,16 +100,23 @@ class Exchange implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, string | string[] | undefined>>,
     message?: string,
   ): void {
-    const { res, origin, requestId, onStart } = this.#to;
+    const { req, res, origin, requestId, onStart } = this.#to;
     // 102 and 103 are the next hop's own business.
     if (status < 200) return;
     this.#status = status;
     const type = String(headers['content-type'] ?? '');
-    this.#isJsonWatch = /^application\/json\b/.test(type) && headers['content-length'] === undefined;
+    this.#hasLastWord =
+      this.#to.isWatch &&
+      status === 200 &&
+      /^application\/json\b/.test(type) &&
+      headers['content-length'] === undefined &&
+      headers['content-encoding'] === undefined;
     const pairs = returnHeaders(headers, { origin, prefix });
     for (const [name, value] of Object.entries(protectiveHeaders)) pairs.push(name, value);
     pairs.push('x-request-id', requestId);
-    res.writeHead(status, message, pairs);
+    // The rest of the request may never be read, and must not be taken for another.
+    if (!req.complete) pairs.push('connection', 'close');
+    res.writeHead(status, message?.replaceAll(/[^\x20-\x7e]/g, ''), pairs);
     // Without a length it may be long until the first byte of a body.
     if (headers['content-length'] === undefined) res.flushHeaders();
     onStart(status);
@@ -124,33 +136,37 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const { res, requestId } = this.#to;
-    if (res.headersSent) {
-      // The end that a length or a chunk promises does not come: the caller must notice.
-      if (this.#cutReason === undefined) res.destroy();
-      return;
-    }
-    if (res.destroyed) return;
-    const refusal =
-      this.#cutReason === undefined
-        ? new Refusal(503, 'the API server does not answer tka', { cause: error })
-        : new Refusal(401, this.#cutReason);
-    this.#status = refusal.status;
-    answerRefusal(res, refusal, { requestId, close: true });
+    const { res } = this.#to;
+    if (this.#cutReason !== undefined || res.destroyed) return;
+    // The end that a length or a chunk promises does not come: the caller must notice.
+    if (res.headersSent) res.destroy();
+    else this.#refuse(new Refusal(this.#awayStatus(), 'the API server does not answer tka', { cause: error }));
   }
 
   cut(...[reason, because]: Parameters<Cut>): void {
     if (this.#isOver || this.#cutReason !== undefined) return;
     this.#cutReason = reason;
     const { res } = this.#to;
-    if (res.headersSent) {
-      if (this.#isJsonWatch && this.#endsInNewline && !res.writableNeedDrain) {
-        // A watch has a place for a last word: an event of type ERROR.
-        const object = statusObject(new Refusal(401, reason));
-        res.end(because === 'revoked' ? `${JSON.stringify({ type: 'ERROR', object })}\n` : '');
-      } else res.destroy();
-    }
+    if (!res.headersSent) this.#refuse(new Refusal(because === 'revoked' ? 401 : this.#awayStatus(), reason));
+    else if (this.#hasLastWord && this.#endsInNewline && !res.writableNeedDrain) {
+      const object = statusObject(new Refusal(401, reason));
+      res.end(because === 'revoked' ? `${JSON.stringify({ type: 'ERROR', object })}\n` : '');
+      // A caller that does not read must not keep it open.
+      setTimeout(() => res.destroy(), cutMs).unref();
+    } else res.destroy();
     this.#controller?.abort(new Error(reason));
+  }
+
+  /** A client that is told to come again (503) does so, and what may have been done would be done twice. */
+  #awayStatus(): 502 | 503 {
+    const { method } = this.#to.req;
+    return this.#controller === undefined || method === 'GET' || method === 'HEAD' ? 503 : 502;
+  }
+
+  #refuse(refusal: Refusal): void {
+    const { req, res, requestId } = this.#to;
+    this.#status = refusal.status;
+    answerRefusal(res, refusal, { requestId, close: !req.complete });
   }
 
   #finish(): void {
@@ -166,3 +182,18 @@ class Exchange implements Dispatcher.DispatchHandler {
 }
 
 const newline = 0x0a;
+const cutMs = 500;
+
+/** The request's body apart from the request: undici destroys what it was given, and that would be the caller's connection. */
+function bodyOf(req: IncomingMessage): PassThrough {
+  const body = new PassThrough();
+  req.pipe(body);
+  req.once('close', () => {
+    if (!req.complete) body.destroy(new Error('the caller has gone'));
+  });
+  body.once('close', () => {
+    req.unpipe(body);
+    req.resume();
+  });
+  return body;
+}

@@ -1,23 +1,24 @@
 /**
- * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided → forwarded.
+ * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded.
  *
- * In this order, before anything goes to the API server: the request's origin, its path, foreign credentials, the caller by
- * the connection, the session by the token, the limits, the session's own token. Nothing is ever forwarded with a credential
- * of tka's. A stream is registered before its session is looked at for the last time, so that a cut misses none.
+ * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is registered before its session is looked at for the last time, so that a cut misses none.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type Admitted, createAdmission, type Entry, refusalOf } from './admission.ts';
 import { attributesOf } from './attributes.ts';
-import { type Audited, type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
-import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
+import { type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
+import { Connections } from './connections.ts';
+import type { ProxyCaller, ProxySession } from './decision.ts';
 import { forward, type Outcome } from './forward.ts';
-import { bearerTokenIn, forwardHeaders, type HeaderReject, pairsOf, refuseForeignCredentials } from './headers.ts';
+import { hangUp } from './hang-up.ts';
+import type { HeaderReject } from './headers.ts';
 import type { Recorder } from './recording.ts';
 import { answerRefusal, Refusal, refusalBytes } from './refusal.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
-import { isProxied, targetOf } from './target.ts';
+import { isProxied } from './target.ts';
 import { protocolIn, upgrade } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -44,7 +45,7 @@ export interface ProxyDeps {
 }
 
 export interface ProxyMetrics {
-  headerRejected(kind: HeaderReject): void;
+  headerRejected(kind: HeaderReject | 'host' | 'origin' | 'target'): void;
   /** A request is over; `seconds` from its head to its end. */
   served(request: { readonly verb: string; readonly status: number; readonly seconds: number }): void;
   streams(open: number): void;
@@ -66,56 +67,10 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-const tokenDeadlineMs = 10_000;
-
 export function createProxy(deps: ProxyDeps): Proxy {
   const streams = new Streams();
-
-  /** Everything up to the session; throws Refusal. */
-  const admit = async (req: IncomingMessage, isUpgrade: boolean, entry: Entry): Promise<Admitted> => {
-    const onReject = (kind: HeaderReject): void => deps.metrics.headerRejected(kind);
-    deps.refuseForeignRequest(req);
-    if (!deps.isTls(req.socket)) throw new Refusal(403, 'the Kubernetes API is served over https alone');
-    const target = targetOf(req.url ?? '');
-    const method = req.method ?? '';
-    entry.what = attributesOf(method, target, isUpgrade);
-    if (!methods.has(method)) throw new Refusal(405, 'the Kubernetes API has no such method');
-    const headers = pairsOf(req.rawHeaders);
-    refuseForeignCredentials(headers, onReject);
-    const token = bearerTokenIn(headers, onReject);
-    const caller = await deps.caller(req.socket);
-    entry.who = { subject: caller.subject, username: caller.username, node: caller.node };
-    const session = decide(deps, caller, token);
-    entry.who = { ...entry.who, session: session.name, role: session.role };
-    return { session, caller, path: `${deps.upstream.basePath}${target}`, headers: forwardHeaders(headers, isUpgrade) };
-  };
-
-  /** The credential; the session is looked at again after whatever it had to wait for. */
-  const authorize = async (
-    { session, caller, headers }: Admitted,
-    requestId: string,
-  ): Promise<Record<string, string>> => {
-    const token = await deps.token(session, AbortSignal.timeout(tokenDeadlineMs));
-    const now = deps.session(session.name);
-    if (now === undefined || now.uid !== session.uid || !holds(deps, now, caller)) {
-      throw new Refusal(401, 'the session has ended: run `tka login`');
-    }
-    // The API server's own audit then has the same ID.
-    return { ...headers, authorization: `Bearer ${token}`, 'audit-id': requestId };
-  };
-
-  /** Whether the one who opened it may still have it; nobody who cannot be named. */
-  const stillHolds = async (socket: Socket, { session }: Admitted): Promise<boolean> => {
-    try {
-      const caller = await deps.caller(socket);
-      const now = deps.session(session.name);
-      return now !== undefined && now.uid === session.uid && holds(deps, now, caller);
-    } catch (error) {
-      // While nobody can say (503) a stream goes on, as its session does.
-      return refusalOf(error)?.status === 503;
-    }
-  };
+  const connections = new Connections();
+  const admission = createAdmission(deps);
 
   const register = (req: IncomingMessage, entry: Entry, admitted: Admitted, cut: Cut): (() => void) => {
     const { uid } = admitted.session;
@@ -125,7 +80,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     const remove = streams.add(uid, {
       cut,
       isLong: () => entry.what.isStream,
-      holds: () => stillHolds(req.socket, admitted),
+      holds: () => admission.stillHolds(req.socket, admitted),
     });
     deps.metrics.streams(streams.total);
     return () => {
@@ -164,18 +119,33 @@ export function createProxy(deps: ProxyDeps): Proxy {
 
   const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const entry = begin(req, false);
-    let remove: (() => void) | undefined;
+    let isSettled = false;
+    let remove = (): void => {};
+    const fail = (error: unknown): void => {
+      if (isSettled) return;
+      isSettled = true;
+      remove();
+      answerRefusal(res, refused(entry, error), { requestId: entry.requestId, close: !req.complete || isEarly });
+    };
+    const onGone = (): void => {
+      if (isSettled) return;
+      isSettled = true;
+      remove();
+      ended(entry, nothing);
+    };
+    res.once('close', onGone);
+    const isEarly = !connections.begin(req, res);
     try {
-      const admitted = await admit(req, false, entry);
+      if (isEarly) throw new Refusal(400, 'a request must wait for the answer to the one before it');
+      const admitted = await admission.admit(req, false, entry);
+      if (isSettled) return;
       // Until it is forwarded, there is only the answer to cut.
-      let cut: Cut = () => void res.destroy();
+      let cut: Cut = (...how) => fail(cutBefore(...how));
       remove = register(req, entry, admitted, (...how) => cut(...how));
-      const headers = await authorize(admitted, entry.requestId);
-      if (res.destroyed) {
-        remove();
-        return;
-      }
+      const headers = await admission.authorize(admitted, entry.requestId);
+      if (isSettled) return;
       if (req.headers.expect !== undefined) res.writeContinue();
+      isSettled = true;
       cut = forward({
         req,
         res,
@@ -183,50 +153,58 @@ export function createProxy(deps: ProxyDeps): Proxy {
         origin: deps.upstream.url.origin,
         path: admitted.path,
         headers,
+        isWatch: entry.what.verb === 'watch',
         requestId: entry.requestId,
         onStart: (status) => {
           if (entry.what.isStream) auditStart(deps.log, entry, status);
         },
         onEnd: (outcome) => {
-          remove?.();
+          remove();
           ended(entry, outcome);
         },
       });
     } catch (error) {
-      remove?.();
-      const refusal = refused(entry, error);
-      if (!res.headersSent && !res.destroyed) {
-        answerRefusal(res, refusal, { requestId: entry.requestId, close: !req.complete });
-      }
+      fail(error);
     }
   };
 
   const serveUpgrade = async (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const entry = begin(req, true);
-    let remove: (() => void) | undefined;
+    let isSettled = false;
+    let remove = (): void => {};
     let endTap = (): void => {};
+    const fail = (error: unknown): void => {
+      if (isSettled) return;
+      isSettled = true;
+      remove();
+      endTap();
+      hangUp(socket, refusalBytes(refused(entry, error), entry.requestId));
+    };
+    const onGone = (): void => {
+      socket.destroy();
+      if (isSettled) return;
+      isSettled = true;
+      remove();
+      endTap();
+      ended(entry, nothing);
+    };
     // Until somebody else listens.
-    const onEarlyError = (): void => void socket.destroy();
-    socket.on('error', onEarlyError);
+    socket.on('error', onGone).on('end', onGone).on('close', onGone);
     try {
+      // Its bytes would get into the answer that is owed.
+      if (connections.isBusy(req.socket)) throw new Refusal(400, 'an upgrade must wait for the answer before it');
       const protocol = protocolIn(req.headers.upgrade);
-      const admitted = await admit(req, true, entry);
-      if (protocol === undefined || !isConnectionUpgrade(req)) {
+      const admitted = await admission.admit(req, true, entry);
+      if (isSettled) return;
+      if (protocol === undefined || !isPlainUpgrade(req)) {
         throw new Refusal(400, 'a connection can be upgraded to websocket or SPDY/3.1, and to nothing else');
       }
-      let cut: Cut = () => void socket.destroy();
+      let cut: Cut = (...how) => fail(cutBefore(...how));
       remove = register(req, entry, admitted, (...how) => cut(...how));
-      const recorded = deps.recorder?.isRecorded(entry.what) === true;
-      const tap = recorded ? deps.recorder?.begin({ ...entry, protocol }) : undefined;
+      const headers = await admission.authorize(admitted, entry.requestId);
+      if (isSettled) return;
+      const tap = deps.recorder?.begin({ ...entry, protocol }, headers);
       endTap = () => tap?.end();
-      const headers = await authorize(admitted, entry.requestId);
-      // Compressed frames could not be read.
-      if (tap !== undefined) delete headers['sec-websocket-extensions'];
-      if (socket.destroyed) {
-        endTap();
-        remove();
-        return;
-      }
       cut = upgrade({
         req,
         socket,
@@ -239,16 +217,14 @@ export function createProxy(deps: ProxyDeps): Proxy {
         requestId: entry.requestId,
         onStart: (status) => auditStart(deps.log, entry, status),
         onEnd: (outcome) => {
-          remove?.();
+          remove();
           ended(entry, outcome);
         },
       });
-      socket.off('error', onEarlyError);
+      isSettled = true;
+      socket.off('error', onGone).off('end', onGone).off('close', onGone);
     } catch (error) {
-      remove?.();
-      endTap();
-      const refusal = refused(entry, error);
-      if (socket.writable) socket.end(refusalBytes(refusal, entry.requestId));
+      fail(error);
     }
   };
 
@@ -275,34 +251,21 @@ export function createProxy(deps: ProxyDeps): Proxy {
   };
 }
 
-interface Entry extends Audited {
-  who: Audited['who'];
-  what: Audited['what'];
-  readonly startedAt: number;
-}
-
-interface Admitted {
-  readonly session: ProxySession;
-  readonly caller: ProxyCaller;
-  readonly path: string;
-  readonly headers: Record<string, string>;
-}
-
-/** Errors of what was injected say by `status` and `expose` what a caller may hear. */
-function refusalOf(error: unknown): Refusal | undefined {
-  if (error instanceof Refusal) return error;
-  if (!(error instanceof Error) || !('status' in error) || !('expose' in error) || error.expose !== true)
-    return undefined;
-  const status = [400, 401, 403, 421, 429, 503].find((known) => known === error.status);
-  // One of the numbers above.
-  return new Refusal((status ?? 503) as 503, error.message, { cause: error });
-}
-
-function isConnectionUpgrade(req: IncomingMessage): boolean {
+/** Without a body, whose bytes nobody could tell from the stream's. */
+function isPlainUpgrade(req: IncomingMessage): boolean {
   const tokens = (req.headers.connection ?? '').toLowerCase().split(',');
   return (
+    (req.method === 'GET' || req.method === 'POST') &&
     tokens.some((token) => token.trim() === 'upgrade') &&
     Number(req.headers['content-length'] ?? 0) === 0 &&
     req.headers['transfer-encoding'] === undefined
   );
 }
+
+/** Of a request that is cut before it was forwarded. */
+function cutBefore(...[reason, because]: Parameters<Cut>): Refusal {
+  return new Refusal(because === 'revoked' ? 401 : 503, reason);
+}
+
+/** Of a request whose caller went before there was an answer. */
+const nothing: Outcome = { status: 0, sentBytes: 0, receivedBytes: 0 };

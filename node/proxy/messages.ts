@@ -41,15 +41,15 @@ export class MessageReader {
       frame.passed += piece.length;
       if (frame.left > 0) continue;
       this.#frame = undefined;
-      if (frame.isData) this.#isMessageStart = frame.isLast;
+      if (frame.isData && frame.isLast) this.#isMessageStart = true;
     }
   }
 
   #pass(frame: Frame, piece: Buffer): void {
     if (!frame.isData || piece.length === 0) return;
     const payload = frame.mask === undefined ? piece : unmasked(piece, frame.mask, frame.passed);
-    this.#onPiece({ isFirst: this.#isMessageStart && frame.passed === 0, payload });
-    if (frame.passed === 0) this.#isMessageStart = false;
+    this.#onPiece({ isFirst: this.#isMessageStart, payload });
+    this.#isMessageStart = false;
   }
 }
 

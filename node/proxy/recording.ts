@@ -5,7 +5,7 @@
  * cannot be recorded does not run, and ends when its recording does; `open`: it goes on unrecorded, and the log says so. Only
  * Kubernetes' websocket protocols can be read: over SPDY an exec is as one that cannot be recorded.
  */
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { closeSync, createWriteStream, mkdirSync, openSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -30,9 +30,11 @@ export interface Recorded {
 }
 
 export interface Recorder {
-  isRecorded(what: Attributes): boolean;
-  /** Undefined where it goes on unrecorded; throws Refusal where it must not. */
-  begin(stream: Recorded): Tap | undefined;
+  /**
+   * Undefined where it goes on unrecorded; throws Refusal where it must not. `headers`, for the API server, are left with
+   * what can be read alone: a command runs as soon as the API server has chosen a protocol.
+   */
+  begin(stream: Recorded, headers: Record<string, string>): Tap | undefined;
 }
 
 const channels = { stdout: 1, stderr: 2, resize: 4 } as const;
@@ -42,13 +44,19 @@ const maxResizeBytes = 1024;
 
 export function createRecorder(options: RecordingOptions): Recorder {
   return {
-    isRecorded: ({ resource, subresource }) =>
-      resource === 'pods' && (subresource === 'exec' || subresource === 'attach'),
-    begin(stream) {
+    begin(stream, headers) {
+      if (!isRecorded(stream.what)) return undefined;
       try {
         if (stream.protocol !== 'websocket')
           throw new Error('it came over SPDY, which cannot be recorded: use kubectl 1.31 or newer');
-        return new Cast(options, stream);
+        const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+        const readable = offered.filter(isReadable);
+        if (readable.length === 0) throw new Error('it offers no protocol that can be read');
+        const cast = new Cast(options, stream);
+        headers['sec-websocket-protocol'] = readable.join(', ');
+        // Compressed frames could not be read.
+        delete headers['sec-websocket-extensions'];
+        return cast;
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         options.log.warn(
@@ -56,10 +64,30 @@ export function createRecorder(options: RecordingOptions): Recorder {
           'a stream is not recorded',
         );
         if (options.fail === 'open') return undefined;
-        throw new Refusal(403, `this stream would have to be recorded, and cannot be: ${reason}`, { cause: error });
+        throw new Refusal(403, `this stream would have to be recorded, and cannot be: ${publicReason(error)}`, {
+          cause: error,
+        });
       }
     },
   };
+}
+
+/** A node's proxy leads to its kubelet, which runs commands too. */
+function isRecorded({ resource, subresource }: Attributes): boolean {
+  return (
+    (resource === 'pods' && (subresource === 'exec' || subresource === 'attach')) ||
+    (resource === 'nodes' && subresource === 'proxy')
+  );
+}
+
+function isReadable(subprotocol: string): boolean {
+  return /^(?:v[1-5]\.)?channel\.k8s\.io$/.test(subprotocol);
+}
+
+/** A caller need not know where the server's files are. */
+function publicReason(error: unknown): string {
+  if (error instanceof Error && !('code' in error)) return error.message;
+  return 'the server cannot write the recording';
 }
 
 class Cast implements Tap {
@@ -83,11 +111,12 @@ class Cast implements Tap {
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     const time = at.toISOString().replaceAll(/[:.]/g, '-');
     const name = `${time}-${stream.who.session ?? 'unknown'}-${stream.requestId}.cast`;
-    this.#file = createWriteStream(join(options.directory, name), { flags: 'wx', mode: 0o600 });
-    this.#file.on('error', (error) => this.#fail(error));
+    // Before anything runs it is known that the file can be written.
+    const path = join(options.directory, name);
+    const fd = openSync(path, 'wx', 0o600);
     const { who, what } = stream;
     const title = [who.username, what.namespace, what.name].filter((part) => part !== undefined).join(' ');
-    this.#line({
+    const header = {
       version: 2,
       width: 80,
       height: 24,
@@ -101,11 +130,19 @@ class Cast implements Tap {
         subresource: what.subresource,
         requestId: stream.requestId,
       },
-    });
+    };
+    try {
+      writeSync(fd, `${JSON.stringify(header)}\n`);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.#file = createWriteStream(path, { fd });
+    this.#file.on('error', (error) => this.#fail(error));
   }
 
   begin(subprotocol: string): void {
-    if (/^v[1-5]\.channel\.k8s\.io$|^channel\.k8s\.io$/.test(subprotocol)) return;
+    if (isReadable(subprotocol)) return;
     this.#isReadable = false;
     this.#fail(new Error(`the subprotocol ${JSON.stringify(subprotocol.slice(0, 40))} cannot be read`));
     this.#check();

@@ -68,7 +68,7 @@ export function answerRefusal(
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-request-id': requestId,
-    ...(refusal.status === 429 || refusal.status === 503 ? { 'retry-after': '1' } : {}),
+    ...retryAfter(refusal),
     ...(close ? { connection: 'close' } : {}),
   });
   res.end(body);
@@ -83,8 +83,14 @@ export function refusalBytes(refusal: Refusal, requestId: string): string {
     'content-length': String(Buffer.byteLength(body)),
     'cache-control': 'no-store',
     'x-request-id': requestId,
+    ...retryAfter(refusal),
     connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${refusal.status} ${refusal.reason}\r\n${lines.join('')}\r\n${body}`;
+}
+
+/** Kubernetes' clients come again by themselves after these. */
+function retryAfter({ status }: Refusal): Readonly<Record<string, string>> {
+  return status === 429 || status === 503 ? { 'retry-after': '1' } : {};
 }

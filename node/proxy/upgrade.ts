@@ -6,11 +6,12 @@
  * Kubernetes' websocket protocols, at a frame's boundary.
  */
 import { request as httpRequest } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Outcome } from './forward.ts';
 import { FrameBoundary, serverFrame } from './frames.ts';
+import { hangUp } from './hang-up.ts';
 import { returnHeaders } from './headers.ts';
 import { protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
 import type { Cut } from './streams.ts';
@@ -28,6 +29,7 @@ export interface Upgrading {
   readonly protocol: 'websocket' | 'SPDY/3.1';
   readonly requestId: string;
   readonly onStart: (status: number) => void;
+  /** Once, at the very end. `status` is 0 where the caller had gone before there was an answer. */
   readonly onEnd: (outcome: Outcome) => void;
   /** Sees what the caller gets, for a recording; throws to end the stream. */
   readonly tap?: Tap;
@@ -42,6 +44,8 @@ export interface Tap {
 }
 
 const handshakeMs = 60_000;
+/** A caller that does not read must not keep the API server's side. */
+const cutMs = 500;
 const answerHeaders: ReadonlySet<string> = new Set([
   'sec-websocket-accept',
   'sec-websocket-extensions',
@@ -57,8 +61,7 @@ export function protocolIn(header: string | undefined): 'websocket' | 'SPDY/3.1'
 
 /** Returns how to cut it. */
 export function upgrade(upgrading: Upgrading): Cut {
-  const { req, socket, head, upstream, path, headers, protocol, requestId, onStart, onEnd, tap } = upgrading;
-  const { url, tls } = upstream;
+  const { socket, head, protocol, requestId, onStart, onEnd, tap } = upgrading;
   let status = 0;
   let received = 0;
   let sent = 0;
@@ -66,16 +69,11 @@ export function upgrade(upgrading: Upgrading): Cut {
   let isOver = false;
   let lastWord: ((reason: string) => void) | undefined;
 
-  const outgoing = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
-    ...(url.protocol === 'https:' ? tls : {}),
-    agent: false,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
-    method: req.method,
-    path,
-    headers: { ...headers, host: url.host, connection: 'Upgrade', upgrade: protocol },
-  });
-  const timer = setTimeout(() => outgoing.destroy(new Error('no answer in time')), handshakeMs);
+  const outgoing = dial(upgrading);
+  const timer = setTimeout(
+    () => fail(new Refusal(504, 'the API server has not answered tka in time')),
+    handshakeMs,
+  ).unref();
 
   const finish = (): void => {
     clearTimeout(timer);
@@ -86,56 +84,61 @@ export function upgrade(upgrading: Upgrading): Cut {
     tap?.end();
     onEnd({ status, sentBytes: sent, receivedBytes: received, ...(cutReason === undefined ? {} : { cut: cutReason }) });
   };
-  const refuse = (refusal: Refusal): void => {
+  /** Before there was an answer. */
+  const fail = (refusal: Refusal): void => {
+    clearTimeout(timer);
     status = refusal.status;
-    socket.end(refusalBytes(refusal, requestId));
+    outgoing.destroy();
+    hangUp(socket, refusalBytes(refusal, requestId));
+  };
+  const cut = (reason: string, because: 'revoked' | 'restart'): void => {
+    if (isOver || cutReason !== undefined) return;
+    cutReason = reason;
+    if (lastWord !== undefined) lastWord(reason);
+    else if (status === 0) fail(new Refusal(because === 'revoked' ? 401 : 503, reason));
+    else finish();
   };
 
-  socket.on('error', finish).on('close', finish);
-  outgoing.on('error', (error) => {
-    clearTimeout(timer);
-    if (status === 0 && socket.writable)
-      refuse(
-        new Refusal(cutReason === undefined ? 503 : 401, cutReason ?? 'the API server does not answer tka', {
-          cause: error,
-        }),
-      );
-    else finish();
+  // A caller that ends its side before there is a stream has gone.
+  socket.on('error', finish).on('close', finish).on('end', finish);
+  outgoing.on('error', (cause) => {
+    if (status === 0) fail(new Refusal(503, 'the API server does not answer tka', { cause }));
+    // What fails in the middle of an answer must not look like its end.
+    else if (cutReason === undefined) finish();
   });
   outgoing.on('response', (response) => {
     clearTimeout(timer);
+    if (status !== 0) return;
     status = response.statusCode ?? 502;
-    const pairs = returnHeaders(response.headers, { origin: url.origin, prefix });
-    const lines = [`HTTP/1.1 ${status} ${response.statusMessage ?? ''}`];
-    for (let i = 0; i < pairs.length; i += 2)
-      if (pairs[i] !== 'content-length') lines.push(`${pairs[i] ?? ''}: ${pairs[i + 1] ?? ''}`);
-    for (const [name, value] of Object.entries(protectiveHeaders)) lines.push(`${name}: ${value}`);
-    lines.push(`x-request-id: ${requestId}`, 'connection: close', '', '');
-    socket.write(lines.join('\r\n'), 'latin1');
-    // The end of the connection is the end of the body.
-    response.on('data', (chunk: Buffer) => (received += chunk.length));
-    response.pipe(socket);
     onStart(status);
+    response.on('data', (chunk: Buffer) => (received += chunk.length));
+    relay(response, upgrading, finish);
   });
   outgoing.on('upgrade', (response, far: Duplex, farHead: Buffer) => {
     clearTimeout(timer);
-    if (protocolIn(response.headers.upgrade) !== protocol || !socket.writable) {
+    far.on('error', finish);
+    if (status !== 0) {
       far.destroy();
-      refuse(new Refusal(502, 'the API server changed to another protocol than was asked for'));
+      return;
+    }
+    if (protocolIn(response.headers.upgrade) !== protocol) {
+      far.destroy();
+      fail(new Refusal(502, 'the API server changed to another protocol than was asked for'));
       return;
     }
     status = 101;
-    const lines = [
-      'HTTP/1.1 101 Switching Protocols',
-      'connection: Upgrade',
-      `upgrade: ${protocol}`,
-      `x-request-id: ${requestId}`,
-    ];
-    for (const [name, value] of Object.entries(response.headers))
-      if (answerHeaders.has(name)) lines.push(`${name}: ${String(value)}`);
-    socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+    socket.off('end', finish);
+    socket.write(switching(response, protocol, requestId), 'latin1');
     const subprotocol = response.headers['sec-websocket-protocol'] ?? '';
     const frames = protocol === 'websocket' ? new FrameBoundary() : undefined;
+    let isFarewell = false;
+    lastWord = (reason) => {
+      isFarewell = true;
+      // Nothing comes behind the last word.
+      far.destroy();
+      if (frames?.isAtBoundary === true) hangUp(socket, farewell(subprotocol, reason), cutMs);
+      else finish();
+    };
     const onward = (chunk: Buffer): boolean => {
       received += chunk.length;
       frames?.push(chunk);
@@ -147,43 +150,85 @@ export function upgrade(upgrading: Upgrading): Cut {
       tap?.fromCaller(chunk);
       return far.write(chunk);
     };
-    lastWord = (reason) => {
-      if (frames?.isAtBoundary === true && socket.writable) socket.end(farewell(subprotocol, reason), finish);
-      else finish();
+    const orEnd = (pass: (chunk: Buffer) => boolean) => (chunk: Buffer) => {
+      if (isFarewell) return true;
+      try {
+        return pass(chunk);
+      } catch {
+        cut('it could not be recorded any more', 'revoked');
+        return true;
+      }
     };
-    try {
+    onStart(101);
+    splice(far, socket, orEnd(onward));
+    splice(socket, far, orEnd(back));
+    far.on('close', () => {
+      if (!isFarewell) hangUp(socket);
+    });
+    orEnd(() => {
       tap?.begin(subprotocol);
       if (farHead.length > 0) onward(farHead);
-      if (head.length > 0) back(head);
-    } catch {
-      finish();
-      return;
-    }
-    splice(far, socket, onward, finish);
-    splice(socket, far, back, finish);
-    far.on('error', finish).on('close', () => socket.end(finish));
-    onStart(101);
+      return head.length === 0 || back(head);
+    })(head);
   });
   outgoing.end();
-
-  return (reason) => {
-    if (isOver || cutReason !== undefined) return;
-    cutReason = reason;
-    if (lastWord !== undefined) {
-      lastWord(reason);
-      // A caller that does not read must not keep the other side.
-      setTimeout(finish, 500).unref();
-    } else outgoing.destroy(new Error(reason));
-  };
+  return cut;
 }
 
-function splice(from: Duplex, to: Duplex, pass: (chunk: Buffer) => boolean, fail: () => void): void {
+function dial({ req, upstream: { url, tls }, path, headers, protocol }: Upgrading): ClientRequest {
+  const isTls = url.protocol === 'https:';
+  return (isTls ? httpsRequest : httpRequest)({
+    ...(isTls ? tls : {}),
+    agent: false,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
+    method: req.method,
+    path,
+    headers: { ...headers, host: url.host, connection: 'Upgrade', upgrade: protocol },
+  });
+}
+
+function switching(response: IncomingMessage, protocol: string, requestId: string): string {
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'connection: Upgrade',
+    `upgrade: ${protocol}`,
+    `x-request-id: ${requestId}`,
+  ];
+  for (const [name, value] of Object.entries(response.headers))
+    if (answerHeaders.has(name)) lines.push(`${name}: ${String(value)}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/** An answer that is no 101, framed so that its end can be told from its breaking off; `fail` where it breaks off. */
+function relay(response: IncomingMessage, { socket, upstream, requestId }: Upgrading, fail: () => void): void {
+  const status = response.statusCode ?? 502;
+  const pairs = returnHeaders(response.headers, { origin: upstream.url.origin, prefix });
+  const isChunked = response.headers['content-length'] === undefined && status !== 204 && status !== 304;
+  const lines = [`HTTP/1.1 ${status} ${response.statusMessage ?? ''}`];
+  for (let i = 0; i < pairs.length; i += 2) lines.push(`${pairs[i] ?? ''}: ${pairs[i + 1] ?? ''}`);
+  for (const [name, value] of Object.entries(protectiveHeaders)) lines.push(`${name}: ${value}`);
+  if (isChunked) lines.push('transfer-encoding: chunked');
+  lines.push(`x-request-id: ${requestId}`, 'connection: close', '', '');
+  socket.write(lines.join('\r\n'), 'latin1');
+  // What the caller has sent too early is read by nobody.
+  socket.resume();
+  socket.on('drain', () => response.resume());
+  response.on('data', (chunk: Buffer) => {
+    if (isChunked) socket.write(`${chunk.length.toString(16)}\r\n`);
+    const isDrained = socket.write(chunk);
+    if (isChunked) socket.write('\r\n');
+    if (!isDrained) response.pause();
+  });
+  response.on('end', () => hangUp(socket, isChunked ? '0\r\n\r\n' : ''));
+  response.on('close', () => {
+    if (!response.complete) fail();
+  });
+}
+
+function splice(from: Duplex, to: Duplex, pass: (chunk: Buffer) => boolean): void {
   from.on('data', (chunk: Buffer) => {
-    try {
-      if (!pass(chunk)) from.pause();
-    } catch {
-      fail();
-    }
+    if (!pass(chunk)) from.pause();
   });
   to.on('drain', () => from.resume());
   from.on('end', () => to.end());

@@ -1,0 +1,98 @@
+/**
+ * What must hold before a request goes to the API server, in this order: its origin, its path, no foreign credentials, the caller by
+ * the connection, the session by the token; then the session's own token, and the session once more after
+ * whatever had to be waited for.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { attributesOf } from './attributes.ts';
+import type { Audited } from './audit.ts';
+import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
+import { bearerTokenIn, forwardHeaders, type HeaderReject, pairsOf, refuseForeignCredentials } from './headers.ts';
+import type { ProxyDeps } from './index.ts';
+import { Refusal } from './refusal.ts';
+import { targetOf } from './target.ts';
+
+/** A request and what is known of it so far. */
+export interface Entry extends Audited {
+  who: Audited['who'];
+  what: Audited['what'];
+  readonly startedAt: number;
+}
+
+export interface Admitted {
+  readonly session: ProxySession;
+  readonly caller: ProxyCaller;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+}
+
+export interface Admission {
+  /** Everything up to the session, noted in `entry` step by step; throws Refusal. */
+  admit(req: IncomingMessage, isUpgrade: boolean, entry: Entry): Promise<Admitted>;
+  /** Every header that the API server gets, the credential among them. */
+  authorize(admitted: Admitted, requestId: string): Promise<Record<string, string>>;
+  /** Whether the one who opened it may still have it; nobody who cannot be named. */
+  stillHolds(socket: Socket, admitted: Admitted): Promise<boolean>;
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const tokenDeadlineMs = 10_000;
+
+export function createAdmission(deps: ProxyDeps): Admission {
+  const admit = async (req: IncomingMessage, isUpgrade: boolean, entry: Entry): Promise<Admitted> => {
+    const onReject = (kind: HeaderReject): void => deps.metrics.headerRejected(kind);
+    deps.refuseForeignRequest(req);
+    // Before 1.1, an answer that breaks off looks like one that is over.
+    if (req.httpVersion !== '1.1') throw new Refusal(400, 'the Kubernetes API is served over HTTP/1.1 alone');
+    if (!deps.isTls(req.socket)) throw new Refusal(403, 'the Kubernetes API is served over https alone');
+    const target = targetOf(req.url ?? '');
+    const method = req.method ?? '';
+    entry.what = attributesOf(method, target, isUpgrade);
+    if (!methods.has(method)) throw new Refusal(405, 'the Kubernetes API has no such method');
+    const headers = pairsOf(req.rawHeaders);
+    refuseForeignCredentials(headers, onReject);
+    const token = bearerTokenIn(headers, onReject);
+    const caller = await deps.caller(req.socket);
+    entry.who = { subject: caller.subject, username: caller.username, node: caller.node };
+    const session = decide(deps, caller, token);
+    entry.who = { ...entry.who, session: session.name, role: session.role };
+    return { session, caller, path: `${deps.upstream.basePath}${target}`, headers: forwardHeaders(headers, isUpgrade) };
+  };
+
+  const authorize = async (
+    { session, caller, headers }: Admitted,
+    requestId: string,
+  ): Promise<Record<string, string>> => {
+    const token = await deps.token(session, AbortSignal.timeout(tokenDeadlineMs));
+    const now = deps.session(session.name);
+    if (now === undefined || now.uid !== session.uid || !holds(deps, now, caller)) {
+      throw new Refusal(401, 'the session has ended: run `tka login`');
+    }
+    // The API server's own audit then has the same ID.
+    return { ...headers, authorization: `Bearer ${token}`, 'audit-id': requestId };
+  };
+
+  const stillHolds = async (socket: Socket, { session }: Admitted): Promise<boolean> => {
+    try {
+      const caller = await deps.caller(socket);
+      const now = deps.session(session.name);
+      return now !== undefined && now.uid === session.uid && holds(deps, now, caller);
+    } catch (error) {
+      // While nobody can say (503) a stream goes on, as its session does.
+      return refusalOf(error)?.status === 503;
+    }
+  };
+
+  return { admit, authorize, stillHolds };
+}
+
+/** Errors of what was injected say by `status` and `expose` what a caller may hear. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error;
+  if (!(error instanceof Error) || !('status' in error) || !('expose' in error) || error.expose !== true)
+    return undefined;
+  const status = [400, 401, 403, 421, 429, 503].find((known) => known === error.status);
+  // One of the numbers above.
+  return new Refusal((status ?? 503) as 503, error.message, { cause: error });
+}
