@@ -36,6 +36,7 @@ export interface UpstreamConnection {
   readonly socket: Socket;
   /** What the proxy has sent on it so far. */
   bytes(): string;
+  /** The proxy has ended or broken it. */
   isClosed: boolean;
 }
 
@@ -275,7 +276,8 @@ async function startApiServer(standIn: StandIn, connections: UpstreamConnection[
     connections.push(connection);
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.on('error', () => undefined);
-    socket.on('close', () => (connection.isClosed = true));
+    const over = (): void => void (connection.isClosed = true);
+    socket.on('end', over).on('close', over);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -11,12 +11,14 @@ const lingerMs = 500;
 /** `patienceMs`: for the caller to read what is on its way to it. */
 export function hangUp(socket: Duplex, lastBytes: string | Buffer = '', patienceMs = 30_000): void {
   if (socket.destroyed) return;
-  let timer = setTimeout(() => socket.destroy(), patienceMs).unref();
-  socket.once('close', () => clearTimeout(timer));
-  socket.once('finish', () => {
+  let timer: NodeJS.Timeout | undefined;
+  const within = (ms: number): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => socket.destroy(), lingerMs).unref();
-  });
+    timer = setTimeout(() => socket.destroy(), ms).unref();
+  };
+  within(socket.writableFinished ? lingerMs : patienceMs);
+  socket.once('finish', () => within(lingerMs));
+  socket.once('close', () => clearTimeout(timer));
   socket.resume();
   if (lastBytes.length > 0) socket.end(lastBytes);
   else socket.end();

@@ -67,6 +67,7 @@ export function upgrade(upgrading: Upgrading): Cut {
   let sent = 0;
   let cutReason: string | undefined;
   let isOver = false;
+  let spliced: Duplex | undefined;
   let lastWord: ((reason: string) => void) | undefined;
 
   const outgoing = dial(upgrading);
@@ -78,6 +79,8 @@ export function upgrade(upgrading: Upgrading): Cut {
   const finish = (): void => {
     clearTimeout(timer);
     outgoing.destroy();
+    // Once upgraded it is no part of the request any more.
+    spliced?.destroy();
     socket.destroy();
     if (isOver) return;
     isOver = true;
@@ -127,6 +130,7 @@ export function upgrade(upgrading: Upgrading): Cut {
       return;
     }
     status = 101;
+    spliced = far;
     socket.off('end', finish);
     socket.write(switching(response, protocol, requestId), 'latin1');
     const subprotocol = response.headers['sec-websocket-protocol'] ?? '';
