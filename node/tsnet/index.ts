@@ -28,7 +28,7 @@ export function createNode(options: NodeOptions, environment: Environment = proc
       firstPauseMs: 50,
       longestPauseMs: 30_000,
       lastingMs: 30_000,
-      stopWithinMs: 5_000,
+      stopWithinMs: 8_000,
       preambleWithinMs: 5_000,
     },
     random: Math.random,

@@ -174,6 +174,8 @@ export class EmbeddedNode implements TailnetNode {
     this.#listeners.abandon(reason);
     this.#proxy.abandon(reason);
     const [handOver, supervisor] = await Promise.allSettled([this.#handOver, this.#supervisor]);
+    // The engine ends when the last bytes of each have been taken, and cannot tell who has more to say.
+    if (handOver.status === 'fulfilled') handOver.value.destroyConnections();
     if (supervisor.status === 'fulfilled') await supervisor.value.close();
     if (handOver.status === 'fulfilled') await handOver.value.close();
     this.#forgetEngine();

@@ -38,6 +38,8 @@ type handOver struct {
 	mu    sync.Mutex
 	open  map[net.Conn]netip.Addr
 	peers map[netip.Addr]int
+	// Closed when the last connection has ended; nil while nobody waits for that.
+	empty chan struct{}
 }
 
 func newHandOver(socketPath, nonce string, config *tls.Config,
@@ -59,6 +61,23 @@ func (h *handOver) serve(listener net.Listener, name string, endTLS bool) {
 			return
 		}
 		go h.handle(connection, name, endTLS)
+	}
+}
+
+// drain gives peers time to take what Node has sent before it ended its sides: what the client still holds when it ends is
+// lost, and the peer waits for it in vain.
+func (h *handOver) drain(within time.Duration) {
+	h.mu.Lock()
+	empty := make(chan struct{})
+	if len(h.open) == 0 {
+		close(empty)
+	} else {
+		h.empty = empty
+	}
+	h.mu.Unlock()
+	select {
+	case <-empty:
+	case <-time.After(within):
 	}
 }
 
@@ -164,6 +183,10 @@ func (h *handOver) release(connection net.Conn) {
 	delete(h.open, connection)
 	if h.peers[peer]--; h.peers[peer] == 0 {
 		delete(h.peers, peer)
+	}
+	if len(h.open) == 0 && h.empty != nil {
+		close(h.empty)
+		h.empty = nil
 	}
 }
 

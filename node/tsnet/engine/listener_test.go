@@ -179,3 +179,38 @@ func TestOnePeerCannotTakeEveryConnection(t *testing.T) {
 		t.Error("refused although one of its own has ended")
 	}
 }
+
+func TestTheEndWaitsForPeersToTakeWhatNodeHasSent(t *testing.T) {
+	h, listener, node, _ := handOverTo(t, nil)
+	go h.serve(listener, "7", false)
+	client, accepted := tcpPair(t)
+	listener.connections <- accepted
+	connection, _ := receive(t, node)
+	sent := make([]byte, 8<<20)
+	go func() {
+		_, _ = connection.Write(sent)
+		connection.Close()
+	}()
+	drained := make(chan struct{})
+	go func() { h.drain(time.Minute); h.closeAll(); close(drained) }()
+	select {
+	case <-drained:
+		t.Fatal("nobody has read anything yet")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if received, err := io.ReadAll(client); err != nil || len(received) != len(sent) {
+		t.Fatalf("%d of %d bytes: %v", len(received), len(sent), err)
+	}
+	client.Close()
+	<-drained
+}
+
+func TestTheEndDoesNotWaitForPeersThatTakeNothing(t *testing.T) {
+	h, listener, node, _ := handOverTo(t, nil)
+	h.drain(time.Minute)
+	go h.serve(listener, "7", false)
+	_, accepted := tcpPair(t)
+	listener.connections <- accepted
+	receive(t, node)
+	h.drain(time.Millisecond)
+}

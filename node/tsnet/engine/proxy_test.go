@@ -245,7 +245,7 @@ func TestTheTailnetThroughTheProxy(t *testing.T) {
 	if got := c.answer(3); got["code"] != "ListenFailed" {
 		t.Errorf("a second proxy: %v", got)
 	}
-	c.service.close()
+	c.service.close(0)
 	if _, err := net.Dial("tcp", address); err == nil {
 		t.Error("the proxy outlives the node")
 	}

@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// The client's own close waits up to 5 s for the control server; Node waits a little longer than this.
-const closeWithin = 4 * time.Second
+const (
+	// How long connections have to deliver what Node has sent. A peer that has vanished holds up the end for as long.
+	drainWithin = 3 * time.Second
+	// The client's own close waits up to 5 s for the control server; Node waits a little longer than for both.
+	closeWithin = 4 * time.Second
+)
 
 type service struct {
 	pipe *pipe
@@ -78,32 +82,32 @@ func (s *service) handle(line []byte) {
 		go s.proxy(request)
 	case *stopRequest:
 		go func() {
-			s.close()
+			s.close(drainWithin)
 			s.done(request.ID)
 			s.exit(0)
 		}()
 	}
 }
 
-// close ends the tailnet node, once, within closeWithin.
-func (s *service) close() {
+// close ends the tailnet node, once, within closeWithin after connections have drained.
+func (s *service) close(drain time.Duration) {
 	s.stopped.Do(func() {
 		t := s.running()
 		if t == nil {
 			return
 		}
 		closed := make(chan struct{})
-		go func() { t.close(); close(closed) }()
+		go func() { t.close(drain); close(closed) }()
 		select {
 		case <-closed:
-		case <-time.After(closeWithin):
+		case <-time.After(drain + closeWithin):
 		}
 	})
 }
 
 // forsaken is for the end of stdin: Node is gone, perhaps killed, and cannot tidy up behind itself any more.
 func (s *service) forsaken() {
-	s.close()
+	s.close(0)
 	if t := s.running(); t != nil {
 		// Only what is Node's own: its socket, and the directory if nothing else is in it.
 		_ = os.Remove(t.handOver.socketPath)

@@ -35,7 +35,7 @@ func converse(t *testing.T) *conversation {
 			c.lines <- message
 		}
 	}()
-	t.Cleanup(func() { c.service.close(); writer.Close() })
+	t.Cleanup(func() { c.service.close(0); writer.Close() })
 	return c
 }
 

@@ -103,8 +103,8 @@ func startTailnet(request *startRequest, send func(any), log func(logLevel, stri
 }
 
 // close ends listeners, connections and the client, which logs an ephemeral node out. It takes seconds when the control
-// server does not answer: the caller bounds it.
-func (t *tailnet) close() {
+// server does not answer: the caller bounds it. Connections have `drain` to end by themselves.
+func (t *tailnet) close(drain time.Duration) {
 	t.mu.Lock()
 	for _, listener := range t.listeners {
 		listener.Close()
@@ -114,6 +114,7 @@ func (t *tailnet) close() {
 		t.proxy.close()
 	}
 	t.mu.Unlock()
+	t.handOver.drain(drain)
 	t.handOver.closeAll()
 	t.stop()
 	t.watching.Wait()
