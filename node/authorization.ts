@@ -2,14 +2,16 @@
  * Continuous authorization: looks at the grant of every live session again, and ends what no rule in force gives any more.
  *
  * A pass runs every 10 s, and soon after each hint that peers have changed; the hints may be missing, the passes are the
- * guarantee. One question to the engine names all nodes. A session ends when its node has left or expired, when its
- * login name is another's, or when no rule gives it its role on all of its namespaces. A node that is missing once may be missing
- * from a netmap that is being built, so it is asked for again before it counts as gone. While nobody can say, nothing
- * ends, but only for `maxUnknownMs`.
+ * guarantee. Never two at once. One question to the engine names many nodes. A session ends when its node has left or expired,
+ * when its login name is another's, or when no rule gives it its role on all of its namespaces; its end comes forward
+ * where a login now would not get as long. A node that is missing once may be missing from a netmap that is being built, so it
+ * is asked for again before it counts as gone. While nobody can say, nothing ends, but only for `maxUnknownMs`.
  */
 import type { Logger } from 'pino';
+import { endOf } from '../crd/parse.ts';
 import { annotations, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Caller } from './http/state.ts';
+import { endOf as sessionEnd } from './sessions.ts';
 import type { Identity } from './tsnet/node.ts';
 
 export interface AuthorizationDeps {
@@ -18,19 +20,26 @@ export interface AuthorizationDeps {
   identities(nodeIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Identity>>;
   /** Throws where the identity must be refused. */
   callerFrom(identity: Identity): Caller;
-  covers(
+  /** The longest that a rule in force gives the role on all of the namespaces for; undefined: no rule does. */
+  periodMs(
     caller: Caller,
     session: { readonly role: string; readonly namespaces?: readonly string[] | undefined },
-  ): boolean;
+  ): number | undefined;
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
+  /** Moves a session's end forward. */
+  shorten(signin: TkaSignin, endsAt: Date, signal: AbortSignal): Promise<void>;
   /** Streams that are open, whoever opened them from which node: looked at in the same pass. */
   recheckStreams(): Promise<void>;
   /** Calls back at every hint until the returned function is called. */
   onHint(listener: () => void): () => void;
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   readonly everyMs?: number;
+  readonly secondLookMs?: number;
+  readonly hintDelayMs?: number;
   readonly maxUnknownMs: number;
+  /** Milliseconds of a clock that only goes forward. */
   now(): number;
+  date(): Date;
 }
 
 export interface Authorization {
@@ -39,19 +48,19 @@ export interface Authorization {
   stop(): Promise<void>;
 }
 
-const hintDelayMs = 200;
-const secondLookMs = 2000;
 const passDeadlineMs = 8000;
 const batch = 100;
+/** Clocks of replicas may differ by this much. */
+const shortenSlackMs = 60_000;
 
 export function startAuthorization(deps: AuthorizationDeps): Authorization {
   const stopping = new AbortController();
-  const everyMs = deps.everyMs ?? 10_000;
-  /** Nodes that were missing in the last pass. */
-  let missing: ReadonlySet<string> = new Set();
+  const { everyMs = 10_000, secondLookMs = 2000, hintDelayMs = 200 } = deps;
+  /** Since when each node that was missing in the last pass is. */
+  let missing: ReadonlyMap<string, number> = new Map();
   let knownAt = deps.now();
   let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
+  let running: Promise<void> | undefined;
   let dueAt = Infinity;
 
   const schedule = (ms: number): void => {
@@ -59,78 +68,113 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     if (stopping.signal.aborted || at >= dueAt) return;
     clearTimeout(timer);
     dueAt = at;
-    timer = setTimeout(() => {
-      dueAt = Infinity;
-      running = running.then(pass).then((againMs) => schedule(againMs));
-    }, ms);
+    timer = setTimeout(run, ms);
   };
+
+  function run(): void {
+    dueAt = Infinity;
+    // Asked for in the middle of a pass: that one may have looked already.
+    if (running !== undefined) {
+      schedule(hintDelayMs);
+      return;
+    }
+    running = pass().then((againMs) => {
+      running = undefined;
+      schedule(againMs);
+    });
+  }
 
   /** When to look again. */
   async function pass(): Promise<number> {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(passDeadlineMs)]);
+    const streams = deps.recheckStreams().catch((error: unknown) => {
+      deps.log.error({ err: error }, 'open streams could not be looked at');
+    });
     try {
-      const sessions = deps.sessions().filter((signin) => signin.metadata.deletionTimestamp === undefined);
-      const byNode = Map.groupBy(sessions, (signin) => signin.metadata.annotations?.[annotations.node] ?? '');
-      const nodes = [...byNode.keys()].filter((node) => node !== '');
-      const found = new Map<string, Identity>();
-      for (let i = 0; i < nodes.length; i += batch) {
-        for (const [node, identity] of await deps.identities(nodes.slice(i, i + batch), signal))
-          found.set(node, identity);
-      }
+      const sessions = live();
+      const found = await identitiesOf([...new Set(sessions.map(nodeOf))].filter((node) => node !== ''));
       knownAt = deps.now();
-      const gone = new Set(nodes.filter((node) => (found.get(node) ?? { refusal: 'unknown' }).refusal === 'unknown'));
+      const before = missing;
+      const isMissing = (node: string): boolean =>
+        (found.get(node)?.refusal ?? (found.has(node) ? '' : 'unknown')) === 'unknown';
+      missing = new Map(
+        sessions
+          .map(nodeOf)
+          .filter(isMissing)
+          .map((node) => [node, before.get(node) ?? knownAt]),
+      );
+      // Two hints in a row are one change.
+      const isGone = (node: string): boolean => knownAt - (missing.get(node) ?? knownAt) >= secondLookMs / 2;
       await Promise.all(
         sessions.map(async (signin) => {
-          const node = signin.metadata.annotations?.[annotations.node] ?? '';
-          const identity = found.get(node);
-          if (gone.has(node) || identity === undefined) {
-            if (missing.has(node)) await end(signin, 'the node that logged in has left the tailnet');
-            return;
-          }
-          const reason = reasonToEnd(deps, signin, identity);
-          if (reason !== undefined) await end(signin, reason);
+          const identity = found.get(nodeOf(signin));
+          if (!missing.has(nodeOf(signin)) && identity !== undefined) await look(signin, identity);
+          else if (isGone(nodeOf(signin))) await end(signin, 'the node that logged in has left the tailnet');
         }),
       );
-      const isNew = [...gone].some((node) => !missing.has(node));
-      missing = gone;
-      await deps.recheckStreams();
-      return isNew ? secondLookMs : everyMs;
+      return [...missing.keys()].some((node) => !isGone(node)) ? Math.min(everyMs, secondLookMs) : everyMs;
     } catch (error) {
-      if (stopping.signal.aborted) return everyMs;
-      await endUnknown(error);
+      if (!stopping.signal.aborted) await endUnknown(error);
       return Math.min(everyMs, secondLookMs);
+    } finally {
+      await streams;
     }
   }
 
-  async function endUnknown(error: unknown): Promise<void> {
+  function live(): readonly TkaSignin[] {
+    return deps.sessions().filter((signin) => signin.metadata.deletionTimestamp === undefined);
+  }
+
+  async function identitiesOf(nodes: readonly string[]): Promise<ReadonlyMap<string, Identity>> {
+    const signal = deadline();
+    const found = new Map<string, Identity>();
+    for (let i = 0; i < nodes.length; i += batch) {
+      for (const [node, identity] of await deps.identities(nodes.slice(i, i + batch), signal))
+        found.set(node, identity);
+    }
+    return found;
+  }
+
+  async function look(signin: TkaSignin, identity: Identity): Promise<void> {
+    const verdict = judge(deps, signin, identity);
+    if ('reason' in verdict) {
+      await end(signin, verdict.reason);
+      return;
+    }
+    const endsAt = sessionEnd(deps.date(), verdict.periodMs);
+    if (endOf(signin) - endsAt.getTime() <= shortenSlackMs) return;
+    deps.log.info({ ...auditOf(signin), event: 'shortened', until: endsAt.toISOString() }, 'audit');
+    await deps
+      .shorten(signin, endsAt, deadline())
+      .catch((error: unknown) =>
+        retried(signin, error, 'a session whose period is shorter now keeps its end for the moment'),
+      );
+  }
+
+  async function endUnknown(cause: unknown): Promise<void> {
     const unknownMs = deps.now() - knownAt;
     deps.log.warn(
-      { reason: error instanceof Error ? error.message : String(error), unknownSeconds: Math.round(unknownMs / 1000) },
+      { reason: cause instanceof Error ? cause.message : String(cause), unknownSeconds: Math.round(unknownMs / 1000) },
       'nobody can say whether grants still hold',
     );
     if (unknownMs <= deps.maxUnknownMs) return;
-    for (const signin of deps.sessions()) await end(signin, 'nobody could say for too long whether its grant holds');
+    const reason = 'nobody could say for too long whether its grant holds';
+    await Promise.all(live().map(async (signin) => await end(signin, reason)));
   }
 
   async function end(signin: TkaSignin, reason: string): Promise<void> {
-    const { name } = signin.metadata;
-    deps.log.info(
-      {
-        audit: true,
-        event: 'revoked',
-        session: name,
-        subject: signin.spec.subject,
-        username: signin.spec.username,
-        reason,
-      },
-      'audit',
-    );
+    deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
     await deps
-      .end(name, reason, AbortSignal.any([stopping.signal, AbortSignal.timeout(passDeadlineMs)]))
-      .catch((error: unknown) => {
-        // The next pass finds it again.
-        deps.log.warn({ err: error, session: name }, 'a session whose grant has gone cannot be ended yet');
-      });
+      .end(signin.metadata.name, reason, deadline())
+      .catch((error: unknown) => retried(signin, error, 'a session whose grant has gone cannot be ended yet'));
+  }
+
+  /** The next pass finds it again. */
+  function retried({ metadata }: TkaSignin, error: unknown, message: string): void {
+    deps.log.warn({ err: error, session: metadata.name }, message);
+  }
+
+  function deadline(): AbortSignal {
+    return AbortSignal.any([stopping.signal, AbortSignal.timeout(passDeadlineMs)]);
   }
 
   const unsubscribe = deps.onHint(() => schedule(hintDelayMs));
@@ -148,19 +192,31 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   };
 }
 
-function reasonToEnd(
-  deps: Pick<AuthorizationDeps, 'callerFrom' | 'covers'>,
+/** Empty where nobody wrote it down: such a session ends like one whose node has left. */
+function nodeOf({ metadata }: TkaSignin): string {
+  return metadata.annotations?.[annotations.node] ?? '';
+}
+
+function auditOf({ metadata, spec }: TkaSignin): object {
+  return { audit: true, session: metadata.name, subject: spec.subject, username: spec.username };
+}
+
+type Verdict = { readonly reason: string } | { readonly periodMs: number };
+
+function judge(
+  deps: Pick<AuthorizationDeps, 'callerFrom' | 'periodMs'>,
   { spec }: TkaSignin,
   identity: Identity,
-): string | undefined {
-  if (identity.refusal !== undefined) return `the node that logged in is refused (${identity.refusal})`;
+): Verdict {
+  if (identity.refusal !== undefined) return { reason: `the node that logged in is refused (${identity.refusal})` };
   let caller: Caller;
   try {
     caller = deps.callerFrom(identity);
   } catch {
-    return 'nobody can say who the node that logged in belongs to';
+    return { reason: 'nobody can say who the node that logged in belongs to' };
   }
-  if (caller.subject !== spec.subject) return 'the node that logged in belongs to somebody else now';
-  if (caller.username !== spec.username) return 'the login name has changed';
-  return deps.covers(caller, spec) ? undefined : 'the tailnet policy grants it no more';
+  if (caller.subject !== spec.subject) return { reason: 'the node that logged in belongs to somebody else now' };
+  if (caller.username !== spec.username) return { reason: 'the login name has changed' };
+  const periodMs = deps.periodMs(caller, spec);
+  return periodMs === undefined ? { reason: 'the tailnet policy grants it no more' } : { periodMs };
 }

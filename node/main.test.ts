@@ -1,6 +1,6 @@
 import test from 'ava';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -83,6 +83,31 @@ test('config prints every value with its source, and no secret', async (t) => {
   t.regex(stdout, /^health\.port +9090 +flag --health-port$/m);
   t.regex(stdout, /^health\.address +"127\.0\.0\.1" +default$/m);
   t.notRegex(stdout, /tskey/);
+});
+
+test('rotate-key puts another key in the place of the one before, and prints none', async (t) => {
+  const dir = join(await directory(t), 'state');
+  const keys = [];
+  for (let i = 0; i < 2; i += 1) {
+    const { code, stdout } = await run(['rotate-key', '--tailscale-state-dir', dir]);
+    t.is(code, 0);
+    t.regex(stdout, /server-key is another key now/);
+    const file = join(dir, 'server-key');
+    const key = (await readFile(file, 'utf8')).trim();
+    t.regex(key, /^[0-9a-f]{64}$/);
+    t.false(stdout.includes(key));
+    t.is((await stat(file)).mode & 0o777, 0o600);
+    keys.push(key);
+  }
+  t.not(keys[0], keys[1]);
+});
+
+test('rotate-key where nothing can be written is one sentence and exit code 1', async (t) => {
+  const file = join(await directory(t), 'file');
+  await writeFile(file, '');
+  const { code, stderr } = await run(['rotate-key', '--tailscale-state-dir', join(file, 'state')]);
+  t.is(code, 1);
+  t.regex(stderr, /^tka-server: [^\n]+\n$/);
 });
 
 test('config warns of roles that amount to cluster-admin', async (t) => {

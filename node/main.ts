@@ -39,6 +39,11 @@ async function main(argv: readonly string[]): Promise<number> {
     .action(async (flags: Flags, command: Command) => {
       exitCode = await runLegacyCommand(read(flags, command), flags['remove'] === true);
     });
+  withSettings(program.command('rotate-key'))
+    .description("make another key for the proxy's tokens: every kubeconfig for the proxy needs a new login")
+    .action(async (flags: Flags, command: Command) => {
+      await rotateKey(read(flags, command));
+    });
   for (const command of program.commands) command.exitOverride().allowExcessArguments(false);
 
   try {
@@ -165,6 +170,13 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
     );
     return error instanceof ConfigError ? 2 : 1;
   }
+}
+
+async function rotateKey({ values }: LoadedConfig): Promise<void> {
+  const { keyPath, rotateServerKey } = await import('./server-key.ts');
+  const stateDir = values['tailscale.stateDir'];
+  rotateServerKey(stateDir);
+  process.stdout.write(`${keyPath(stateDir)} is another key now; a server that runs has it within a second\n`);
 }
 
 async function runLegacyCommand({ values }: LoadedConfig, isRemoving: boolean): Promise<number> {

@@ -7,6 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { annotations } from '../crd/tkasignin.ts';
 import { startReconciler } from '../reconciler/index.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
 import type { LoadedConfig } from './config.ts';
@@ -141,8 +142,17 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       sessions: () => reconciler.list(),
       identities: (nodes, signal) => node.identify(nodes, signal),
       callerFrom: (identity) => callerFrom(identity, { settings: httpSettings }),
-      covers: ({ grants }, session) => coversScope(grants.rules, session),
+      periodMs({ grants }, session) {
+        const covering = grants.rules.filter((rule) => coversScope([rule], session));
+        return covering.length === 0 ? undefined : Math.max(...covering.map(({ periodMs }) => periodMs));
+      },
       end: (name, reason, signal) => reconciler.end(name, reason, signal),
+      async shorten({ metadata, spec }, endsAt, signal) {
+        // One that has ended meanwhile must not come back.
+        if (reconciler.get(metadata.name)?.metadata.uid !== metadata.uid) return;
+        // Tokens that reach the later end die only with the session's account: another takes its place.
+        await reconciler.signIn({ ...spec, node: metadata.annotations?.[annotations.node] ?? '', endsAt }, signal);
+      },
       recheckStreams: () => proxy.recheck(),
       onHint(listener) {
         node.on('peers', listener);
@@ -151,6 +161,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       log,
       maxUnknownMs: config['limits.unknownGrantSeconds'] * 1000,
       now: () => performance.now(),
+      date: () => new Date(),
     });
     downs.push({ what: 'authorization', down: () => authorization.stop() });
 

@@ -1,0 +1,96 @@
+/** What the API server may answer, and what the caller hears of it. */
+import test from 'ava';
+import { request } from 'node:http';
+import type { Socket } from 'node:net';
+import { createFixture, statusOf, until } from './fixture.ts';
+
+const bodiless: readonly [title: string, method: string, answer: string, status: number][] = [
+  ['HEAD', 'HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n', 200],
+  ['HEAD in chunks', 'HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 200],
+  ['204', 'DELETE', 'HTTP/1.1 204 No Content\r\n\r\n', 204],
+  ['304', 'GET', 'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n', 304],
+  ['304 with a length', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\n\r\n', 304],
+];
+for (const [title, method, answer, status] of bodiless) {
+  test(`${title}: the caller's connection goes on behind an answer without a body`, async (t) => {
+    let answers = 0;
+    await using at = await createFixture({
+      apiServer: {
+        raw(socket: Socket) {
+          socket.on(
+            'data',
+            () =>
+              void socket.write((answers += 1) === 1 ? answer : 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond'),
+          );
+        },
+      },
+    });
+    const wire = await at.dial('alice', `${at.head(method, '/k8s/first', 'alice')}\r\n`);
+    t.is(statusOf(await wire.until(/\r\n\r\n$/)), status);
+    await until(() => at.proxy.open === 0);
+    wire.send(`${at.head('GET', '/k8s/second', 'alice')}\r\n`);
+    await wire.until(/^HTTP[^]*\r\n\r\nHTTP\/1\.1 200 [^]*second$/);
+  });
+}
+
+test('an answer that should have no body and has one is the last on its connection to the API server', async (t) => {
+  await using at = await createFixture({
+    apiServer: {
+      raw: (socket) =>
+        void socket.on(
+          'data',
+          () =>
+            void socket.write(
+              'HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled',
+            ),
+        ),
+    },
+  });
+  const wire = await at.dial('alice', `${at.head('HEAD', '/k8s/first', 'alice')}\r\n`);
+  await wire.until(/\r\n\r\n$/);
+  await until(() => at.upstream[0]?.isClosed === true);
+  wire.send(`${at.head('HEAD', '/k8s/second', 'alice')}\r\n`);
+  await wire.until(/\r\n\r\nHTTP\/1\.1 200[^]*\r\n\r\n$/);
+  t.is(at.upstream.length, 2);
+  t.notRegex(wire.text, /smuggled/);
+});
+
+const informational: readonly [title: string, answer: string, expected: number][] = [
+  ['103', 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 200],
+  ['102', 'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 200],
+  ['100', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 503],
+  ['101', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 503],
+  ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok', 503],
+  ['rubbish', 'SSH-2.0-x\r\n', 503],
+  ['60 KB of headers', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(60_000)}\r\nContent-Length: 2\r\n\r\nok`, 200],
+  ['70 KB of headers', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70_000)}\r\nContent-Length: 2\r\n\r\nok`, 503],
+  ['a reason that is no ASCII', 'HTTP/1.1 200 \xe2\x82\xac\r\nContent-Length: 2\r\n\r\nok', 200],
+  ['a header that is no ASCII', 'HTTP/1.1 200 OK\r\nX: \xe2\x82\xac\r\nContent-Length: 2\r\n\r\nok', 200],
+];
+for (const [title, answer, expected] of informational) {
+  test(`an API server that answers a plain request with ${title}: ${expected}`, async (t) => {
+    await using at = await createFixture({
+      apiServer: { raw: (socket) => void socket.once('data', () => socket.write(answer, 'latin1')) },
+    });
+    const text = await at.ask('alice', `${at.head('GET', '/k8s/api', 'alice')}Connection: close\r\n\r\n`);
+    t.is(statusOf(text), expected);
+    t.is((text.match(/HTTP\/1\.1/g) ?? []).length, 1);
+  });
+}
+
+test('an HTTP client that keeps its connection gets what the API server says', async (t) => {
+  await using at = await createFixture({
+    apiServer: { request: (req, res) => void res.setHeader('X-Path', req.url ?? '').end('x'.repeat(2_000_000)) },
+  });
+  const wire = await at.dial('alice');
+  const body = await new Promise<Buffer>((resolve, reject) => {
+    wire.socket.removeAllListeners('data');
+    const headers = { host: 'tka', authorization: `Bearer ${at.token('alice')}` };
+    const req = request({ createConnection: () => wire.socket, path: '/k8s/api', headers }, (res) => {
+      const chunks: Buffer[] = [];
+      res.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => resolve(Buffer.concat(chunks)));
+    });
+    req.on('error', reject).end();
+  });
+  t.is(body.length, 2_000_000);
+});

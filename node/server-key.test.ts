@@ -1,0 +1,96 @@
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { keyPath, loadServerKey, rotateServerKey, ServerKeyError, watchServerKey } from './server-key.ts';
+
+function directory(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'tka-key-'));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  return join(path, 'state');
+}
+
+test('a key is made once, of 32 bytes, for its owner alone, and nothing else is left behind', (t) => {
+  const dir = directory(t);
+  const key = loadServerKey(dir);
+  t.is(key.length, 32);
+  t.false(key.equals(Buffer.alloc(32)));
+  t.deepEqual(loadServerKey(dir), key);
+  t.is(statSync(keyPath(dir)).mode & 0o777, 0o600);
+  t.is(statSync(dir).mode & 0o777, 0o700);
+  t.deepEqual(readdirSync(dir), ['server-key']);
+});
+
+test('starts at once agree on one key', async (t) => {
+  const dir = directory(t);
+  const code = `import { loadServerKey } from ${JSON.stringify(new URL('server-key.ts', import.meta.url).href)};
+    process.stdout.write(loadServerKey(${JSON.stringify(dir)}).toString('hex'));`;
+  const keys = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', code]);
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      await new Promise((resolve) => child.once('close', resolve));
+      return text;
+    }),
+  );
+  t.is(new Set(keys).size, 1);
+  t.regex(keys[0] ?? '', /^[0-9a-f]{64}$/);
+  t.deepEqual(readdirSync(dir), ['server-key']);
+});
+
+const broken: readonly [title: string, content: string][] = [
+  ['empty', ''],
+  ['short', 'ab'.repeat(31)],
+  ['long', 'ab'.repeat(33)],
+  ['no hexadecimal', 'xy'.repeat(32)],
+];
+for (const [title, content] of broken) {
+  test(`a key file that is ${title} is refused with a remedy, left as it is, and not quoted`, (t) => {
+    const dir = directory(t);
+    loadServerKey(dir);
+    writeFileSync(keyPath(dir), content);
+    const error = t.throws(() => loadServerKey(dir), { instanceOf: ServerKeyError, message: /rotate-key/ });
+    if (content !== '') t.false(error.message.includes(content));
+    t.is(readFileSync(keyPath(dir), 'utf8'), content);
+    rotateServerKey(dir);
+    t.is(loadServerKey(dir).length, 32);
+  });
+}
+
+test('a rotation is noticed, at most a second later, and a file that is gone or broken leaves the last key', (t) => {
+  const dir = directory(t);
+  let now = 0;
+  const watched = watchServerKey(dir, () => now);
+  const first = watched.current();
+  rotateServerKey(dir);
+  t.is(statSync(keyPath(dir)).mode & 0o777, 0o600);
+  t.deepEqual(readdirSync(dir), ['server-key']);
+  now = 999;
+  t.deepEqual(watched.current(), first);
+  now = 1000;
+  const second = watched.current();
+  t.notDeepEqual(second, first);
+  writeFileSync(keyPath(dir), 'broken');
+  now = 2000;
+  t.deepEqual(watched.current(), second);
+  rmSync(keyPath(dir));
+  now = 3000;
+  t.deepEqual(watched.current(), second);
+});
+
+test('a rotation makes the key where there is none yet', (t) => {
+  const dir = directory(t);
+  rotateServerKey(dir);
+  t.is(loadServerKey(dir).length, 32);
+});
+
+test('a key that others may read is for its owner alone after a rotation', (t) => {
+  const dir = directory(t);
+  loadServerKey(dir);
+  chmodSync(keyPath(dir), 0o644);
+  rotateServerKey(dir);
+  t.is(statSync(keyPath(dir)).mode & 0o777, 0o600);
+});
