@@ -31,7 +31,7 @@ async function setup(
     socket.write(text);
     return socket;
   };
-  return { web, dial };
+  return { web, dial, port };
 }
 
 async function everything(socket: Socket): Promise<string> {
@@ -81,6 +81,36 @@ for (const [title, text] of smuggled) {
     t.is(calls, 0);
   });
 }
+
+test('rubbish behind a request whose answer is under way breaks the connection off, and is not answered into it', async (t) => {
+  const { dial } = await setup(t, (_req, res) => void res.write('half an answer'));
+  const socket = dial('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(socket, 'data');
+  socket.write('rubbish\r\n\r\n');
+  t.is(await everything(socket), '');
+});
+
+test('whoever is refused and does not hang up is hung up on', async (t) => {
+  const { port } = await setup(t, (_req, res) => res.end('ok'));
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('error', () => {}).write('rubbish\r\n\r\n');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  t.regex(answer.toString(), /^HTTP\/1\.1 400 /);
+  // A write tells when nobody is there any more.
+  const pump = setInterval(() => socket.write('x'), 5);
+  t.teardown(() => clearInterval(pump));
+  await closed;
+});
+
+test('a header behind a thousand others is seen', async (t) => {
+  const { dial } = await setup(t, (req, res) => void res.end(String(req.headers['x-last'])));
+  const many = 'a:\r\n'.repeat(1500);
+  const answer = await everything(
+    dial(`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${many}X-Last: seen\r\n\r\n`),
+  );
+  t.regex(answer, /seen$/);
+});
 
 test('a stop lets what is under way finish, and hangs up on the idle', async (t) => {
   const begun = Promise.withResolvers<void>();

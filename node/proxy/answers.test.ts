@@ -52,6 +52,7 @@ test('an answer that should have no body and has one is the last on its connecti
   wire.send(`${at.head('HEAD', '/k8s/second', 'alice')}\r\n`);
   await wire.until(/\r\n\r\nHTTP\/1\.1 200[^]*\r\n\r\n$/);
   t.is(at.upstream.length, 2);
+  t.regex(at.upstream[0]?.bytes() ?? '', /connection: close/);
   t.notRegex(wire.text, /smuggled/);
 });
 

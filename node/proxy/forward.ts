@@ -6,7 +6,6 @@
  * last one on its connection.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { returnHeaders } from './headers.ts';
 import { answerRefusal, protectiveHeaders, Refusal, statusObject } from './refusal.ts';
@@ -76,7 +75,7 @@ class Exchange implements Dispatcher.DispatchHandler {
         // Only methods that index.ts let through.
         method: req.method as Dispatcher.HttpMethod,
         headers: hasBody && length !== undefined ? { ...headers, 'content-length': length } : headers,
-        body: hasBody ? bodyOf(req) : null,
+        body: hasBody ? req : null,
         // undici would give up the connection after each DELETE with a body; where a body is unusual, or an answer has none
         // whatever its headers say, it should.
         reset: req.method === 'HEAD' || (req.method === 'GET' && hasBody),
@@ -183,17 +182,3 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 const newline = 0x0a;
 const cutMs = 500;
-
-/** The request's body apart from the request: undici destroys what it was given, and that would be the caller's connection. */
-function bodyOf(req: IncomingMessage): PassThrough {
-  const body = new PassThrough();
-  req.pipe(body);
-  req.once('close', () => {
-    if (!req.complete) body.destroy(new Error('the caller has gone'));
-  });
-  body.once('close', () => {
-    req.unpipe(body);
-    req.resume();
-  });
-  return body;
-}

@@ -74,13 +74,15 @@ export function createProxy(deps: ProxyDeps): Proxy {
 
   const register = (req: IncomingMessage, entry: Entry, admitted: Admitted, cut: Cut): (() => void) => {
     const { uid } = admitted.session;
+    // undici takes it off a request whose body it gives up.
+    const { socket } = req;
     if (streams.total >= deps.limits.streams || streams.count(uid) >= deps.limits.streamsPerSession) {
       throw new Refusal(429, 'too many requests of this session are under way');
     }
     const remove = streams.add(uid, {
       cut,
       isLong: () => entry.what.isStream,
-      holds: () => admission.stillHolds(req.socket, admitted),
+      holds: () => admission.stillHolds(socket, admitted),
     });
     deps.metrics.streams(streams.total);
     return () => {

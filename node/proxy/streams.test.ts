@@ -219,6 +219,24 @@ test('an answer that comes before the whole body is heard, and is the last on it
   t.false(at.upstream.some((connection) => connection.bytes().includes('smuggled')));
 });
 
+test('a long answer that comes before the whole body arrives whole', async (t) => {
+  const long = 'x'.repeat(8_000_000);
+  await using at = await createFixture({
+    apiServer: { request: (_req, res) => void res.writeHead(413, { 'content-length': long.length }).end(long) },
+  });
+  const wire = await at.dial('alice', `${at.head('POST', '/k8s/api', 'alice')}Content-Length: 3000000\r\n\r\nhalf`);
+  wire.socket.pause();
+  // Until the proxy has taken what it can, and the API server's side is over or stalled.
+  let before = -1;
+  while (at.upstream[0]?.socket.bytesWritten !== before) {
+    before = at.upstream[0]?.socket.bytesWritten ?? -1;
+    await turns(50);
+  }
+  wire.socket.resume();
+  const text = await wire.closed;
+  t.is(text.length - text.indexOf('\r\n\r\n') - 4, long.length);
+});
+
 test('an API server that breaks off in the middle of an upload is told to the caller', async (t) => {
   await using at = await createFixture({
     apiServer: { raw: (socket) => void socket.once('data', () => setImmediate(() => socket.destroy())) },
