@@ -80,7 +80,10 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     log.info({ address: config['health.address'], port: health.port }, 'health port is open');
 
     const keys = createSessionKeys(() => serverKey.current());
-    const serverKey = watchServerKey(config['tailscale.stateDir']);
+    const serverKey = watchServerKey(config['tailscale.stateDir'], {
+      onTrouble: (error) =>
+        log.error({ reason: error.message }, 'the server key was not taken over: the last one is in force'),
+    });
     const kubernetes = connectKubernetes({
       log,
       version,

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  fchownSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -14,9 +15,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const keyBytes = 32;
 
@@ -47,10 +49,20 @@ export interface WatchedKey {
   current(): Buffer;
 }
 
+export interface WatchOptions {
+  readonly now?: () => number;
+  /** Told once of a file that cannot be read or holds no key: a rotation that has not happened. */
+  readonly onTrouble?: (error: ServerKeyError) => void;
+}
+
 /** Makes the key where there is none. */
-export function watchServerKey(stateDir: string, now: () => number = () => performance.now()): WatchedKey {
+export function watchServerKey(
+  stateDir: string,
+  { now = () => performance.now(), onTrouble }: WatchOptions = {},
+): WatchedKey {
   let key = loadServerKey(stateDir);
   let lookedAt = now();
+  let told = '';
   return {
     current() {
       if (now() - lookedAt < 1000) return key;
@@ -58,14 +70,18 @@ export function watchServerKey(stateDir: string, now: () => number = () => perfo
       try {
         const content = readIfPresent(keyPath(stateDir));
         if (content !== undefined) key = checked(content, keyPath(stateDir));
+        told = '';
       } catch (error) {
         if (!(error instanceof ServerKeyError)) throw error;
+        if (told !== error.message) onTrouble?.(error);
+        told = error.message;
       }
       return key;
     },
   };
 }
 
+/** The new file belongs to whom the directory does: an administrator rotates what the server must be able to read. */
 export function rotateServerKey(stateDir: string): void {
   const path = keyPath(stateDir);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -81,6 +97,9 @@ function writeTemporary(path: string): string {
   const file = openSync(temporary, 'wx', 0o600);
   try {
     writeSync(file, `${randomBytes(keyBytes).toString('hex')}\n`);
+    const { uid, gid } = statSync(dirname(path));
+    // Only root can, and only root has to.
+    if (process.getuid?.() === 0) fchownSync(file, uid, gid);
     fsyncSync(file);
   } finally {
     closeSync(file);

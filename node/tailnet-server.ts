@@ -16,7 +16,7 @@ export interface TailnetServer {
 const limits = {
   /** From the first byte of a request to its last header, and to its last byte. A waiting login is neither. */
   headersTimeout: 10_000,
-  requestTimeout: 30_000,
+  requestTimeout: 5 * 60_000,
   connectionsCheckingInterval: 5_000,
   keepAliveTimeout: 60_000,
   maxHeaderSize: 16_384,
