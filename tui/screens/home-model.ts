@@ -158,8 +158,8 @@ function settle(state: HomeState, change: Partial<HomeState>): HomeState {
 
 type Picker = Extract<View, { readonly name: 'picker' }>;
 
-function picked(state: HomeState, { server, then = 'login' }: Picker, wish: Wish): HomeState {
+function picked(state: HomeState, { server, then }: Picker, wish: Wish): HomeState {
   const list: HomeState = { ...without(state, 'notice'), view: { name: 'list' } };
   const cluster = state.clusters.find((one) => one.server === server);
-  return cluster === undefined ? list : begin(list, { kind: then, cluster, wish });
+  return cluster === undefined ? list : begin(list, { kind: then ?? 'login', cluster, wish });
 }
