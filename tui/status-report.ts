@@ -85,8 +85,8 @@ export function renderReports(
   const table = [head, ...rows];
   const given = reports.length < 2 ? ['SERVER'] : [];
   for (let count = 0; ; count += 1) {
-    const left = [...given, ...expendable.slice(0, count)];
-    const text = renderTable(table.map((row) => row.filter((_, i) => !left.includes(head[i] ?? ''))));
+    const left = new Set([...given, ...expendable.slice(0, count)]);
+    const text = renderTable(table.map((row) => row.filter((_, i) => !left.has(head[i] ?? ''))));
     if (count === expendable.length || text.split('\n').every((line) => line.length <= width)) return text;
   }
 }

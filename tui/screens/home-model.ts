@@ -80,8 +80,8 @@ function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
   if (code !== 'ambiguous_grant') return ended(state, action, { tone: 'danger', text: message, advice });
   // The policy grants several with the same right to be first: only the person can say which. The picker is the advice.
   const next = ended(state, action, { tone: 'warning', text: message, advice: [] });
-  const then = action.kind === 'shell' ? ({ then: 'shell' } as const) : {};
-  return { ...next, view: { name: 'picker', server: action.cluster.server, ...then } };
+  const opens = action.kind === 'shell' ? ({ opens: 'shell' } as const) : {};
+  return { ...next, view: { name: 'picker', server: action.cluster.server, ...opens } };
 }
 
 /** What a server that fails, or no longer knows a session, has told of it before still counts. */
@@ -137,8 +137,8 @@ function found(state: HomeState, reported: readonly Cluster[]): HomeState {
   const here = clusters.filter(({ answer }) => answer.state === 'here').map(({ server }) => server);
   const fresh = here.filter((server) => state.wanted[server] === undefined);
   const asking = Object.fromEntries(fresh.map((server) => [server, { state: 'asking' } as const]));
-  const away = state.clusters.filter(({ answer }) => answer.state === 'away').map(({ server }) => server);
-  const wanted = [...fresh, ...here.filter((server) => away.includes(server) && !fresh.includes(server))];
+  const away = new Set(state.clusters.flatMap(({ answer, server }) => (answer.state === 'away' ? server : [])));
+  const wanted = [...fresh, ...here.filter((server) => away.has(server) && !fresh.includes(server))];
   return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, wanted) });
 }
 
@@ -158,8 +158,8 @@ function settle(state: HomeState, change: Partial<HomeState>): HomeState {
 
 type Picker = Extract<View, { readonly name: 'picker' }>;
 
-function picked(state: HomeState, { server, then }: Picker, wish: Wish): HomeState {
+function picked(state: HomeState, { server, opens }: Picker, wish: Wish): HomeState {
   const list: HomeState = { ...without(state, 'notice'), view: { name: 'list' } };
   const cluster = state.clusters.find((one) => one.server === server);
-  return cluster === undefined ? list : begin(list, { kind: then ?? 'login', cluster, wish });
+  return cluster === undefined ? list : begin(list, { kind: opens ?? 'login', cluster, wish });
 }

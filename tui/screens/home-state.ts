@@ -75,7 +75,7 @@ export interface Action {
 export type View =
   | { readonly name: 'list' | 'filter' | 'help' }
   /** What is picked is logged in with, or opens a shell. */
-  | { readonly name: 'picker'; readonly server: string; readonly then?: 'shell' }
+  | { readonly name: 'picker'; readonly server: string; readonly opens?: 'shell' }
   /** A second key is waited for. */
   | { readonly name: 'confirm'; readonly server: string; readonly session: string };
 
