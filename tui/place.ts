@@ -74,7 +74,8 @@ export function contextNameFrom(
   const name = text.replaceAll(/\{(\w+)\}/g, (_, key: string) =>
     (values[key] ?? '').replaceAll(/[^a-zA-Z0-9._-]+/g, '-'),
   );
-  return name.slice(0, 63);
+  // A role may be called --help; as a word of kubectl's, a context may not.
+  return name.replace(/^-+/, '').slice(0, 63) || 'tka';
 }
 
 async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {
