@@ -1,5 +1,6 @@
 /**
- * The credentials of sessions, one file each: `$XDG_CACHE_HOME/tka/credentials/<server>/<session>.json`, 0600 in 0700.
+ * The credentials of sessions, one file each: `$XDG_CACHE_HOME/tka/credentials/<server>/<session>.json`, 0600 in 0700. None
+ * where others can write to the cache.
  * Beside each, `<session>.until` has one line for prompts: when the session ends, in epoch seconds, its role, its cluster.
  *
  * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
@@ -8,7 +9,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from './atomic-write.ts';
-import { cacheDirectory } from './directories.ts';
+import { cacheDirectory, isOurs } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { isSessionName, isToken } from './token.ts';
 
@@ -28,8 +29,10 @@ export interface Credential extends SessionKey {
 }
 
 export function readCredential(env: Environment, key: SessionKey): Credential | undefined {
+  const path = credentialPath(env, key);
+  if (!isOurs(cacheDirectory(env))) return undefined;
   try {
-    const value: unknown = JSON.parse(readFileSync(credentialPath(env, key), 'utf8'));
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
     return isCredential(value) && value.server === key.server && value.session === key.session ? value : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
@@ -37,13 +40,12 @@ export function readCredential(env: Environment, key: SessionKey): Credential | 
   }
 }
 
-/** False where the directory cannot be written: the plugin then asks the server each time, which is slow but works. */
+/** False where the directory cannot be written, or by others too: the plugin then asks the server each time, which is slow but works. */
 export function writeCredential(env: Environment, credential: Credential): boolean {
   const path = credentialPath(env, credential);
-  return succeeds(() => {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileAtomically(path, `${JSON.stringify(credential)}\n`);
-  });
+  const isMade = succeeds(() => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
+  if (!isMade || !isOurs(cacheDirectory(env))) return false;
+  return succeeds(() => writeFileAtomically(path, `${JSON.stringify(credential)}\n`));
 }
 
 /** Without a session: all of the server's, with what lies beside them. False where something stays. */

@@ -35,7 +35,9 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
     throw new UserError(error.message, [...error.advice, advice], error.exitCode, error);
   });
   if (flags.inlineToken !== true && !keepCredential(runtime.env, placement)) {
-    warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
+    warn(
+      'the cache directory cannot be written, or others can write to it, so kubectl will ask the server each time it runs',
+    );
   }
   keepEnding(runtime.env, { server, opened });
   return merged;
