@@ -42,10 +42,7 @@ export function readCredential(env: Environment, key: SessionKey): Credential | 
 
 /** False where the directory cannot be written, or by others too: the plugin then asks the server each time, which is slow but works. */
 export function writeCredential(env: Environment, credential: Credential): boolean {
-  const path = credentialPath(env, credential);
-  const isMade = succeeds(() => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
-  if (!isMade || !isOurs(cacheDirectory(env))) return false;
-  return succeeds(() => writeFileAtomically(path, `${JSON.stringify(credential)}\n`));
+  return write(env, credentialPath(env, credential), JSON.stringify(credential));
 }
 
 /** Without a session: all of the server's, with what lies beside them. False where something stays. */
@@ -73,13 +70,9 @@ export function untilPath(env: Environment, key: SessionKey): string {
   return sessionPath(env, key, 'until');
 }
 
-/** False where the directory cannot be written. */
+/** False where the directory cannot be written, or by others too. */
 export function writeUntil(env: Environment, key: SessionKey, { until, role, cluster }: Ending): boolean {
-  const path = untilPath(env, key);
-  return succeeds(() => {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileAtomically(path, `${Math.floor(until.getTime() / 1000)} ${word(role)} ${word(cluster)}\n`);
-  });
+  return write(env, untilPath(env, key), `${Math.floor(until.getTime() / 1000)} ${word(role)} ${word(cluster)}`);
 }
 
 /** Undefined where nothing is known of the session. */
@@ -98,6 +91,13 @@ export function readUntil(env: Environment, key: SessionKey): Ending | undefined
 /** What a shell may print as it is: a role's name has no other characters, and a server that says otherwise is not believed. */
 function word(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9._:-]/g, '_').slice(0, 63) || '_';
+}
+
+/** Others could put a link there that leads to a file of the user's. */
+function write(env: Environment, path: string, line: string): boolean {
+  const isMade = succeeds(() => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
+  if (!isMade || !isOurs(cacheDirectory(env))) return false;
+  return succeeds(() => writeFileAtomically(path, `${line}\n`));
 }
 
 function succeeds(work: () => void): boolean {
