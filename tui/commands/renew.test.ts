@@ -86,6 +86,14 @@ for (const [what, flags, expected] of [
   });
 }
 
+test('a name that no session and no context has is no session that has ended', async (t) => {
+  const { stub, cli } = await setup(t);
+  stub.answer(calls.sessions, answers(200, { sessions: [{ ...alice, until: inHours(1), ready: true }] }));
+  const ran = await cli.run(['renew', '--server', stub.url, '--session', 'alcie-1']);
+  t.is(ran.code, 3);
+  t.regex(ran.stderr, /^error: you have no session alcie-1 at http\S+\n {2}There are: alice-0123456789\n$/);
+});
+
 test('a session whose scope the policy no longer grants is not renewed, and no other is opened', async (t) => {
   const { stub, cli } = await setup(t);
   stub.answer(
