@@ -59,14 +59,14 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
   const target = await findTarget(runtime, flags, await chooseServer(runtime, flags, choice), signal);
   const { server, tailnet, judged } = target;
   const pin = createPin(runtime, target, warn);
+  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
   let { trust } = judged;
   if (purpose === 'look') warnOfChange(target, warn);
-  else if ((await checkTrust({ ...judged, ...target }, interaction)) === 'agreed') {
+  else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'agreed') {
     pin.keep();
     trust = 'pinned';
   }
 
-  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
   const addresses = target.network?.userspace === true ? [] : judged.peer?.addresses;
   const transport = await createTransport(new URL(server), proxy, addresses);
   const mayPin = purpose === 'act' && trust === 'new';

@@ -18,6 +18,7 @@ import { printable } from './output.ts';
 import type { Runtime } from './runtime.ts';
 import { createStages, type StageReport } from './stages.ts';
 import { readCredential } from './credential-cache.ts';
+import { isSessionName } from './token.ts';
 import { readWish } from './wish.ts';
 
 export interface RenewOptions {
@@ -130,6 +131,9 @@ async function findSession({ api, server }: Reached, search: Search): Promise<Se
   const { signal } = search;
   const [{ sessions }, whoami] = await Promise.all([api.sessions({ signal }), api.whoami({ signal })]);
   const session = await choose(sessions, server, search);
+  if (!isSessionName(session.session)) {
+    throw new UserError(`${server} has a session of yours with a name that is none`, ['Check the name of the server.']);
+  }
   const { rules } = printableWhoami(whoami);
   const forecast = foresee(rules, session);
   if (forecast.kind !== 'chosen' || isSameScope(forecast.rule.namespaces, session.namespaces)) return session;

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import anyTest from 'ava';
 import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
 import { readCredential, readUntil } from '../credential-cache.ts';
+import { unprintable } from '../hostile-answers.ts';
 import { sendJson, stubKubeconfig, stubToken } from '../stub-server.ts';
 
 const test = anyTest.serial;
@@ -102,6 +103,17 @@ test('a session whose scope the policy no longer grants is not renewed, and no o
   const ran = await cli.run(['renew', '--server', stub.url]);
   t.is(ran.code, 3);
   t.regex(ran.stderr, /now grants view in the whole cluster, not in dev\n.*tka login/);
+  t.false(stub.calls.includes(calls.login));
+});
+
+test('a session with a name that is none is not renewed, and its name is not shown', async (t) => {
+  const { stub, cli } = await setup(t);
+  const hostile = { ...alice, session: 'a\u001B]0;pwned\u0007', namespaces: ['dev'], until: inHours(1), ready: true };
+  stub.answer(calls.sessions, answers(200, { sessions: [hostile] }));
+  const ran = await cli.run(['renew', '--server', stub.url]);
+  t.is(ran.code, 1);
+  t.notRegex(ran.stderr, unprintable);
+  t.regex(ran.stderr, /a name that is none/);
   t.false(stub.calls.includes(calls.login));
 });
 
