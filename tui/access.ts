@@ -4,7 +4,7 @@ import { printableWhoami } from './identity.ts';
 import type { Api } from './api.ts';
 import { skewOf } from './clock.ts';
 import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { ownContexts } from './kubeconfig-entries.ts';
+import { type OwnContext, ownContexts } from './kubeconfig-entries.ts';
 import type { Runtime } from './runtime.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 
@@ -17,16 +17,19 @@ export interface AccessOptions {
   readonly api: Api;
   readonly server: string;
   readonly signal: AbortSignal;
-  /** The kubeconfig to look for contexts in; default: the user's. */
-  readonly kubeconfig?: string | undefined;
+  /** Default: those of the user's kubeconfig. */
+  readonly contexts?: readonly OwnContext[];
 }
 
 export async function readAccess(
   runtime: Pick<Runtime, 'env' | 'now'>,
-  { api, server, signal, kubeconfig }: AccessOptions,
+  { api, server, signal, contexts }: AccessOptions,
 ): Promise<Access> {
   const [whoami, { sessions }] = await Promise.all([api.whoami({ signal }), api.sessions({ signal })]);
-  const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, kubeconfig)).files);
+  const own = contexts ?? ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, undefined)).files);
   const skewMs = skewOf(api, runtime.now);
-  return { whoami: printableWhoami(whoami), sessions: listSessions(runtime, { server, sessions, contexts, skewMs }) };
+  return {
+    whoami: printableWhoami(whoami),
+    sessions: listSessions(runtime, { server, sessions, contexts: own, skewMs }),
+  };
 }

@@ -2,6 +2,9 @@
  * Whether what a server says may change this machine. A server that its user agreed to may; a new one that the user named by
  * hand too; for any other, and for one that is another machine than was agreed to, a person at a terminal has to say yes.
  * Nobody is asked in a script, and nothing is ever agreed to by one.
+ *
+ * Where no tailscaled tells, the user's word does; but while this machine is off its tailnet, whoever answers over plain http by
+ * the name of a machine that was agreed to there is another one.
  */
 import { exitCodes, UnreachableError, UserError } from './errors.ts';
 import type { Interaction } from './interaction.ts';
@@ -15,6 +18,8 @@ export interface Claim extends Judgement {
   readonly byHand: boolean;
   /** Why the tailnet cannot be asked. */
   readonly problem?: TailnetError | undefined;
+  /** A proxy leads there, which may be on the tailnet where this machine is not. */
+  readonly isProxied: boolean;
 }
 
 /** `agreed`: a person said yes. Throws UserError (3) where the answer is no, TailnetError or UnreachableError (4) where nobody can tell. */
@@ -22,14 +27,26 @@ export async function checkTrust(claim: Claim, interaction: Interaction | undefi
   const { trust, peer, pin, byHand, server, problem } = claim;
   if (trust === 'pinned') return 'known';
   if (trust === 'changed' && pin !== undefined) return askAboutChange(claim, pin, interaction);
-  if (byHand) return 'known';
+  if (byHand) {
+    if (problem === undefined || !isImpostor(claim)) return 'known';
+    const forget = `If it is reached without the tailnet by now: tka clusters forget ${pin?.cluster ?? server}`;
+    throw cannotTell(server, problem, forget);
+  }
   if (peer !== undefined) return askAboutNew(claim, peer, interaction);
   const nameIt = `If you are sure of it, name it by hand: --server ${server}`;
-  if (problem !== undefined) {
-    const message = `nobody can tell which machine ${server} is: ${problem.message}`;
-    throw new TailnetError(problem.problem, message, [...problem.advice, nameIt], problem);
-  }
+  if (problem !== undefined) throw cannotTell(server, problem, nameIt);
   throw new UnreachableError(`no machine of this tailnet is ${server}`, ['See which there are: tka clusters', nameIt]);
+}
+
+/** Not where tailscaled is absent: a container may reach the tailnet by its host. By https the certificate tells. */
+function isImpostor({ server, pin, problem, isProxied }: Claim): boolean {
+  const isOff = problem !== undefined && ['stopped', 'logged-out', 'starting'].includes(problem.problem);
+  return pin !== undefined && isOff && !isProxied && server.startsWith('http:');
+}
+
+function cannotTell(server: string, problem: TailnetError, remedy: string): TailnetError {
+  const message = `nobody can tell which machine ${server} is: ${problem.message}`;
+  return new TailnetError(problem.problem, message, [...problem.advice, remedy], problem);
 }
 
 async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interaction | undefined): Promise<'agreed'> {

@@ -48,7 +48,8 @@ export interface Api {
   ): Promise<Eventually<LoginResponse>>;
   /** The kubeconfig as the server has it, not to be trusted with anything. */
   kubeconfig(query: KubeconfigQuery, options: CallOptions): Promise<Eventually<unknown>>;
-  logout(request: LogoutRequest, options: CallOptions): Promise<void>;
+  /** Whether there was a session to end, as far as the server says. */
+  logout(request: LogoutRequest, options: CallOptions): Promise<boolean>;
   sessions(options: CallOptions): Promise<SessionsResponse>;
   whoami(options: CallOptions): Promise<WhoamiResponse>;
   clusterInfo(options: CallOptions): Promise<ClusterInfo>;
@@ -108,7 +109,8 @@ export function createApi(transport: Transport): Api {
     },
     kubeconfig: (query, options) => eventually({ method: 'GET', path: withQuery(kubeconfigPath, query) }, options),
     async logout(request, options) {
-      await exchange({ method: 'POST', path: logoutPath, body: request }, options);
+      const { value } = await exchange({ method: 'POST', path: logoutPath, body: request }, options);
+      return !(typeof value === 'object' && value !== null && 'until' in value && value.until === '');
     },
     sessions: (options) => get(sessionsPath, options, (from) => from.sessionsResponseSchema),
     whoami: (options) => get(whoamiPath, options, (from) => from.whoamiResponseSchema),

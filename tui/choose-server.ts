@@ -4,7 +4,7 @@
  * agreed to before, or is told to choose), else http://tka.
  */
 import type { Cluster, Found } from './clusters.ts';
-import { namedServer } from './config.ts';
+import { namedServer, parseServer } from './config.ts';
 import { UnreachableError, usageError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
@@ -25,16 +25,27 @@ export interface Chosen {
 export interface ChooseOptions {
   readonly purpose: 'act' | 'look';
   readonly interaction?: Interaction | undefined;
-  /** The server of a login before. */
+  /** The server of a login before; default: what the user's kubeconfig remembers. */
   readonly remembered?: string | undefined;
   readonly signal: AbortSignal;
 }
 
+export type ChooseFlags = GlobalFlags & { readonly kubeconfig?: string };
+
 /** Throws a usage error where there is no telling, UnreachableError or TailnetError where none is found. */
-export async function chooseServer(runtime: Runtime, flags: GlobalFlags, options: ChooseOptions): Promise<Chosen> {
+export async function chooseServer(runtime: Runtime, flags: ChooseFlags, options: ChooseOptions): Promise<Chosen> {
   if (flags.cluster !== undefined && flags.server === undefined) return byName(runtime, flags, flags.cluster, options);
-  const named = await namedServer(runtime, flags, options.remembered);
-  return named === undefined ? search(runtime, flags, options) : { server: named, byHand: true };
+  const named = await namedServer(runtime, flags);
+  if (named !== undefined) return { server: named, byHand: true };
+  const before = options.remembered ?? (await remembered(runtime, flags));
+  if (before !== undefined) return { server: parseServer(before, 'the kubeconfig'), byHand: true };
+  return search(runtime, flags, options);
+}
+
+/** Only where nothing else names one: reading a kubeconfig takes the YAML parser, and a script waits for it. */
+async function remembered({ env }: Runtime, { kubeconfig }: ChooseFlags): Promise<string | undefined> {
+  const { rememberedHere } = await import('./remembered.ts');
+  return rememberedHere(env, kubeconfig);
 }
 
 const defaultServer = 'http://tka';

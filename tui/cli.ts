@@ -7,8 +7,8 @@
  */
 import { mkdirSync } from 'node:fs';
 import module from 'node:module';
-import { basename, join } from 'node:path';
-import { cacheDirectory } from './directories.ts';
+import { basename, dirname, join } from 'node:path';
+import { cacheDirectory, isOurs } from './directories.ts';
 import { Interrupted, Shown, UserError } from './errors.ts';
 import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
@@ -90,6 +90,7 @@ function keepCompiled(directory: string): void {
   try {
     // Node would make it for everybody to look into.
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (!isOurs(dirname(directory)) || !isOurs(directory)) return;
     module.enableCompileCache(directory);
   } catch {
     // Only slower.

@@ -65,13 +65,12 @@ for (const [what, file, expected] of files) {
   });
 }
 
-test('--server goes before TKA_SERVER, that before the file, that before a login', async (t) => {
+test('--server goes before TKA_SERVER, that before the file', async (t) => {
   const env = environment(t, 'server: file');
   const named = { ...env, TKA_SERVER: 'variable' };
-  t.is(await namedServer({ env: named }, { server: 'flag' }, 'http://login'), 'http://flag');
-  t.is(await namedServer({ env: named }, {}, 'http://login'), 'http://variable');
-  t.is(await namedServer({ env: { ...env, TKA_SERVER: '' } }, {}, 'http://login'), 'http://file');
-  t.is(await namedServer({ env: environment(t) }, {}, 'http://login'), 'http://login');
+  t.is(await namedServer({ env: named }, { server: 'flag' }), 'http://flag');
+  t.is(await namedServer({ env: named }, {}), 'http://variable');
+  t.is(await namedServer({ env: { ...env, TKA_SERVER: '' } }, {}), 'http://file');
   t.is(await namedServer({ env: environment(t) }, {}), undefined);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Which server the user named: --server, else TKA_SERVER, else the configuration file, else the one of a login before. Where
- * none is named, one is looked for (choose-server.ts).
+ * Which server the user named: --server, else TKA_SERVER, else the configuration file. Where none is named, another is chosen
+ * (choose-server.ts).
  */
 import { usageError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -11,7 +11,6 @@ import { readSettings } from './settings.ts';
 export async function namedServer(
   runtime: Pick<Runtime, 'env'>,
   { server, port, config }: Pick<GlobalFlags, 'server' | 'port' | 'config'>,
-  remembered?: string,
 ): Promise<string | undefined> {
   if (server !== undefined) return withPort(server, port, '--server');
   const variable = runtime.env['TKA_SERVER'];
@@ -26,7 +25,7 @@ export async function namedServer(
   if (port !== undefined) {
     throw usageError(`--port ${port} goes with a server, and none is named`, ['Name it: --server tka --port 8080']);
   }
-  return remembered === undefined ? undefined : parseServer(remembered, 'the kubeconfig');
+  return undefined;
 }
 
 /** `port`, where it is given, is the port of a server that says none itself. */

@@ -183,6 +183,7 @@ test('of several servers a person chooses, a script is told to, and one that was
   const script = await t.throwsAsync(reach(runtime, {}, act()), { instanceOf: UserError });
   t.is(script?.exitCode, 2);
   t.regex(script?.message ?? '', /several clusters: tka, tka-b/);
+  t.deepEqual(script?.advice, ['Choose one: --cluster NAME, or --server URL.']);
   const nobody = await t.throwsAsync(reach(runtime, {}, act({ interaction: person(undefined) })), {
     instanceOf: UserError,
   });

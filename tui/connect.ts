@@ -7,7 +7,7 @@
  */
 import { checkTrust } from './agree.ts';
 import { type Api, createApi } from './api.ts';
-import { type Chosen, chooseServer } from './choose-server.ts';
+import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
 import type { Trust } from './clusters.ts';
 import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -29,7 +29,7 @@ export interface Connection {
 }
 
 export interface Remembered {
-  /** The server of a login before, used before the default. */
+  /** The server of a login before; default: what the user's kubeconfig remembers. */
   readonly server?: string | undefined;
   /** Used where the environment names no proxy at all. */
   readonly proxy?: string | undefined;
@@ -53,20 +53,20 @@ export interface Reached extends Connection {
 }
 
 /** Throws UserError: usage (2) where there is no telling which server, denied (3) where it is not to be believed, TailnetError (4). */
-export async function reach(runtime: Runtime, flags: GlobalFlags, options: ReachOptions): Promise<Reached> {
+export async function reach(runtime: Runtime, flags: ChooseFlags, options: ReachOptions): Promise<Reached> {
   const { purpose, interaction, remembered = {}, warn, signal } = options;
   const choice = { purpose, interaction, remembered: remembered.server, signal };
   const target = await findTarget(runtime, flags, await chooseServer(runtime, flags, choice), signal);
   const { server, tailnet, judged } = target;
   const pin = createPin(runtime, target, warn);
+  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
   let { trust } = judged;
   if (purpose === 'look') warnOfChange(target, warn);
-  else if ((await checkTrust({ ...judged, ...target }, interaction)) === 'agreed') {
+  else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'agreed') {
     pin.keep();
     trust = 'pinned';
   }
 
-  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
   const addresses = target.network?.userspace === true ? [] : judged.peer?.addresses;
   const transport = await createTransport(new URL(server), proxy, addresses);
   const mayPin = purpose === 'act' && trust === 'new';

@@ -1,5 +1,6 @@
 /**
- * The credentials of sessions, one file each: `$XDG_CACHE_HOME/tka/credentials/<server>/<session>.json`, 0600 in 0700.
+ * The credentials of sessions, one file each: `$XDG_CACHE_HOME/tka/credentials/<server>/<session>.json`, 0600 in 0700. None
+ * where others can write to the cache.
  * Beside each, `<session>.until` has one line for prompts: when the session ends, in epoch seconds, its role, its cluster.
  *
  * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
@@ -8,7 +9,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from './atomic-write.ts';
-import { cacheDirectory } from './directories.ts';
+import { cacheDirectory, isOurs } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { isSessionName, isToken } from './token.ts';
 
@@ -28,8 +29,10 @@ export interface Credential extends SessionKey {
 }
 
 export function readCredential(env: Environment, key: SessionKey): Credential | undefined {
+  const path = credentialPath(env, key);
+  if (!isOurs(cacheDirectory(env))) return undefined;
   try {
-    const value: unknown = JSON.parse(readFileSync(credentialPath(env, key), 'utf8'));
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
     return isCredential(value) && value.server === key.server && value.session === key.session ? value : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
@@ -37,13 +40,9 @@ export function readCredential(env: Environment, key: SessionKey): Credential | 
   }
 }
 
-/** False where the directory cannot be written: the plugin then asks the server each time, which is slow but works. */
+/** False where the directory cannot be written, or by others too: the plugin then asks the server each time, which is slow but works. */
 export function writeCredential(env: Environment, credential: Credential): boolean {
-  const path = credentialPath(env, credential);
-  return succeeds(() => {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileAtomically(path, `${JSON.stringify(credential)}\n`);
-  });
+  return write(env, credentialPath(env, credential), JSON.stringify(credential));
 }
 
 /** Without a session: all of the server's, with what lies beside them. False where something stays. */
@@ -71,13 +70,9 @@ export function untilPath(env: Environment, key: SessionKey): string {
   return sessionPath(env, key, 'until');
 }
 
-/** False where the directory cannot be written. */
+/** False where the directory cannot be written, or by others too. */
 export function writeUntil(env: Environment, key: SessionKey, { until, role, cluster }: Ending): boolean {
-  const path = untilPath(env, key);
-  return succeeds(() => {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileAtomically(path, `${Math.floor(until.getTime() / 1000)} ${word(role)} ${word(cluster)}\n`);
-  });
+  return write(env, untilPath(env, key), `${Math.floor(until.getTime() / 1000)} ${word(role)} ${word(cluster)}`);
 }
 
 /** Undefined where nothing is known of the session. */
@@ -96,6 +91,13 @@ export function readUntil(env: Environment, key: SessionKey): Ending | undefined
 /** What a shell may print as it is: a role's name has no other characters, and a server that says otherwise is not believed. */
 function word(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9._:-]/g, '_').slice(0, 63) || '_';
+}
+
+/** Others could put a link there that leads to a file of the user's. */
+function write(env: Environment, path: string, line: string): boolean {
+  const isMade = succeeds(() => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
+  if (!isMade || !isOurs(cacheDirectory(env))) return false;
+  return succeeds(() => writeFileAtomically(path, `${line}\n`));
 }
 
 function succeeds(work: () => void): boolean {

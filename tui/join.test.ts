@@ -225,14 +225,19 @@ test('a server that arrives a moment after the node', async (t) => {
   t.regex(here.said(), /Joined as/);
 });
 
-test("the default name is not believed of a person's machine, by hand it is", async (t) => {
-  const error = await refused(t, machine(t, {}, 'untagged'));
-  t.is(error.exitCode, 3);
-  t.regex(error.advice.join(' '), /--server http:\/\/tka/);
-  const here = machine(t, {}, 'untagged');
-  await using joined = await joinTailnet(here.runtime, { command, server: 'tka' });
-  t.false('TKA_SERVER' in joined.env);
-});
+for (const [what, fault] of [
+  ["a person's machine", 'untagged'],
+  ["another job's runner", 'other-tag'],
+] as const) {
+  test(`the default name is not believed of ${what}, by hand it is`, async (t) => {
+    const error = await refused(t, machine(t, {}, fault));
+    t.is(error.exitCode, 3);
+    t.regex(error.advice.join(' '), /--server http:\/\/tka/);
+    const here = machine(t, {}, fault);
+    await using joined = await joinTailnet(here.runtime, { command, server: 'tka' });
+    t.false('TKA_SERVER' in joined.env);
+  });
+}
 
 test('an interruption while it joins leaves nothing, and is told as one', async (t) => {
   const here = machine(t, {}, 'mute');

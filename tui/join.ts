@@ -165,10 +165,11 @@ async function checkServer(node: TailnetNode, settings: JoinSettings, waits: Wai
       `If it is there, the tailnet's policy does not let ${describeSelf(settings)} see it.`,
     ]);
   }
-  // Any member of a tailnet may call a machine so while the name is free; tags are given by its admins.
-  if (isDefaultServer && peer.tags.length === 0) {
+  // Any machine of a tailnet may call itself so while the name is free, another job's runner with its own tag too; the tags of
+  // tka are for its admins to give.
+  if (isDefaultServer && !peer.tags.some((tag) => tag.startsWith('tag:tka'))) {
     throw new UserError(
-      `the machine ${printable(peer.nodeName)} is a person's, not a tagged server`,
+      `the machine ${printable(peer.nodeName)} has no tag of a tka server (tag:tka*)`,
       [`If it is your tka server, name it by hand: --server ${server}`],
       exitCodes.denied,
     );

@@ -201,6 +201,20 @@ test('a logout removes only what matches, and current-context only where it name
   t.is(target.document.get('current-context'), '');
 });
 
+test('an entry whose marker is none that we write is none of ours', (t) => {
+  for (const [server, name] of [
+    ['..', 'alice-1'],
+    ['http://tka/', 'alice-1'],
+    ['http://tka', '../x'],
+    ['http://tka', 'a\u001B[2J'],
+  ]) {
+    const extension = { name: 'tka.specht-labs.de/session', extension: { server, session: name } };
+    const text = JSON.stringify({ contexts: [{ name: 'x', context: { extensions: [extension] } }] });
+    const document = parseDocument(text);
+    t.deepEqual(ownContexts([{ path: 'x', document, changed: false }]), [], text);
+  }
+});
+
 test('a logout touches no file that has nothing of ours', (t) => {
   const target = file(foreign);
   t.deepEqual(

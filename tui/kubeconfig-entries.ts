@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq } from 'yaml';
 import { UserError } from './errors.ts';
+import { isSessionName } from './token.ts';
 
 export interface KubeconfigDocument {
   readonly path: string;
@@ -182,7 +183,9 @@ function readMarker(extensions: unknown): Marker | undefined {
   if (!Array.isArray(extensions)) return undefined;
   const ours = extensions.map(toRecord).find(({ name }) => name === extensionName);
   const { server, session } = toRecord(ours?.['extension']);
-  return typeof server === 'string' && typeof session === 'string' ? { server, session } : undefined;
+  // They become names of files, arguments and lines on a terminal.
+  if (typeof server !== 'string' || URL.parse(server)?.origin !== server) return undefined;
+  return typeof session === 'string' && isSessionName(session) ? { server, session } : undefined;
 }
 
 function findOwn(files: readonly KubeconfigDocument[], kind: Kind, marker: Marker): Entry | undefined {

@@ -154,6 +154,7 @@ test('a lock that is never given back is named, with what to do', async (t) => {
   const edit = editKubeconfig([path], () => t.fail(), { signal, lockWaitMs: 60 });
   const error = await t.throwsAsync(edit, { instanceOf: UserError });
   t.true(error?.message.includes(`${path}.lock`));
+  t.is(error?.exitCode, 1);
   t.regex(error?.advice.join(' ') ?? '', /remove the file/);
   t.true(existsSync(`${path}.lock`));
 });

@@ -25,11 +25,14 @@ export interface LogOutOptions {
   readonly warn: (line: string) => void;
 }
 
-/** The contexts that are gone. */
-export async function logOut(
-  runtime: Runtime,
-  options: LogOutOptions,
-): Promise<{ readonly contexts: readonly string[] }> {
+export interface LoggedOut {
+  /** Those that are gone. */
+  readonly contexts: readonly string[];
+  /** False: the server was asked, and there was nothing to end. */
+  readonly ended: boolean;
+}
+
+export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<LoggedOut> {
   const { server, session, kubeconfig, local, warn, signal = runtime.signal } = options;
   if (session !== undefined && !isSessionName(session)) {
     throw usageError(`--session ${JSON.stringify(session)} is no name of a session`, ['`tka status` lists them.']);
@@ -37,23 +40,23 @@ export async function logOut(
   const paths = kubeconfigPaths(runtime.env, kubeconfig);
   // Read before anything is ended: that a file is broken must not be found out too late.
   readKubeconfig(paths);
-  if (local !== true) await endSession(runtime, options, signal);
+  const ended = local === true || (await endSession(runtime, options, signal));
   const matches = (marker: { server: string; session: string }): boolean =>
     marker.server === server && (session === undefined || marker.session === session);
   const contexts = await editKubeconfig(paths, ({ files }) => removeEntries(files, matches), { signal });
   if (!removeCredentials(runtime.env, { server, session }))
     warn('the cache directory cannot be written: a credential stays in it');
-  return { contexts };
+  return { contexts, ended };
 }
 
-async function endSession(runtime: Runtime, options: LogOutOptions, signal: AbortSignal): Promise<void> {
+async function endSession(runtime: Runtime, options: LogOutOptions, signal: AbortSignal): Promise<boolean> {
   const { server, session, timeoutMs = 30_000, flags, warn } = options;
   const reached = await reach(runtime, { ...flags, server }, { purpose: 'look', warn, signal });
   try {
-    await reached.api.logout(session === undefined ? {} : { session }, { signal, timeoutMs });
+    return await reached.api.logout(session === undefined ? {} : { session }, { signal, timeoutMs });
   } catch (error) {
     // No such session: what is left of it here can go.
-    if (error instanceof RefusedError && error.status === 404) return;
+    if (error instanceof RefusedError && error.status === 404) return false;
     if (!(error instanceof UserError) || error.exitCode !== exitCodes.unreachable) throw error;
     const advice = [
       'The session goes on until it ends by itself, so nothing was removed here. Try again,',

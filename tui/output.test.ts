@@ -13,6 +13,10 @@ const texts: readonly [string, string][] = [
   ['zero\u200Bwidth', 'zerowidth'],
   ['line\u2028separator', 'line separator'],
   ['Ünïcødé 日本', 'Ünïcødé 日本'],
+  ['::stop-commands::x', ': :stop-commands::x'],
+  ['a ##vso[task.prependpath]/tmp', 'a # #vso[task.prependpath]/tmp'],
+  ['a ##teamcity[x] ##[group]', 'a # #teamcity[x] # #[group]'],
+  ['::1 and a::b and ##', '::1 and a::b and ##'],
   ['x'.repeat(600), `${'x'.repeat(500)}…`],
 ];
 for (const [text, expected] of texts) {

@@ -2,7 +2,7 @@
  * What people and scripts read: data on stdout, words on stderr.
  *
  * Nothing that came from a server is written without `printable`: control and format characters could otherwise drive
- * the terminal or hide text. Colour is a little, and only on a terminal without NO_COLOR.
+ * the terminal or hide text, and what looks like a command to a CI system's log could drive that. Colour is a little, and only on a terminal without NO_COLOR.
  */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Runtime } from './runtime.ts';
@@ -12,7 +12,10 @@ export function printable(text: string, limit = 500): string {
   const line = stripVTControlCharacters(text)
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
     .replaceAll(/[\p{Cf}\p{Co}\p{Cs}]/gu, '')
-    .trim();
+    .trim()
+    // GitHub obeys `::command::` where a line begins, Azure `##vso[…]` and TeamCity `##teamcity[…]` anywhere in it.
+    .replace(/^::(?=[a-z-]+(?: .*)?::)/i, ': :')
+    .replaceAll(/##(?=\w*\[)/g, '# #');
   return line.length > limit ? `${line.slice(0, limit)}…` : line;
 }
 

@@ -35,7 +35,9 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
     throw new UserError(error.message, [...error.advice, advice], error.exitCode, error);
   });
   if (flags.inlineToken !== true && !keepCredential(runtime.env, placement)) {
-    warn('the cache directory cannot be written, so kubectl will ask the server each time it runs');
+    warn(
+      'the cache directory cannot be written, or others can write to it, so kubectl will ask the server each time it runs',
+    );
   }
   keepEnding(runtime.env, { server, opened });
   return merged;
@@ -74,7 +76,8 @@ export function contextNameFrom(
   const name = text.replaceAll(/\{(\w+)\}/g, (_, key: string) =>
     (values[key] ?? '').replaceAll(/[^a-zA-Z0-9._-]+/g, '-'),
   );
-  return name.slice(0, 63);
+  // A role may be called --help; as a word of kubectl's, a context may not.
+  return name.replace(/^-+/, '').slice(0, 63) || 'tka';
 }
 
 async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {

@@ -38,7 +38,8 @@ async function remedies({ code, advice }: RefusedError, context: RefusalContext)
         'Choose with --role.',
       ];
     case 'unprocessable': {
-      if (context.wish.period === undefined) return [];
+      // It may be about a namespace as well; a server that gives advice knows which.
+      if (context.wish.period === undefined || advice.length > 0) return [];
       const longest = (await rules()).filter(({ role }) => (context.wish.role ?? role) === role);
       return [
         ...longest.slice(0, 5).map((rule) => `it grants ${describeGrant(rule)}`),

@@ -5,9 +5,9 @@ import { ownContexts, rememberedServer } from './kubeconfig-entries.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Undefined also where the kubeconfig cannot be read: a command that only looks does not need it. */
-export function rememberedHere(env: Runtime['env']): string | undefined {
+export function rememberedHere(env: Runtime['env'], kubeconfig?: string): string | undefined {
   try {
-    return rememberedServer(ownContexts(readKubeconfig(kubeconfigPaths(env, undefined)).files));
+    return rememberedServer(ownContexts(readKubeconfig(kubeconfigPaths(env, kubeconfig)).files));
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;

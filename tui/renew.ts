@@ -18,6 +18,7 @@ import { printable } from './output.ts';
 import type { Runtime } from './runtime.ts';
 import { createStages, type StageReport } from './stages.ts';
 import { readCredential } from './credential-cache.ts';
+import { isSessionName } from './token.ts';
 import { readWish } from './wish.ts';
 
 export interface RenewOptions {
@@ -130,6 +131,9 @@ async function findSession({ api, server }: Reached, search: Search): Promise<Se
   const { signal } = search;
   const [{ sessions }, whoami] = await Promise.all([api.sessions({ signal }), api.whoami({ signal })]);
   const session = await choose(sessions, server, search);
+  if (!isSessionName(session.session)) {
+    throw new UserError(`${server} has a session of yours with a name that is none`, ['Check the name of the server.']);
+  }
   const { rules } = printableWhoami(whoami);
   const forecast = foresee(rules, session);
   if (forecast.kind !== 'chosen' || isSameScope(forecast.rule.namespaces, session.namespaces)) return session;
@@ -150,8 +154,7 @@ async function choose(
   if (meant !== undefined) {
     const session = find(meant);
     if (session !== undefined) return session;
-    const { message, advice } = endedError(printable(meant, 63), server);
-    throw new NoSessionError(message, advice);
+    throw noneCalled(printable(meant, 63), server, { sessions, contexts });
   }
   const current = find(contexts.find((context) => context.server === server && context.current)?.session);
   const [only, ...others] = sessions;
@@ -167,6 +170,20 @@ async function choose(
   throw usageError(`you have several sessions at ${server}: ${labels.map(({ label }) => label).join(', ')}`, [
     'Say which: --session NAME',
   ]);
+}
+
+/** One that a context here is of has ended; another name may as well be mistyped. */
+function noneCalled(
+  name: string,
+  server: string,
+  { sessions, contexts }: Pick<Search, 'contexts'> & { readonly sessions: readonly Session[] },
+): NoSessionError {
+  const { message, advice } = endedError(name, server);
+  if (sessions.length === 0 || contexts.some(({ session }) => session === name)) {
+    return new NoSessionError(message, advice);
+  }
+  const names = sessions.slice(0, 5).map(({ session }) => printable(session, 63));
+  return new NoSessionError(`you have no session ${name} at ${server}`, [`There are: ${names.join(', ')}`]);
 }
 
 function otherSession({ session }: Session, other: string): UserError {

@@ -12,15 +12,15 @@ export interface TestRuntime extends Runtime {
 
 export function createRuntime(
   t: ExecutionContext,
-  changes: Partial<Runtime> & { readonly isTerminal?: boolean } = {},
+  changes: Partial<Runtime> & { readonly isTerminal?: boolean; readonly columns?: number } = {},
 ): TestRuntime {
-  const { isTerminal = false, ...rest } = changes;
+  const { isTerminal = false, columns = 80, ...rest } = changes;
   const home = mkdtempSync(join(tmpdir(), 'tka-runtime-'));
   t.teardown(() => rmSync(home, { recursive: true, force: true }));
   const written = { stdout: '', stderr: '' };
   const stream = (name: 'stdout' | 'stderr') => ({
     isTTY: isTerminal,
-    columns: 80,
+    columns,
     rows: 24,
     write: (text: string | Uint8Array) => {
       written[name] += String(text);

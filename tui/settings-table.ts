@@ -39,7 +39,7 @@ export const settingsTable: readonly Setting[] = [
   setting('tailscale.tailnet', 'the domain behind it', 'none', any),
   setting('tailscale.controlUrl', 'the control server of `tka exec --join`', "Tailscale's own", any),
   setting('output.theme', 'as theme, which goes before it', 'auto', any),
-  setting('output.long', 'more columns', 'false', flag),
+  setting('output.long', 'of before: changes nothing now', 'false', flag),
   setting('output.quiet', 'no words, only errors and data', 'false', flag),
 ];
 

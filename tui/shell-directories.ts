@@ -5,8 +5,8 @@
  */
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { isAbsolute, join } from 'node:path';
-import { cacheDirectory } from './directories.ts';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { cacheDirectory, isOurs } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -45,11 +45,22 @@ export function makePrivateDirectory(path: string): void {
       cause,
     );
   }
+  if (isPrivate(path)) return;
+  throw new UserError(`cannot make the private directory ${path}: others on this machine can write to one above it`, [
+    'Make that yours alone (chmod 700), or set XDG_CACHE_HOME to a directory that is.',
+  ]);
 }
 
-/** The directories of one kind, wherever they are. */
+/** With what is above it, up to the command's own: who writes there could put another in its place. */
+function isPrivate(path: string): boolean {
+  if (!isOurs(path)) return false;
+  return basename(path) === 'tka' || path === dirname(path) || isPrivate(dirname(path));
+}
+
+/** The directories of one kind, wherever they are ours. */
 export function listDirectories(env: Environment, kind: Kind): readonly string[] {
   return runDirectories(env).flatMap((run) => {
+    if (!isPrivate(run)) return [];
     try {
       return readdirSync(join(run, kind), { withFileTypes: true })
         .filter((entry) => entry.isDirectory())

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest from 'ava';
@@ -64,6 +64,17 @@ test('where XDG_RUNTIME_DIR is ours alone the private files are there, and else 
     (await cli.run(['exec', '-s', server.url, '--', 'sh', '-c', 'echo $KUBECONFIG'], { XDG_RUNTIME_DIR: path })).stdout;
   t.true((await where(runtime)).startsWith(join(runtime, 'tka', 'sessions')));
   t.true((await where(tmpdir())).startsWith(runDirectory(cli)), 'others may write there');
+});
+
+test('where others can write to the cache no private files are made there, and no session is opened', async (t) => {
+  const { cli, server, sessions } = await setup(t);
+  const cache = join(cli.home, 'shared');
+  mkdirSync(join(cache, 'tka'), { recursive: true });
+  chmodSync(join(cache, 'tka'), 0o777);
+  const ran = await cli.run(['exec', '-s', server.url, '--', 'true'], { XDG_CACHE_HOME: cache });
+  t.is(ran.code, 1);
+  t.regex(ran.stderr, /others on this machine can write to one above it\n.*XDG_CACHE_HOME/);
+  t.is(sessions.sessions.size, 0);
 });
 
 test('a command that a signal ends is 128 and its number; one that is not there is 127, one that cannot run 126', async (t) => {

@@ -72,16 +72,27 @@ export function createReporter(runtime: Runtime, { servers, flags, warn }: Repor
   };
 }
 
-/** `passedMs`: how long ago the reports were made. */
-export function renderReports(reports: readonly ServerReport[], { passedMs = 0 } = {}): string {
-  const isOne = reports.length < 2;
-  const rows = reports.flatMap(({ server, sessions }) =>
-    sessions.map((row) => (isOne ? cells(row, passedMs) : [server, ...cells(row, passedMs)])),
-  );
+/**
+ * `passedMs`: how long ago the reports were made. What `width` has no room for goes, column by column, and the time that is
+ * left last.
+ */
+export function renderReports(
+  reports: readonly ServerReport[],
+  { passedMs = 0, width = Number.POSITIVE_INFINITY } = {},
+): string {
+  const rows = reports.flatMap(({ server, sessions }) => sessions.map((row) => [server, ...cells(row, passedMs)]));
   if (rows.length === 0) return '';
-  const head = ['CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT'];
-  return renderTable([isOne ? head : ['SERVER', ...head], ...rows]);
+  const table = [head, ...rows];
+  const given = reports.length < 2 ? ['SERVER'] : [];
+  for (let count = 0; ; count += 1) {
+    const left = new Set([...given, ...expendable.slice(0, count)]);
+    const text = renderTable(table.map((row) => row.filter((_, i) => !left.has(head[i] ?? ''))));
+    if (count === expendable.length || text.split('\n').every((line) => line.length <= width)) return text;
+  }
 }
+
+const head = ['SERVER', 'CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT'];
+const expendable = ['SESSION', 'SERVER', 'STATE', 'CURRENT', 'CONTEXT'];
 
 /** As data: one server's own, or all of them. */
 export function asData(reports: readonly ServerReport[], isAll: boolean): object {

@@ -1,10 +1,17 @@
+import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { UnreachableError } from './errors.ts';
 import { createRuntime } from './runtime-fixture.ts';
 import type { ServerReport } from './status-report.ts';
 import { watchStatus } from './status-watch.ts';
 
-const row = { session: 'alice-1', state: 'ready', contexts: ['tka-prod'], current: true, role: 'view' } as const;
+const row = {
+  session: 'alice-example-com-0123456789',
+  state: 'ready',
+  contexts: ['tka-prod'],
+  current: true,
+  role: 'view',
+} as const;
 const at = (remainingSeconds: number): ServerReport => ({
   server: 'http://tka',
   sessions: [{ ...row, until: '2026-01-01T00:00:00.000Z', remainingSeconds }],
@@ -18,9 +25,13 @@ async function* seconds(count: number, onEach: () => void = () => {}) {
   }
 }
 
-function setup(t: ExecutionContext, reports: readonly ServerReport[], { isTerminal = false } = {}) {
+function setup(
+  t: ExecutionContext,
+  reports: readonly ServerReport[],
+  size: { readonly isTerminal?: boolean; readonly columns?: number } = {},
+) {
   let nowMs = Date.parse('2026-01-01T00:00:00Z');
-  const runtime = createRuntime(t, { isTerminal, now: () => new Date(nowMs) });
+  const runtime = createRuntime(t, { ...size, now: () => new Date(nowMs) });
   let reads = 0;
   const reporter = {
     read: () => Promise.resolve([reports[Math.min(reads++, reports.length - 1)] ?? none]),
@@ -49,12 +60,27 @@ test('on a terminal the time that is left goes down each second, drawn over itse
   t.false(stdout.includes('\u001B[2J'), 'nothing is ever blank');
 });
 
+for (const [columns, heads] of [
+  [120, ['CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT']],
+  [60, ['CURRENT', 'CONTEXT', 'ROLE', 'STATE', 'LEFT']],
+  [28, ['CONTEXT', 'ROLE', 'LEFT']],
+  [12, ['ROLE', 'LEFT']],
+] as const) {
+  test(`a terminal of ${columns} columns shows the time that is left, whatever else goes`, async (t) => {
+    const { runtime, watch } = setup(t, [at(45)], { isTerminal: true, columns });
+    await watch(1);
+    const [head = '', row = ''] = stripVTControlCharacters(runtime.written.stdout).trim().split('\n');
+    t.deepEqual(head.trim().split(/ +/), [...heads]);
+    t.regex(row, / 45s$/);
+  });
+}
+
 test('elsewhere a line is written for each session that changes, and none while time passes', async (t) => {
   const { runtime, watch } = setup(t, [at(45), at(35), none]);
   await watch(20);
   t.is(
     runtime.written.stdout,
-    'http://tka  alice-1  view  ready  2026-01-01T00:00:00.000Z  tka-prod\nhttp://tka  alice-1  -  ended  -  -\n',
+    'http://tka  alice-example-com-0123456789  view  ready  2026-01-01T00:00:00.000Z  tka-prod\nhttp://tka  alice-example-com-0123456789  -  ended  -  -\n',
   );
 });
 

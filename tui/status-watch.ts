@@ -39,7 +39,8 @@ async function draw(runtime: Runtime, { reporter, seconds }: WatchOptions): Prom
     let reports = await reporter.read();
     let readAt = now().getTime();
     let passed = 0;
-    const table = (): string => render(reports, now().getTime() - readAt);
+    const table = (): string =>
+      render(reports, { passedMs: now().getTime() - readAt, width: runtime.terminal().stdout.columns - 1 });
     show(table());
     for await (const _ of seconds) {
       passed += 1;
@@ -54,8 +55,11 @@ async function draw(runtime: Runtime, { reporter, seconds }: WatchOptions): Prom
   }
 }
 
-function render(reports: readonly ServerReport[], passedMs: number): string {
-  const table = renderReports(reports, { passedMs }).trimEnd();
+function render(
+  reports: readonly ServerReport[],
+  shown: { readonly passedMs: number; readonly width: number },
+): string {
+  const table = renderReports(reports, shown).trimEnd();
   const failures = reports.flatMap(({ failure }) => (failure === undefined ? [] : [failure.message]));
   const warnings = reports.flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
   const nothing = table === '' && failures.length === 0 ? ['No sessions. Log in with: tka login'] : [];

@@ -21,13 +21,18 @@ interface Request {
 const [fault] = process.argv.slice(2);
 const IDENTITY = { nodeId: 'n1', nodeKey: 'k1', nodeName: 'laptop', tags: [], capabilities: {} };
 const PEERS: Readonly<Record<string, object>> = {
-  tka: { ...IDENTITY, nodeName: 'tka.tail.test', tags: fault === 'untagged' ? [] : ['tag:tka'] },
+  tka: { ...IDENTITY, nodeName: 'tka.tail.test', tags: tagsOf(fault) },
   laptop: IDENTITY,
 };
 let start: Request | undefined;
 let isSilent = false;
 let proxyAddress = '';
 let hasLooked = false;
+
+function tagsOf(what: string | undefined): readonly string[] {
+  if (what === 'untagged') return [];
+  return [what === 'other-tag' ? 'tag:ci' : 'tag:tka'];
+}
 
 const say = (message: object): boolean => process.stdout.write(`${JSON.stringify(message)}\n`);
 const state = (more: object): boolean =>

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -133,6 +133,23 @@ test('the proxy of the login is used where the environment names none', async (t
   const proxied = ['credential', `--server=${stub.url}`, `--session=${session}`, `--proxy=http://127.0.0.1:${port}`];
   t.is((await cli.run(proxied)).code, 0);
   t.deepEqual(asked, [`${stub.url}/api/v1alpha1/kubeconfig?session=${session}`]);
+});
+
+test('a cache that others can write to is neither read nor written, nor is code kept in it', async (t) => {
+  const { stub, cli, cache, args } = await setup(t);
+  cache(3_600_000);
+  const shared = join(cli.home, '.cache/tka');
+  chmodSync(shared, 0o777);
+  const credential = join(shared, 'credentials', encodeURIComponent(stub.url), `${session}.json`);
+  const before = readFileSync(credential, 'utf8');
+  t.is((await cli.run(args)).code, 0);
+  t.is(stub.calls.length, 1);
+  t.is(readFileSync(credential, 'utf8'), before);
+  await cli.run(['--help']);
+  t.deepEqual(readdirSync(join(shared, 'compiled')), []);
+  chmodSync(shared, 0o700);
+  await cli.run(['--help']);
+  t.not(readdirSync(join(shared, 'compiled')).length, 0);
 });
 
 test('a cache that cannot be written does not keep kubectl from working', async (t) => {

@@ -46,6 +46,14 @@ test('where the server says itself what is granted, it is not asked again', asyn
   t.false(stub.calls.includes(calls.whoami));
 });
 
+test('a wish that cannot be honoured for another reason than its period has no advice about that', async (t) => {
+  const { stub, cli } = await setup(t, {
+    [calls.login]: refusal(422, 'unprocessable', 'the namespace dev does not exist', ['correct the rule']),
+  });
+  const ran = await cli.run(['login', '--server', stub.url, '--period', '20m']);
+  t.deepEqual(ran, { code: 1, stdout: '', stderr: 'error: the namespace dev does not exist\n  correct the rule\n' });
+});
+
 test('a server from before sessions had names is refused as older', async (t) => {
   const { stub, cli } = await setup(t, {
     [calls.login]: answers(202, { username: 'alice', role: 'view', until: inHours(1) }, { 'retry-after': '1' }),

@@ -1,5 +1,5 @@
 /** `tka login`, as scripts run it: what it asks, what it writes, what it prints. */
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
 import { answers, calls, filesUnder, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
@@ -34,6 +34,20 @@ test('login takes three requests, two of them at once, writes the entries and th
   } as never);
   t.is(statSync(cli.kubeconfig).mode & 0o777, 0o600);
   t.false(readFileSync(cli.kubeconfig, 'utf8').includes('c2lnbmF0dXJl'), 'the token is in the cache alone');
+});
+
+test('without a server the one of the kubeconfig is used, by all that act too', async (t) => {
+  const { stub, cli } = await setup(t);
+  const [other, unused] = [join(cli.home, 'other'), { TKA_TAILSCALE_SOCKET: '/nowhere' }];
+  await cli.run(['login', '--server', stub.url, '-q']);
+  await cli.run(['login', '--server', stub.url, '-q', '--kubeconfig', other]);
+  for (const args of [['login'], ['kubeconfig'], ['exec', '--', 'true'], ['version'], ['roles']]) {
+    const ran = await cli.run(args, unused);
+    t.is(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);
+  }
+  unlinkSync(cli.kubeconfig);
+  t.is((await cli.run(['login'], unused)).code, 4);
+  t.is((await cli.run(['login', '--kubeconfig', other], unused)).code, 0);
 });
 
 test('kubectl can run the entry as it is written, and gets the token without the server', async (t) => {

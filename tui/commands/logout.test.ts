@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
-import { calls, filesUnder, prepare, readKubeconfigAt } from '../command-fixture.ts';
+import { answers, calls, filesUnder, prepare, readKubeconfigAt } from '../command-fixture.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;
@@ -29,6 +29,15 @@ test('logout --session names the session to the server, and leaves the others he
   await cli.run(['logout', '--session', 'bob-1']);
   t.is(stub.requests.at(-1)?.body, '{"session":"bob-1"}');
   t.is(readKubeconfigAt(cli.kubeconfig).contexts.length, 1);
+});
+
+test('that there was nothing to end is said, and no failure', async (t) => {
+  const { stub, cli } = await setup(t);
+  stub.answer(calls.logout, answers(200, { username: 'alice', role: '', until: '' }));
+  const mistyped = await cli.run(['logout', '--server', stub.url, '--session', 'alice-2']);
+  t.deepEqual(mistyped, { code: 0, stdout: '', stderr: `There was no session alice-2 at ${stub.url}.\n` });
+  const all = await cli.run(['logout', '--server', stub.url]);
+  t.deepEqual(all, { code: 0, stdout: '', stderr: `You had no session at ${stub.url}.\n` });
 });
 
 test('where the server cannot be reached logout removes nothing, unless --local', async (t) => {

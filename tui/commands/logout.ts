@@ -53,7 +53,7 @@ interface At {
 
 async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At): Promise<Ended> {
   const { session, kubeconfig, local, timeoutMs, config } = flags;
-  const { contexts: removed } = await logOut(runtime, {
+  const { contexts: removed, ended } = await logOut(runtime, {
     server,
     session,
     kubeconfig,
@@ -63,14 +63,25 @@ async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At
     warn: (line) => words.warn(line),
   });
   await leaveShell(runtime, server, session);
-  const what = session === undefined ? 'every session' : `the session ${session}`;
-  words.say(
-    local === true
-      ? `Removed what this machine had of ${what} at ${server}; at the server it goes on until it ends.`
-      : `Logged out of ${what} at ${server}.`,
-  );
+  words.say(describe({ server, session, local, ended }));
   for (const context of removed) words.say(`Removed context ${context}.`);
   return { server, ...(session === undefined ? {} : { session }), removed };
+}
+
+interface Outcome {
+  readonly server: string;
+  readonly session: string | undefined;
+  readonly local: boolean | undefined;
+  readonly ended: boolean;
+}
+
+function describe({ server, session, local, ended }: Outcome): string {
+  const what = session === undefined ? 'every session' : `the session ${session}`;
+  if (local === true) {
+    return `Removed what this machine had of ${what} at ${server}; at the server it goes on until it ends.`;
+  }
+  if (ended) return `Logged out of ${what} at ${server}.`;
+  return session === undefined ? `You had no session at ${server}.` : `There was no session ${session} at ${server}.`;
 }
 
 /** The session that is named tells its server; else the current context does. */

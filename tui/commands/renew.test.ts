@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import anyTest from 'ava';
 import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
 import { readCredential, readUntil } from '../credential-cache.ts';
+import { unprintable } from '../hostile-answers.ts';
 import { sendJson, stubKubeconfig, stubToken } from '../stub-server.ts';
 
 const test = anyTest.serial;
@@ -85,6 +86,14 @@ for (const [what, flags, expected] of [
   });
 }
 
+test('a name that no session and no context has is no session that has ended', async (t) => {
+  const { stub, cli } = await setup(t);
+  stub.answer(calls.sessions, answers(200, { sessions: [{ ...alice, until: inHours(1), ready: true }] }));
+  const ran = await cli.run(['renew', '--server', stub.url, '--session', 'alcie-1']);
+  t.is(ran.code, 3);
+  t.regex(ran.stderr, /^error: you have no session alcie-1 at http\S+\n {2}There are: alice-0123456789\n$/);
+});
+
 test('a session whose scope the policy no longer grants is not renewed, and no other is opened', async (t) => {
   const { stub, cli } = await setup(t);
   stub.answer(
@@ -94,6 +103,17 @@ test('a session whose scope the policy no longer grants is not renewed, and no o
   const ran = await cli.run(['renew', '--server', stub.url]);
   t.is(ran.code, 3);
   t.regex(ran.stderr, /now grants view in the whole cluster, not in dev\n.*tka login/);
+  t.false(stub.calls.includes(calls.login));
+});
+
+test('a session with a name that is none is not renewed, and its name is not shown', async (t) => {
+  const { stub, cli } = await setup(t);
+  const hostile = { ...alice, session: 'a\u001B]0;pwned\u0007', namespaces: ['dev'], until: inHours(1), ready: true };
+  stub.answer(calls.sessions, answers(200, { sessions: [hostile] }));
+  const ran = await cli.run(['renew', '--server', stub.url]);
+  t.is(ran.code, 1);
+  t.notRegex(ran.stderr, unprintable);
+  t.regex(ran.stderr, /a name that is none/);
   t.false(stub.calls.includes(calls.login));
 });
 

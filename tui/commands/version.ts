@@ -80,18 +80,16 @@ function numberOf(flag: string, text: string, pattern: RegExp, read: (text: stri
 }
 
 async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: string; version: string }> {
-  const [{ reach }, { createWords, printable }, { plainInteraction }, { rememberedHere }] = await Promise.all([
+  const [{ reach }, { createWords, printable }, { plainInteraction }] = await Promise.all([
     import('../connect.ts'),
     import('../output.ts'),
     import('../interaction.ts'),
-    import('../remembered.ts'),
   ]);
-  const { signal, env } = runtime;
+  const { signal } = runtime;
   const words = createWords(runtime, flags.quiet === true);
   const reached = await reach(runtime, flags, {
     purpose: 'look',
     interaction: plainInteraction(runtime, flags),
-    remembered: { server: rememberedHere(env) },
     warn: (line) => words.warn(line),
     signal,
   });

@@ -21,16 +21,16 @@ export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void
   ];
   runtime.stdout.write(renderTable(rows));
   const left = dropped.length === 0 ? '' : `, and ${dropped.length} that it cannot use`;
-  words.say(`The policy has ${rules.length} rules for you there${left}: tka roles`);
+  const count = rules.length === 1 ? '1 rule' : `${rules.length} rules`;
+  const granted = rules.length === 0 ? 'grants you nothing' : `has ${count} for you`;
+  words.say(`The policy ${granted} there${left}: tka roles`);
 }
 
 /** Made printable. */
 export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, warn: (line: string) => void) {
   const { signal } = runtime;
   const interaction = plainInteraction(runtime, flags);
-  const { rememberedHere } = await import('../remembered.ts');
-  const remembered = { server: rememberedHere(runtime.env) };
-  const reached = await reach(runtime, flags, { purpose: 'look', interaction, remembered, warn, signal });
+  const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, signal });
   try {
     const answer = await reached.api.whoami({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
     return { server: reached.server, answer: printableWhoami(answer) };

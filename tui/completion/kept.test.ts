@@ -1,6 +1,8 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { untilPath, writeUntil } from '../credential-cache.ts';
+import { cacheDirectory } from '../directories.ts';
 import { createTestRuntime } from '../tailscaled-fixture.ts';
 import { kept, keptPath } from './kept.ts';
 
@@ -72,4 +74,21 @@ test('answers are for the user alone', async (t) => {
   const path = keptPath(runtime.env, question);
   t.is(statSync(path).mode & 0o777, 0o600);
   t.is(statSync(dirname(path)).mode & 0o777, 0o700);
+});
+
+test('nothing is written where others can write to the cache: a link of theirs may lead to a file of the user', async (t) => {
+  const { runtime, asker, get } = create(t);
+  const path = keptPath(runtime.env, question);
+  const precious = join(runtime.home, 'precious');
+  writeFileSync(precious, 'mine');
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(precious, path);
+  chmodSync(cacheDirectory(runtime.env), 0o777);
+  t.deepEqual(await get(), ['view']);
+  t.is(asker.asked, 1);
+  const key = { server: 'http://tka', session: 'alice-1' };
+  mkdirSync(dirname(untilPath(runtime.env, key)), { recursive: true });
+  symlinkSync(precious, untilPath(runtime.env, key));
+  t.false(writeUntil(runtime.env, key, { until: new Date(), role: 'view', cluster: 'prod' }));
+  t.is(readFileSync(precious, 'utf8'), 'mine');
 });

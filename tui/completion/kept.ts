@@ -3,10 +3,10 @@
  * most `limitMs`, and not again for a while where nothing came.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../atomic-write.ts';
-import { cacheDirectory } from '../directories.ts';
+import { cacheDirectory, isOurs } from '../directories.ts';
 import type { Runtime } from '../runtime.ts';
 
 export interface KeptOptions {
@@ -36,7 +36,9 @@ export async function kept(
     values: values ?? before?.values ?? [],
   };
   try {
-    writeFileAtomically(path, JSON.stringify(answer));
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Others could put a link there that leads to a file of the user's.
+    if (isOurs(cacheDirectory(runtime.env))) writeFileAtomically(path, JSON.stringify(answer));
   } catch {
     // The next one asks again.
   }

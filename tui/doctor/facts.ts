@@ -55,17 +55,19 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
     const files = readKubeconfig(paths);
     return { ...files, paths, own: ownContexts(files.files) };
   });
+  // That the kubeconfig is broken is one check's matter; for the others it has nothing.
+  const own = once(() =>
+    kubeconfig().then(
+      (found) => found.own,
+      () => [],
+    ),
+  );
   const server = once(async () => {
     const [{ reach }, { rememberedServer }] = await Promise.all([
       import('../connect.ts'),
       import('../kubeconfig-entries.ts'),
     ]);
-    // A broken kubeconfig is another check's matter.
-    const own = await kubeconfig().then(
-      (found) => found.own,
-      () => [],
-    );
-    const remembered = { server: rememberedServer(own) };
+    const remembered = { server: rememberedServer(await own()) };
     // That it is another machine than before is a finding, not a warning beside it.
     reached = await reach(runtime, flags, { purpose: 'look', remembered, warn: () => {}, signal });
     return reached;
@@ -73,7 +75,7 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
   const access = once(async () => {
     const [{ readAccess }, { api, server: origin }] = await Promise.all([import('../access.ts'), server()]);
     await answer();
-    return readAccess(runtime, { api, server: origin, signal, kubeconfig: flags.kubeconfig });
+    return readAccess(runtime, { api, server: origin, signal, contexts: await own() });
   });
   const answer = once(async () => {
     const { api } = await server();

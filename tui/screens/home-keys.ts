@@ -15,6 +15,7 @@ import {
   rowsOf,
   selectedIndex,
   selectedRow,
+  sessionsOf,
 } from './home-state.ts';
 
 /** A character, or a name: up, down, pageup, pagedown, home, end, enter, escape, backspace, ctrl-c and the like. */
@@ -116,10 +117,11 @@ function logIn(state: HomeState, { cluster }: Row): HomeState {
   return begin(state, { kind: 'login', cluster, wish: {} });
 }
 
-/** Renewing is logging in once more with the same role: the session is the same one, and its end moves. */
+/** Renewing is logging in once more with the same role: the session is the same one, and its end moves. One that has ended is gone. */
 function renew(state: HomeState, session: HomeSession): HomeState {
   const row = selectedRow(state);
   if (row === undefined) return state;
+  if (session.state === 'ended') return begin(state, { kind: 'login', cluster: row.cluster, wish: roleOf(session) });
   return begin(state, { kind: 'renew', cluster: row.cluster, session: session.session, wish: roleOf(session) });
 }
 
@@ -148,7 +150,7 @@ function atSession(state: HomeState, verb: string, act: (row: Row, session: Home
   return atCluster(state, (row) => {
     if (row.kind === 'session') return act(row, row.session);
     const access = state.access[row.cluster.server];
-    const live = access?.state === 'known' ? access.sessions.filter(isLive) : [];
+    const live = sessionsOf(access).filter(isLive);
     const [only] = live;
     if (only === undefined)
       return say(state, `There is no session at ${row.cluster.name} to ${verb}.`, ['enter logs in.']);
@@ -161,7 +163,7 @@ function copy(state: HomeState): HomeState {
   const row = selectedRow(state);
   if (row === undefined) return state;
   const access = state.access[row.cluster.server];
-  const all = access?.state === 'known' ? access.sessions : [];
+  const all = sessionsOf(access);
   const sessions =
     row.kind === 'session' ? [row.session] : [...all].sort((a, b) => Number(b.current) - Number(a.current));
   const text = sessions.flatMap(({ contexts }) => contexts)[0];

@@ -5,7 +5,7 @@ import { cutTo, widthOf } from '../components/columns.ts';
 import { counted } from '../components/countdown.ts';
 import { Spinner } from '../components/spinner.tsx';
 import { useTheme } from '../hooks/use-theme.ts';
-import type { Action, HomeState, Row } from './home-state.ts';
+import { type Action, type HomeState, isLive, type Row, sessionsOf } from './home-state.ts';
 import { busyText, detailOf, whoIs } from './home-words.ts';
 
 interface LineProps {
@@ -15,7 +15,7 @@ interface LineProps {
 /** Who is there, and how much; as long as it searches, that it does. */
 export function Title({ state, width }: LineProps & { readonly state: HomeState }): ReactNode {
   const { styles, glyphs } = useTheme();
-  const sessions = Object.values(state.access).flatMap((access) => (access.state === 'known' ? access.sessions : []));
+  const sessions = Object.values(state.access).flatMap(sessionsOf).filter(isLive);
   const counts = `${counted(state.clusters.length, 'cluster')}, ${counted(sessions.length, 'session')}`;
   const who = whoIs(state);
   const room = width - counts.length - 10;

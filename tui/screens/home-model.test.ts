@@ -1,7 +1,7 @@
 import test from 'ava';
 import { hour, makeAccess, makeCluster, makeSession } from './home-fixture.tsx';
 import { type HomeEvent, update } from './home-model.ts';
-import { type Access, type HomeState, initialState, selectedRow } from './home-state.ts';
+import { type Access, type HomeState, initialState, rowsOf, selectedRow } from './home-state.ts';
 
 const dev = makeCluster('dev');
 const prod = makeCluster('prod');
@@ -47,6 +47,41 @@ test('after an action at a cluster that was not agreed to yet, it is looked up a
   const fresh = after(world, { type: 'clusters', clusters: [{ ...dev, trust: 'new' }, prod] });
   t.is(after(press(fresh, 'enter'), { type: 'done', id: 1, notice }).searches, 2);
   t.is(after(press(world, 'enter'), { type: 'done', id: 1, notice }).searches, 1);
+});
+
+const failed = has('dev', { state: 'failed', message: 'no answer', advice: [] });
+
+test('sessions of a server that no longer answers stay, until it says that they are gone', (t) => {
+  const rows = (state: HomeState): number => rowsOf(state).filter(({ kind }) => kind === 'session').length;
+  const lost = after(world, failed, failed);
+  t.is(rows(lost), 2);
+  t.like(lost.access[dev.server], { state: 'failed', before: { username: 'alice@example.com' } });
+  t.is(rows(after(lost, has('dev', makeAccess([])))), 0);
+  t.is(rows(after(lost, has('dev', { state: 'refused', message: 'no', advice: [] }))), 0);
+});
+
+test('as long as a cluster is away it is looked for, and asked as soon as it is back', (t) => {
+  const all = after(
+    initialState,
+    { type: 'clusters', clusters: [dev] },
+    { type: 'searched' },
+    has('dev', makeAccess([])),
+  );
+  t.is(after(all, { type: 'refresh' }).searches, 1);
+  t.is(after(all, failed, { type: 'refresh' }).searches, 2);
+  const gone = after(all, { type: 'clusters', clusters: [{ ...dev, answer: away.answer }] }, { type: 'refresh' });
+  t.is(gone.searches, 2);
+  const back = after(gone, { type: 'clusters', clusters: [dev] });
+  t.is(back.wanted[dev.server], (gone.wanted[dev.server] ?? 0) + 1);
+  t.is(after(initialState, { type: 'refresh' }).searches, 1, 'not while it searches');
+  t.is(after(initialState, { type: 'searched' }, { type: 'refresh' }).searches, 2);
+});
+
+test('a session that has ended keeps its role, and enter opens it anew', (t) => {
+  const { role: _, ...nameless } = view;
+  const over = after(world, has('dev', makeAccess([{ ...nameless, state: 'ended' }])));
+  t.like(rowsOf(over)[1], { session: { state: 'ended', role: 'view' } });
+  t.like(press(over, 'j', 'enter').action, { kind: 'login', wish: { role: 'view' } });
 });
 
 const moves: readonly (readonly [string, readonly string[], string])[] = [
@@ -168,6 +203,10 @@ test('a failure is said with its advice; an ambiguous grant opens the picker', (
   });
   const tied = after(busy, { type: 'failed', id: 1, problem: { ...problem, code: 'ambiguous_grant' } });
   t.deepEqual(tied.view, { name: 'picker', server: dev.server });
+  t.like(tied.notice, { tone: 'warning', advice: [] }, 'the picker is the advice');
+  t.is(after(tied, { type: 'unpicked' }).notice, undefined);
+  const shell = after(press(world, 's'), { type: 'failed', id: 1, problem: { ...problem, code: 'ambiguous_grant' } });
+  t.like(after(shell, { type: 'picked', wish: { role: 'edit' } }).action, { kind: 'shell', wish: { role: 'edit' } });
 });
 
 test('r opens the picker, which takes the keys; what is picked is logged in with', (t) => {

@@ -9,10 +9,13 @@ import {
   type Access,
   type Action,
   type HomeState,
+  type KnownAccess,
+  knownOf,
   type Notice,
   type Problem,
   rowsOf,
   selectedIndex,
+  type View,
   type Wish,
 } from './home-state.ts';
 
@@ -49,13 +52,13 @@ export function update(state: HomeState, event: HomeEvent): HomeState {
     case 'searched':
       return { ...without(state, 'problem'), searching: false, ...(event.problem && { problem: event.problem }) };
     case 'access':
-      return settle(state, { access: { ...state.access, [event.server]: event.access } });
+      return heard(state, event.server, event.access);
     case 'refresh':
-      return { ...state, wanted: more(state.wanted, Object.keys(state.wanted)) };
+      return refreshed(state);
     case 'picked':
-      return state.view.name === 'picker' ? picked(state, state.view.server, event.wish) : state;
+      return state.view.name === 'picker' ? picked(state, state.view, event.wish) : state;
     case 'unpicked':
-      return state.view.name === 'picker' ? { ...state, view: { name: 'list' } } : state;
+      return state.view.name === 'picker' ? { ...without(state, 'notice'), view: { name: 'list' } } : state;
     case 'stop':
       return stop(state);
     case 'quit':
@@ -74,9 +77,42 @@ function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
   }
   if (event.type === 'stopped') return ended(state, action, { tone: 'warning', text: 'Stopped.', advice: [] });
   const { message, advice, code } = event.problem;
-  const next = ended(state, action, { tone: 'danger', text: message, advice });
-  // The policy grants several with the same right to be first: only the person can say which.
-  return code === 'ambiguous_grant' ? { ...next, view: { name: 'picker', server: action.cluster.server } } : next;
+  if (code !== 'ambiguous_grant') return ended(state, action, { tone: 'danger', text: message, advice });
+  // The policy grants several with the same right to be first: only the person can say which. The picker is the advice.
+  const next = ended(state, action, { tone: 'warning', text: message, advice: [] });
+  const opens = action.kind === 'shell' ? ({ opens: 'shell' } as const) : {};
+  return { ...next, view: { name: 'picker', server: action.cluster.server, ...opens } };
+}
+
+/** What a server that fails, or no longer knows a session, has told of it before still counts. */
+function heard(state: HomeState, server: string, access: Access): HomeState {
+  const before = knownOf(state.access[server]);
+  return settle(state, {
+    access: { ...state.access, [server]: before === undefined ? access : recalled(access, before) },
+  });
+}
+
+function recalled(access: Access, before: KnownAccess): Access {
+  if (access.state === 'failed') return { ...access, before };
+  if (access.state !== 'known') return access;
+  const sessions = access.sessions.map((one) =>
+    one.role === undefined ? { ...before.sessions.find(({ session }) => session === one.session), ...one } : one,
+  );
+  return { ...access, sessions };
+}
+
+/** Looks for clusters too where one is missing: it may be back. */
+function refreshed(state: HomeState): HomeState {
+  const { clusters, access, searching, searches } = state;
+  const isMissing =
+    clusters.length === 0 ||
+    state.problem !== undefined ||
+    clusters.some(({ answer, server }) => answer.state === 'away' || access[server]?.state === 'failed');
+  return {
+    ...state,
+    wanted: more(state.wanted, Object.keys(state.wanted)),
+    searches: isMissing && !searching ? searches + 1 : searches,
+  };
 }
 
 /** Whatever became of it, what the server has may be another now, and so may be what the user makes of the server. */
@@ -101,7 +137,9 @@ function found(state: HomeState, reported: readonly Cluster[]): HomeState {
   const here = clusters.filter(({ answer }) => answer.state === 'here').map(({ server }) => server);
   const fresh = here.filter((server) => state.wanted[server] === undefined);
   const asking = Object.fromEntries(fresh.map((server) => [server, { state: 'asking' } as const]));
-  return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, fresh) });
+  const away = new Set(state.clusters.flatMap(({ answer, server }) => (answer.state === 'away' ? server : [])));
+  const wanted = [...fresh, ...here.filter((server) => away.has(server) && !fresh.includes(server))];
+  return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, wanted) });
 }
 
 /** One that is asked once more stays as it was until it has answered. */
@@ -118,8 +156,10 @@ function settle(state: HomeState, change: Partial<HomeState>): HomeState {
   return { ...next, position: Math.max(0, position) };
 }
 
-function picked(state: HomeState, server: string, wish: Wish): HomeState {
+type Picker = Extract<View, { readonly name: 'picker' }>;
+
+function picked(state: HomeState, { server, opens }: Picker, wish: Wish): HomeState {
   const list: HomeState = { ...without(state, 'notice'), view: { name: 'list' } };
   const cluster = state.clusters.find((one) => one.server === server);
-  return cluster === undefined ? list : begin(list, { kind: 'login', cluster, wish });
+  return cluster === undefined ? list : begin(list, { kind: opens ?? 'login', cluster, wish });
 }

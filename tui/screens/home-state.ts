@@ -41,7 +41,11 @@ export type Access =
       readonly dropped: readonly string[];
       readonly sessions: readonly HomeSession[];
     }
-  | ({ readonly state: 'refused' | 'failed' } & Problem);
+  | ({
+      readonly state: 'refused' | 'failed';
+      /** What it was before, which it still may be: a server that is away ends no session. */
+      readonly before?: KnownAccess;
+    } & Problem);
 
 export type KnownAccess = Extract<Access, { readonly state: 'known' }>;
 
@@ -70,7 +74,8 @@ export interface Action {
 
 export type View =
   | { readonly name: 'list' | 'filter' | 'help' }
-  | { readonly name: 'picker'; readonly server: string }
+  /** What is picked is logged in with, or opens a shell. */
+  | { readonly name: 'picker'; readonly server: string; readonly opens?: 'shell' }
   /** A second key is waited for. */
   | { readonly name: 'confirm'; readonly server: string; readonly session: string };
 
@@ -139,10 +144,14 @@ export function rowsOf({
     .flatMap((cluster): Row[] => {
       const { server } = cluster;
       const here = access[server];
-      const sessions = here?.state === 'known' ? here.sessions : [];
       return [
         { kind: 'cluster', key: server, cluster, access: here },
-        ...sessions.map((session): Row => ({ kind: 'session', key: `${server} ${session.session}`, cluster, session })),
+        ...sessionsOf(here).map((session): Row => ({
+          kind: 'session',
+          key: `${server} ${session.session}`,
+          cluster,
+          session,
+        })),
       ];
     });
 }
@@ -160,6 +169,16 @@ export function selectedIndex(
 export function selectedRow(state: HomeState): Row | undefined {
   const rows = rowsOf(state);
   return rows[selectedIndex(rows, state)];
+}
+
+/** As they were when the server last said; none where it never did, or refuses to. */
+export function sessionsOf(access: Access | undefined): readonly HomeSession[] {
+  return knownOf(access)?.sessions ?? [];
+}
+
+export function knownOf(access: Access | undefined): KnownAccess | undefined {
+  if (access?.state === 'failed') return access.before;
+  return access?.state === 'known' ? access : undefined;
 }
 
 export function isLive(session: HomeSession): boolean {

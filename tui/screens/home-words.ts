@@ -1,14 +1,13 @@
 /** What the home screen says: questions, empty states, what a row is in full. */
 import { describeScope } from '../grant.ts';
-import type { Action, HomeState, Notice, Row } from './home-state.ts';
+import { type Action, type HomeState, knownOf, type Notice, type Row, sessionsOf } from './home-state.ts';
 import { formatUntil } from './login-words.ts';
 
 /** A question that the next key answers. */
 export function questionOf({ view, clusters, access }: HomeState): Notice | undefined {
   if (view.name !== 'confirm') return undefined;
   const cluster = clusters.find(({ server }) => server === view.server)?.name ?? view.server;
-  const here = access[view.server];
-  const session = here?.state === 'known' ? here.sessions.find((one) => one.session === view.session) : undefined;
+  const session = sessionsOf(access[view.server]).find((one) => one.session === view.session);
   const what = session?.role === undefined ? view.session : `${session.role} ${describeScope(session.namespaces)}`;
   return {
     tone: 'warning',
@@ -55,7 +54,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
 
 /** Undefined where it is not known, or not the same everywhere. */
 export function whoIs({ access }: HomeState): string | undefined {
-  const names = new Set(Object.values(access).flatMap((one) => (one.state === 'known' ? [one.username] : [])));
+  const names = new Set(Object.values(access).flatMap((one) => knownOf(one)?.username ?? []));
   return names.size === 1 ? [...names][0] : undefined;
 }
 
@@ -107,7 +106,7 @@ export function keysFor(
   if (action !== undefined) return [['esc', 'stop'], ...quit];
   if (clusters.length === 0) return [['R', 'look again'], ...quit];
   return [
-    ['enter', row?.kind === 'session' ? 'renew' : 'login'],
+    ['enter', row?.kind === 'session' && row.session.state !== 'ended' ? 'renew' : 'login'],
     ['r', 'role'],
     ...(row?.kind === 'session' ? [] : ([['n', 'renew']] as const)),
     ['o', 'logout'],

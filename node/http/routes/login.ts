@@ -35,7 +35,8 @@ async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
   const caller = callerOf(ctx);
   const { audit, signal } = ctx.state;
   // Before anything is counted: whoever may not log in must not use up the logins of those who may.
-  if (caller.grants.rules.length === 0) throw noGrant(caller);
+  const { capability } = deps.settings;
+  if (caller.grants.rules.length === 0) throw noGrant(caller, capability);
   const waitSeconds = deps.limiter.take(caller.subject);
   if (waitSeconds !== undefined) {
     throw new ApiError(429, 'rate_limited', 'too many logins', {
@@ -44,7 +45,7 @@ async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
     });
   }
   const wish = await readBody(ctx.req, loginRequestSchema);
-  const { rule, periodMs } = granted(caller, wish);
+  const { rule, periodMs } = granted(caller, wish, capability);
   audit.rule = rule;
 
   const startedAt = deps.now().getTime();
@@ -88,18 +89,19 @@ export function preferredWait(header: string): number {
   return wait === undefined ? 0 : Math.min(Number(wait), maxWaitSeconds);
 }
 
-function granted(caller: Caller, wish: LoginRequest): Chosen {
+function granted(caller: Caller, wish: LoginRequest, capability: string): Chosen {
   const periodMs = wish.period === undefined ? undefined : parseDurationMs(wish.period);
-  if (wish.period !== undefined && periodMs === undefined) throw refusal({ kind: 'period-too-short' }, caller);
+  if (wish.period !== undefined && periodMs === undefined)
+    throw refusal({ kind: 'period-too-short' }, caller, capability);
   const choice = chooseRule(caller.grants.rules, { role: wish.role, periodMs });
-  if (choice.kind !== 'chosen') throw refusal(choice, caller);
+  if (choice.kind !== 'chosen') throw refusal(choice, caller, capability);
   return choice;
 }
 
-function refusal(choice: Exclude<Choice, Chosen>, caller: Caller): ApiError {
+function refusal(choice: Exclude<Choice, Chosen>, caller: Caller, capability: string): ApiError {
   switch (choice.kind) {
     case 'none':
-      return noGrant(caller);
+      return noGrant(caller, capability);
     case 'role-not-granted':
       return new ApiError(403, 'role_not_granted', "the tailnet's policy does not grant you that role", {
         advice: [`it grants you: ${choice.granted.join(', ')}`],
@@ -124,7 +126,7 @@ function refusal(choice: Exclude<Choice, Chosen>, caller: Caller): ApiError {
 }
 
 /** Released servers answer 422 to a rule with too short a period, so a grant that fails for nothing else does too. */
-function noGrant({ grants: { dropped } }: Caller): ApiError {
+function noGrant({ grants: { dropped } }: Caller, capability: string): ApiError {
   const reasons = dropped.slice(0, 5).map(({ rule, reason }) => `a rule was dropped: ${reason}: ${rule}`);
   if (dropped.length > 0 && dropped.every(({ isTooShort }) => isTooShort)) {
     return new ApiError(422, 'unprocessable', 'the rule that grants you access has a period under 10 minutes', {
@@ -132,6 +134,6 @@ function noGrant({ grants: { dropped } }: Caller): ApiError {
     });
   }
   return new ApiError(403, 'no_grant', "the tailnet's policy grants you nothing here", {
-    advice: [...reasons, 'ask whoever keeps the policy of your tailnet for a grant of this capability to you'],
+    advice: [...reasons, `ask whoever keeps the policy of your tailnet to grant you the capability ${capability}`],
   });
 }
