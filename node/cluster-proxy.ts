@@ -30,7 +30,7 @@ import type { TailnetNode } from './tsnet/node.ts';
 
 export interface ClusterProxyDeps {
   readonly node: Pick<TailnetNode, 'connectionOf'>;
-  readonly reconciler: Pick<Reconciler, 'get' | 'token'>;
+  readonly reconciler: Pick<Reconciler, 'get' | 'keptToken'>;
   readonly endpoint: ClusterEndpoint;
   readonly identify: Identify;
   readonly keys: SessionKeys;
@@ -69,7 +69,7 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     },
     async token({ name }, signal) {
       try {
-        return (await reconciler.token(name, signal)).token;
+        return (await reconciler.keptToken(name, signal)).token;
       } catch (error) {
         throw refusalOf(error);
       }

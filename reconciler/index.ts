@@ -183,6 +183,13 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     stopping: signal,
   });
 
+  const provisioned = (name: string): TkaSignin => {
+    const signin = cache.get(name);
+    if (signin === undefined) throw new SessionNotFoundError(name);
+    if (readyOrThrow(name, signin, clock.now()) !== undefined) return signin;
+    throw new SessionNotReadyError(name, `session ${name} is not provisioned yet`);
+  };
+
   return {
     signIn,
     get: (name) => cache.get(name),
@@ -217,14 +224,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       await cache.until(name, (now) => (isHeldByUs(now, uid) ? undefined : true), asked);
     },
 
-    async token(name, caller) {
-      const signin = cache.get(name);
-      if (signin === undefined) throw new SessionNotFoundError(name);
-      if (readyOrThrow(name, signin, clock.now()) === undefined) {
-        throw new SessionNotReadyError(name, `session ${name} is not provisioned yet`);
-      }
-      return await tokens.get(signin, caller);
-    },
+    token: async (name, caller) => await tokens.get(provisioned(name), caller),
+    keptToken: async (name, caller) => await tokens.kept(provisioned(name), caller),
 
     async roleExists(role, caller) {
       return (await roles.rulesOf(role, caller)) !== undefined;

@@ -10,7 +10,7 @@ export interface SignInRequest extends Omit<TkaSigninSpec, 'expiresAt'> {
   readonly node: string;
 }
 
-/** A token of the session's ServiceAccount. It never outlives the session. */
+/** A token of the session's ServiceAccount. One that is given away never outlives the session. */
 export interface SessionToken {
   readonly token: string;
   readonly expiresAt: Date;
@@ -44,6 +44,8 @@ export interface Reconciler {
    * Rejects with SessionEndingError where less than 600 s are left, SessionNotReadyError before it is provisioned.
    */
   token(name: string, signal: AbortSignal): Promise<SessionToken>;
+  /** The same for tka's own use, never to be given away: it may outlive the session, so its last minutes have one too. */
+  keptToken(name: string, signal: AbortSignal): Promise<SessionToken>;
   /** Whether there is such a ClusterRole; what was found is believed for 10 s. Rejects with ForbiddenError where tka may not bind it. */
   roleExists(role: string, signal: AbortSignal): Promise<boolean>;
   /** Whether there is such a namespace; what was found is believed for 10 s. */

@@ -1,9 +1,10 @@
 /**
- * Tokens of sessions' ServiceAccounts, by TokenRequest. No token outlives its session: the API server's own answer, and
- * the token's `exp` claim, are held against the session's end before anybody sees it.
+ * Tokens of sessions' ServiceAccounts, by TokenRequest. No token that is given away outlives its session: the API server's own
+ * answer, and the token's `exp` claim, are held against the session's end before anybody sees it.
  *
- * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one.
- * One mint at a time for each session; the last token stays in memory, by the session's UID, until the session's end.
+ * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one. What tka
+ * keeps to itself may be longer: the account's end is that token's end. One mint at a time for each session; the last token
+ * stays in memory, by the session's UID, until the session's end.
  */
 import { accountName, type TkaSignin } from '../crd/tkasignin.ts';
 import { endOf } from '../crd/parse.ts';
@@ -13,7 +14,10 @@ import { InvalidError, NotFoundError, SessionEndingError, SessionNotReadyError }
 import type { SessionToken } from './reconciler.ts';
 
 export interface Tokens {
+  /** One to give away. */
   get(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
+  /** One that never leaves tka: never a SessionEndingError. */
+  kept(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
   forget(uid: string): void;
 }
 
@@ -37,32 +41,39 @@ interface Held extends SessionToken {
 export function createTokens(deps: TokensDeps): Tokens {
   const held = new Map<string, Held>();
   const minting = new Map<string, Promise<Held>>();
-  return {
-    async get(signin, signal) {
-      const { uid } = signin.metadata;
-      for (;;) {
-        const have = held.get(uid);
-        if (have !== undefined && isGood(have, endOf(signin), deps.clock.now())) return publicPart(have);
-        const underway = minting.get(uid);
-        if (underway !== undefined) {
-          // It may be for an end that has moved since: the result is looked at anew.
-          await withSignal(underway, signal);
-          continue;
-        }
-        // One that is forgotten meanwhile leaves nothing behind.
-        const isWanted = (): boolean => minting.get(uid) === minted;
-        const minted: Promise<Held> = mint(deps, signin)
-          .then((token) => {
-            if (isWanted()) held.set(uid, token);
-            return token;
-          })
-          .finally(() => {
-            if (isWanted()) minting.delete(uid);
-          });
-        minting.set(uid, minted);
-        return publicPart(await withSignal(minted, signal));
+  const obtain = async (signin: TkaSignin, isKept: boolean, signal: AbortSignal): Promise<SessionToken> => {
+    const { uid } = signin.metadata;
+    for (;;) {
+      const have = held.get(uid);
+      const now = deps.clock.now();
+      if (have !== undefined && (isGood(have, endOf(signin), now) || (isKept && isLasting(have, now)))) {
+        return publicPart(have);
       }
-    },
+      const underway = minting.get(uid);
+      if (underway !== undefined) {
+        // It may be for an end that has moved since, or not be one to keep: the result is looked at anew.
+        await withSignal(underway, signal).catch((error: unknown) => {
+          if (!isKept || !(error instanceof SessionEndingError)) throw error;
+        });
+        continue;
+      }
+      // One that is forgotten meanwhile leaves nothing behind.
+      const isWanted = (): boolean => minting.get(uid) === minted;
+      const minted: Promise<Held> = mint(deps, signin, isKept)
+        .then((token) => {
+          if (isWanted()) held.set(uid, token);
+          return token;
+        })
+        .finally(() => {
+          if (isWanted()) minting.delete(uid);
+        });
+      minting.set(uid, minted);
+      return publicPart(await withSignal(minted, signal));
+    }
+  };
+  return {
+    get: (signin, signal) => obtain(signin, false, signal),
+    kept: (signin, signal) => obtain(signin, true, signal),
     forget(uid) {
       held.delete(uid);
       minting.delete(uid);
@@ -89,15 +100,15 @@ export function expiryClaim(token: string): number | undefined {
   }
 }
 
-async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin): Promise<Held> {
+async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
   const { name: session, namespace } = signin.metadata;
   const end = endOf(signin);
   const startedAt = clock.now();
-  let seconds = secondsToAsk(end, startedAt);
+  let seconds = secondsToAsk(end, startedAt) ?? (isKept ? minimumSeconds : undefined);
   // The API server's clock may run ahead of ours: what it gives too much is asked less the second time.
   for (let attempt = 0; attempt < 2 && seconds !== undefined; attempt += 1) {
     const { token, expiresAt } = await request(cluster, signin, seconds, namespace);
-    if (expiresAt <= end) {
+    if (isKept || expiresAt <= end) {
       onMinted((clock.now() - startedAt) / 1000);
       return { token, expiresAt: new Date(expiresAt), mintedAt: startedAt, end };
     }
@@ -146,6 +157,11 @@ function isGood(have: Held, end: number, now: number): boolean {
   if (end - expiresAt <= 3000) return true;
   // The API server has a maximum of its own and gave less than asked: used until half its life is over.
   return have.end === end && expiresAt - now > (expiresAt - have.mintedAt) / 2;
+}
+
+/** Whatever the session's end: a fifth of its life is left. */
+function isLasting({ expiresAt, mintedAt }: Held, now: number): boolean {
+  return expiresAt.getTime() - now > (expiresAt.getTime() - mintedAt) / 5;
 }
 
 function publicPart({ token, expiresAt }: Held): SessionToken {

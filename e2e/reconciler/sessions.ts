@@ -91,9 +91,12 @@ export function sessionCases(world: () => World): void {
       t.is(expiresAt.getTime(), exp);
     }
     for (const seconds of [599, 300, 10]) {
-      const stored = await running.reconciler.signIn(login(`s${seconds}`, { endsAt: inSeconds(seconds) }), patience());
-      const usable = running.reconciler.usable(stored.metadata.name, patience());
-      await t.throwsAsync(usable, { instanceOf: SessionEndingError }, `${seconds} s`);
+      const { metadata } = await signIn(running, login(`s${seconds}`, { endsAt: inSeconds(seconds) }));
+      const given = running.reconciler.token(metadata.name, patience());
+      await t.throwsAsync(given, { instanceOf: SessionEndingError }, `${seconds} s`);
+      // What tka keeps works until the session ends.
+      const kept = await running.reconciler.keptToken(metadata.name, patience());
+      t.is(await world().statusWith(kept.token), 200, `${seconds} s`);
     }
     await world().endAll();
   });
