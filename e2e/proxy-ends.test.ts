@@ -15,7 +15,7 @@ import { Caller } from './proxy/caller.ts';
 import type { Entry } from './proxy/caller.ts';
 import { writeDeafEngine } from './proxy/deaf-engine.ts';
 import { Running } from './proxy/running.ts';
-import { logged, logOf, timeOf } from './proxy/server-log.ts';
+import { credentialsIn, logged, logOf, timeOf } from './proxy/server-log.ts';
 import type { LogLine } from './proxy/server-log.ts';
 import type { Watch } from './proxy/watch.ts';
 
@@ -90,7 +90,10 @@ async function losesAll(t: ExecutionContext, { caller, entry, watch, since }: Vi
   t.regex(last?.object.message ?? '', loss.reason);
   t.is((await caller.ask(entry, path).catch(() => ({ status: 401 }))).status, 401);
 
-  const knewAt = timeOf(await logged(stack, { msg: 'streams were cut', session }, since));
+  // Whichever is first: the pass over streams finds out by itself, beside the one over sessions.
+  const told = (line: LogLine): boolean =>
+    line['session'] === session && (line.msg === 'streams were cut' || line['event'] === 'revoked');
+  const knewAt = timeOf(await until(() => logOf(stack, since).find(told), { what: 'the reason', timeoutMs: 5000 }));
   t.true(end.at - knewAt < 1000, `cut ${end.at - knewAt} ms after tka knew`);
   const line = await logged(stack, { event: 'k8s', requestId: watch.requestId, phase: 'end' });
   t.regex(String(line['cut']), loss.reason);
@@ -160,6 +163,24 @@ function endsByPolicy(title: string, isDeaf: boolean): void {
 for (const title of Object.keys(changedPolicies)) endsByPolicy(title, false);
 endsByPolicy('a grant that disappears', true);
 
+test.serial(
+  'the last minutes of a session are as good as the others, for a server that has just started too',
+  async (t) => {
+    t.timeout(60_000);
+    const caller = Caller.of(stack, bob);
+    const { session } = await caller.login();
+    const expiresAt = new Date(Date.now() + 300_000).toISOString().replace(/\.\d+Z$/, 'Z');
+    const patch = JSON.stringify({ spec: { expiresAt } });
+    await stack.kubectl(['patch', 'signin', session, '-n', 'tka-sessions', '--type=merge', '-p', patch]);
+    await stack.restartTka();
+    const entry = await caller.entry(session);
+    t.is((await caller.ask(entry, path)).status, 200);
+    const direct = await caller.api(`/api/v1alpha1/kubeconfig?mode=direct&session=${session}`);
+    t.is(direct.status, 409, 'what is given away must not outlive it');
+  },
+);
+
+// No server is started after this: it would be waited for by machines that are not in the tailnet any more.
 for (const [what, user, command, reason] of [
   ['expires', expiring, 'expire', /refused \(expired\)|has left the tailnet/],
   ['is deleted', leaving, 'delete', /has left the tailnet/],
@@ -223,4 +244,8 @@ test.serial("kubectl get -w is cut with the session, and says why; another's goe
   t.regex(cut.lines.at(-1) ?? '', /^ERROR +Failure +Unauthorized +the session has ended \(revoked\): run `tka login`$/);
   for (const action of ['create', 'delete']) await stack.kubectl([action, 'configmap', 'later']);
   await goesOn.says(/DELETED +later/);
+});
+
+test.serial('no credential of the whole run is in the log', (t) => {
+  t.deepEqual(credentialsIn(stack), []);
 });

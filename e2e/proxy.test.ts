@@ -14,7 +14,7 @@ import { Caller } from './proxy/caller.ts';
 import type { Entry } from './proxy/caller.ts';
 import { forgedRequests } from './proxy/forged-requests.ts';
 import { Running } from './proxy/running.ts';
-import { logged, logOf } from './proxy/server-log.ts';
+import { credentialsIn, logged, logOf } from './proxy/server-log.ts';
 import { stolenCredentials } from './proxy/stolen-credentials.ts';
 
 const alice = 'alice@example.com';
@@ -149,17 +149,19 @@ test.serial('an expired session is refused from the second it ends', async (t) =
   const spec = { expiresAt: new Date(end).toISOString().replace('.000Z', 'Z') };
   const name = ['signin', entry.session, '-n', 'tka-sessions'];
   t.is((await stack.kubectl(['patch', ...name, '--type=merge', '-p', JSON.stringify({ spec })])).code, 0);
-  const late: string[] = [];
+  const answers: { readonly sentAt: number; readonly status: number }[] = [];
   await until(
     async () => {
       const sentAt = Date.now();
       const { status } = await caller.ask(entry, '/version');
-      if (status === 200 && sentAt > end + 1000) late.push(new Date(sentAt).toISOString());
+      answers.push({ sentAt, status });
       return status === 401;
     },
     { what: 'the end of the session', timeoutMs: 10_000 },
   );
-  t.deepEqual(late, []);
+  t.true((answers.at(-1)?.sentAt ?? 0) > end - 1000, 'until then it is good');
+  const good = answers.filter(({ status }) => status === 200);
+  t.true(good.length > 1 && good.every(({ sentAt }) => sentAt < end + 1000), JSON.stringify(answers));
 });
 
 test.serial('every request is in the log under its ID, with who asked for what', async (t) => {
@@ -196,9 +198,7 @@ test.serial('no credential of the whole run is in the log', async (t) => {
   const log = stack.tka.readLog();
   t.true(logOf(stack).some(({ event }) => event === 'k8s'));
   for (const { token } of entries) t.false(log.includes(token));
-  t.notRegex(log, /tka_[a-z0-9.-]+_[0-9a-f]{32}/);
-  t.notRegex(log, /eyJ[\w-]+\.[\w-]+\.[\w-]+/);
-  t.notRegex(log, /hskey-|tskey-/);
+  t.deepEqual(credentialsIn(stack), []);
 });
 
 const none: Entry = { session: '', token: '', url: '' };

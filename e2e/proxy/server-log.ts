@@ -29,6 +29,13 @@ export function logged(stack: Stack, fields: Readonly<Record<string, unknown>>, 
   );
 }
 
+/** Whatever in the log looks like a session's token, an account's, or a key to the tailnet. */
+export function credentialsIn(stack: Stack): string[] {
+  const looks = [/tka_[a-z0-9.-]+_[0-9a-f]{32}/g, /eyJ[\w-]+\.[\w-]+\.[\w-]+/g, /(?:hskey|tskey)-[\w-]+/g];
+  const log = stack.tka.readLog();
+  return looks.flatMap((look) => log.match(look) ?? []);
+}
+
 /** Milliseconds since the epoch. */
 export function timeOf({ time }: LogLine): number {
   return Date.parse(time);
