@@ -117,7 +117,9 @@ export function cleanupCases(world: () => World): void {
     const token = await tokenOf(running, signin);
     const name = accountName(signin);
     await setAccountFinalizers(world(), name, ['example.com/hold']);
-    const ending = running.reconciler.end(signin.metadata.name, 'logout', patience());
+    // It is over with the first try after the hindrance has gone, and tries come ever more slowly.
+    t.timeout(150_000);
+    const ending = running.reconciler.end(signin.metadata.name, 'logout', AbortSignal.timeout(120_000));
     await untilStuck(world(), signin.metadata.name, /held by finalizer example\.com\/hold/);
     // The access is gone all the same: the binding went first.
     t.is(await world().statusWith(token), 403);
@@ -138,7 +140,9 @@ export function cleanupCases(world: () => World): void {
     const binding = await world().admin.rbac.readClusterRoleBinding({ name });
     binding.subjects?.push({ kind: 'User', name: 'mallory', apiGroup: 'rbac.authorization.k8s.io' });
     await world().admin.rbac.replaceClusterRoleBinding({ name, body: binding });
-    const ending = running.reconciler.end(signin.metadata.name, 'logout', patience());
+    // It is over with the first try after the hindrance has gone, and tries come ever more slowly.
+    t.timeout(150_000);
+    const ending = running.reconciler.end(signin.metadata.name, 'logout', AbortSignal.timeout(120_000));
     await untilStuck(world(), signin.metadata.name, /tka may not delete clusterrolebindings/);
     await assertNoHotLoop(running);
     // What cannot be removed keeps the TkaSignin, not the access.
