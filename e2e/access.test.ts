@@ -271,7 +271,7 @@ test.serial('requests that a web page could forge are refused', async (t) => {
 test.serial('the API is served over TLS too, by a certificate of its own authority', async (t) => {
   const { body } = await as('bob@example.com').send('/.well-known/tka');
   const { ca, modes } = JSON.parse(body);
-  t.deepEqual(modes, ['direct']);
+  t.deepEqual(modes, ['direct', 'proxy']);
   const answer = await stack.fetch('bob@example.com', `https://${stack.tka.ip}/api/v1alpha1/whoami`, { ca });
   t.is(answer.status, 200);
   t.like(await answer.json(), { username: 'bob@example.com', rules: [{ role: 'view' }] });
