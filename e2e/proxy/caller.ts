@@ -96,13 +96,15 @@ export class Caller {
     return promise;
   }
 
-  /** Sends exactly these bytes and resolves with all that comes back. */
+  /** Sends exactly these bytes and resolves with all that comes back, also where it is hung up on. */
   async bytes(sent: string): Promise<string> {
     const socket = await this.connect();
-    // Whoever is hung up on has been answered too.
-    socket.on('error', () => socket.destroy());
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let received = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
+    socket.on('error', () => undefined).once('close', () => resolve(received));
     socket.write(sent, 'latin1');
-    return text(socket).catch(() => '');
+    return promise;
   }
 
   /** Resolves when the answer has begun; rejects with it unless it is 200. */

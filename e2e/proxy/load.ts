@@ -37,7 +37,8 @@ export class Load {
       let status: number | undefined;
       try {
         const headers = { authorization: `Bearer ${entry.token}` };
-        const signal = AbortSignal.timeout(5000);
+        // A connection to an engine that was killed stays silent.
+        const signal = AbortSignal.timeout(2000);
         const answer = await caller.machine.fetch(`${entry.url}${path}`, { ca, headers, signal });
         ({ status } = answer);
         const body = await answer.text();
