@@ -59,11 +59,12 @@ test('a hint makes a pass long before it is due', async (t) => {
 
 test('a storm of hints while the engine is slow makes one pass more, not one each', async (t) => {
   const release = Promise.withResolvers<void>();
+  const hintDelayMs = 1;
   let questions = 0;
   let atOnce = 0;
   const world = setup(t, {
     everyMs: 3_600_000,
-    hintDelayMs: 1,
+    hintDelayMs,
     async identities() {
       questions += 1;
       atOnce += 1;
@@ -77,8 +78,8 @@ test('a storm of hints while the engine is slow makes one pass more, not one eac
   await world.passes(1);
   for (let i = 0; i < 20; i += 1) {
     for (let n = 0; n < 10; n += 1) world.hint();
-    // Timers that are due run before this one.
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    // Timers of one length run in the order they were set: after this one, the hints' own has run.
+    await new Promise((resolve) => setTimeout(resolve, hintDelayMs));
   }
   release.resolve();
   await world.passes(1);
