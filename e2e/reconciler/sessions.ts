@@ -4,9 +4,7 @@ import { until } from '../../dev/stack/until.ts';
 import { accountName } from '../../crd/tkasignin.ts';
 import { SessionEndingError, SessionFailedError } from '../../reconciler/errors.ts';
 import { expiryClaim } from '../../reconciler/tokens.ts';
-import { login, patience, signIn, tokenOf, type World } from './world.ts';
-
-const inSeconds = (seconds: number): Date => new Date(Date.now() + seconds * 1000);
+import { inSeconds, login, patience, signIn, tokenOf, type World } from './world.ts';
 
 export function sessionCases(world: () => World): void {
   test.serial('a login is usable at once, with the rights of its role and no more', async (t) => {

@@ -19,6 +19,8 @@ export const namespace = 'tka-sessions';
 /** Long enough for a busy machine; nothing here takes a tenth of it. */
 export const patience = (): AbortSignal => AbortSignal.timeout(20_000);
 
+export const inSeconds = (seconds: number): Date => new Date(Date.now() + seconds * 1000);
+
 export interface Running extends AsyncDisposable {
   readonly reconciler: Reconciler;
   readonly kubernetes: Kubernetes;

@@ -1,13 +1,13 @@
 /**
  * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded.
  *
- * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is registered before its session is looked at for the last time, so that a cut misses none.
+ * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is
+ * registered before its session is looked at for the last time, so that a cut misses none.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Admitted, createAdmission, type Entry, refusalOf } from './admission.ts';
-import { attributesOf } from './attributes.ts';
 import { type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
 import { Connections } from './connections.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
@@ -23,7 +23,7 @@ import { protocolIn, upgrade } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ProxyDeps {
-  /** Who is at the other end of a connection; rejects with an error that has `status` and `expose`d message. Undefined: not from the tailnet. */
+  /** Who is at the other end of a connection; rejects with an error that has a `status` and says by `expose` what may be told. */
   caller(socket: Socket): Promise<ProxyCaller>;
   /** Whether the connection was TLS on the tailnet. */
   isTls(socket: Socket): boolean;
@@ -94,7 +94,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
   const begin = (req: IncomingMessage, isUpgrade: boolean): Entry => ({
     requestId: deps.newRequestId(),
     who: {},
-    what: attributesOf(req.method ?? '', '/', isUpgrade),
+    // Until its path has been read.
+    what: { verb: (req.method ?? '').toLowerCase(), path: '/', isStream: isUpgrade },
     startedAt: performance.now(),
   });
 

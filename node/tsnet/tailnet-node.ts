@@ -25,6 +25,7 @@ import type {
   TailnetProxy,
 } from './node.ts';
 import type { EngineEvent, EngineRequest, Preamble } from './protocol.ts';
+import { askIdentities, askIdentity, UNKNOWN } from './questions.ts';
 import { RecentCallers } from './recent-callers.ts';
 import { Supervisor, type SupervisorTimings } from './supervisor.ts';
 
@@ -36,8 +37,6 @@ export interface NodeDependencies {
   readonly random: () => number;
   readonly nowMs: () => number;
 }
-
-const UNKNOWN: Identity = { nodeId: '', nodeKey: '', nodeName: '', tags: [], refusal: 'unknown', capabilities: {} };
 
 const FIRST_STATE: NodeState = {
   status: 'Starting',
@@ -128,13 +127,7 @@ export class EmbeddedNode implements TailnetNode {
     if (!engine || !this.#state.ready) {
       throw new EngineGoneError(`the tailnet node is not ready: ${this.#state.reason ?? this.#state.status}`);
     }
-    const answer = engine.call({ type: 'identify', nodes: nodeIds }).then((message) => {
-      if (message.type !== 'identities' || message.identities.length !== nodeIds.length) {
-        throw new EngineGoneError('the engine gave another answer than was asked for');
-      }
-      return new Map(nodeIds.map((node, i) => [node, message.identities[i] ?? UNKNOWN]));
-    });
-    return signal ? abortable(answer, signal) : answer;
+    return askIdentities(engine, nodeIds, signal);
   }
 
   connectionOf(socket: Socket): TailnetConnection | undefined {
@@ -162,11 +155,7 @@ export class EmbeddedNode implements TailnetNode {
       if (this.#state.status === 'Starting') return UNKNOWN;
       throw new EngineGoneError(`no engine to ask who ${whom} is: ${this.#state.reason ?? this.#state.status}`);
     }
-    const answer = engine.call(request).then((message) => {
-      if (message.type !== 'identity') throw new EngineGoneError('the engine gave another answer than was asked for');
-      return message.identity;
-    });
-    return signal ? abortable(answer, signal) : answer;
+    return askIdentity(engine, request, signal);
   }
 
   async #close(): Promise<void> {
