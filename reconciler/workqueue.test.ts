@@ -90,6 +90,21 @@ test('a failing key comes back with a growing delay of its own, which success fo
   t.is(delays.at(-1), 100);
 });
 
+test('a key that fails twice at once waits the second delay, not what is left of the first', async (t) => {
+  const { process, started, end } = gated();
+  const { clock, queue } = start(process, { baseDelayMs: 100 });
+  queue.add('a');
+  await settled();
+  queue.add('a');
+  end(new Error('no'));
+  await settled();
+  end(new Error('no again'));
+  await clock.advance(199);
+  t.is(started.length, 2);
+  await clock.advance(1);
+  t.is(started.length, 3);
+});
+
 test('half of a delay is chance', async (t) => {
   const delays: number[] = [];
   const { clock, queue } = start(() => Promise.reject(new Error('no')), {

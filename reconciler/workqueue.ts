@@ -41,7 +41,6 @@ export class WorkQueue {
 
   add(key: string): void {
     if (this.#stopped) return;
-    this.#undelay(key);
     if (this.#running.has(key)) this.#again.add(key);
     else this.#waiting.add(key);
     this.#pump();
@@ -89,6 +88,8 @@ export class WorkQueue {
     for (const key of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return;
       this.#waiting.delete(key);
+      // This run is what a delay would have been for; one that is left would cut the backoff after this run short.
+      this.#undelay(key);
       this.#running.set(key, this.#run(key));
     }
   }
