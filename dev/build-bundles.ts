@@ -17,6 +17,8 @@ export interface Bundle {
   readonly path: string;
   /** Bytes of the entry and of everything it imports statically. */
   readonly startBytes: number;
+  /** Every source and every file of a dependency that something of is in it, from the project's root. */
+  readonly inputs: readonly string[];
 }
 
 export async function buildBundles(outdir: string = join(root, 'dist')): Promise<readonly Bundle[]> {
@@ -72,7 +74,10 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
     return statics.reduce((sum, imported) => sum + visit(imported.path), output.bytes);
   };
   const entry = Object.keys(outputs).find((file) => outputs[file]?.entryPoint === entries[name]) ?? '';
-  return { name, path, startBytes: visit(entry) };
+  const used = Object.values(outputs).flatMap((output) =>
+    Object.entries(output.inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
+  );
+  return { name, path, startBytes: visit(entry), inputs: [...new Set(used.map(([file]) => file))].toSorted() };
 }
 
 /** Only once the new files are there: a program that starts meanwhile finds one whole build or the other. */

@@ -1,6 +1,6 @@
 /**
- * Builds node/tsnet's engine into dist/engine: static, stripped, without paths of the machine that built it. Go's own
- * build cache decides what there is to do; with everything in it this takes about a second. Progress goes to stderr,
+ * Builds node/tsnet's engine into dist/engine: static, stripped, the same bytes from the same sources and the same Go wherever
+ * and whenever that is done. For this machine, or for another that tka is published for. Go's own build cache decides what there is to do; with everything in it this takes about a second. Progress goes to stderr,
  * because a first build takes a minute and a silent minute looks like a hang. Run as a script it prints the binary's path.
  */
 import { spawn } from 'node:child_process';
@@ -13,7 +13,15 @@ const MODULE = join(ROOT, 'node/tsnet/engine');
 const MINIMUM_GO = [1, 26, 6] as const;
 const SAY_SO_EVERY_MS = 5_000;
 
+/** A kind of machine, in Node's words. */
+export interface Platform {
+  readonly os: 'linux' | 'darwin';
+  readonly cpu: 'x64' | 'arm64';
+}
+
 export interface BuildEngineOptions {
+  /** Default: this machine. */
+  readonly platform?: Platform;
   /** Where the binary goes; default dist/engine/tka-engine. */
   readonly output?: string;
   readonly signal?: AbortSignal;
@@ -36,8 +44,9 @@ export async function buildEngine(options: BuildEngineOptions = {}): Promise<str
   );
   try {
     const { code, output: text } = await run(
-      ['build', '-trimpath', '-ldflags', '-s -w', '-o', output, '.'],
+      ['build', '-trimpath', '-buildvcs=false', '-ldflags', '-s -w', '-o', output, '.'],
       options.signal,
+      options.platform === undefined ? {} : targetOf(options.platform),
     );
     if (code !== 0) throw new Error(`the engine does not build:\n${text}`);
   } finally {
@@ -45,6 +54,11 @@ export async function buildEngine(options: BuildEngineOptions = {}): Promise<str
   }
   if (performance.now() - startedMs > SAY_SO_EVERY_MS) progress(`built the tailnet engine in ${seconds()}`);
   return output;
+}
+
+/** The same in Go's words. */
+export function targetOf({ os, cpu }: Platform): Readonly<Record<'GOOS' | 'GOARCH', string>> {
+  return { GOOS: os, GOARCH: cpu === 'x64' ? 'amd64' : cpu };
 }
 
 async function checkGo(signal: AbortSignal | undefined): Promise<void> {
@@ -83,10 +97,11 @@ export function isGoRecentEnough(version: string): boolean {
 async function run(
   parameters: readonly string[],
   signal: AbortSignal | undefined,
+  target: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number | null; readonly output: string }> {
   const child = spawn('go', parameters, {
     cwd: MODULE,
-    env: { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOWORK: 'off' },
+    env: { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOWORK: 'off', ...target },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(signal ? { signal } : {}),
   });

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * `tka-server`: reads the command line and runs one subcommand. Exit codes: 0 done, 1 it cannot run, 2 usage or configuration.
  *

@@ -3,7 +3,7 @@
  * privileges. `createNode` starts at once; whoever calls it closes it.
  */
 import { resolve } from 'node:path';
-import { findEngine, isExecutable } from './engine-path.ts';
+import { findEngine, isExecutable, packagesSeenFrom } from './engine-path.ts';
 import type { Environment } from './environment.ts';
 import type { NodeOptions, TailnetNode } from './node.ts';
 import { EmbeddedNode } from './tailnet-node.ts';
@@ -18,8 +18,16 @@ export type * from './node.ts';
 export function createNode(options: NodeOptions, environment: Environment = process.env): TailnetNode {
   const { enginePath } = options;
   const directory = import.meta.dirname;
+  const find = (): string =>
+    findEngine({
+      environment,
+      directory,
+      platform: `${process.platform}-${process.arch}`,
+      isExecutable,
+      inPackage: packagesSeenFrom(directory),
+    });
   return new EmbeddedNode(options, {
-    command: [enginePath === undefined ? findEngine({ environment, directory, isExecutable }) : resolve(enginePath)],
+    command: [enginePath === undefined ? find() : resolve(enginePath)],
     processEnvironment: environment,
     timings: {
       heartbeatMs: 500,
