@@ -1,7 +1,7 @@
 /**
  * `npm start`: the server against the cluster of the current kubeconfig context and the tailnet of TS_AUTHKEY.
  *
- * Says which objects of manifests/ the cluster lacks or has otherwise, and changes nothing unless `--apply` is given.
+ * Says which objects of manifests/cluster the cluster lacks or has otherwise, and changes nothing unless `--apply` is given.
  * The server then runs as tka's own account, by impersonation from the caller's context, so that it holds the rights
  * and meets the admission policies it will have in a pod. The kubeconfig for that is a 0600 file in a temporary
  * directory, which goes when the server does. Further arguments are the server's.
@@ -17,7 +17,9 @@ import { buildBundles } from './build-bundles.ts';
 import { buildEngine } from './build-engine.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const manifests = join(root, 'manifests');
+/** All but the server itself, which runs here. */
+const manifests = join(root, 'manifests/cluster');
+const replicas = 'jsonpath={.spec.replicas}';
 const ownAccount = 'system:serviceaccount:tka-system:tka';
 
 const { values, positionals } = parseArgs({
@@ -34,7 +36,7 @@ else await main();
 function help(): void {
   process.stdout.write(
     'TS_AUTHKEY=... npm start -- [--apply] [--context NAME] [-- SERVER FLAGS]\n\n' +
-      '  --apply         apply manifests/ to the cluster first\n' +
+      '  --apply         apply manifests/cluster to the cluster first\n' +
       '  --context NAME  a kubeconfig context other than the current one\n',
   );
 }
@@ -60,8 +62,16 @@ async function main(): Promise<void> {
   await import(pathToFileURL(server).href);
 }
 
-/** True when the cluster has what manifests/ says. */
+/** True when the cluster has what manifests/cluster says, and no server of its own. */
 function install(): boolean {
+  const running = kubectl(['get', 'statefulset', 'tka', '-n', 'tka-system', '--ignore-not-found', '-o', replicas]);
+  if (running === undefined) return false;
+  if (Number(running) > 0) {
+    process.stderr.write(
+      'tka runs in this cluster already. To run it here instead: kubectl scale statefulset tka -n tka-system --replicas=0\n',
+    );
+    return false;
+  }
   const wanted = kubectl(['kustomize', manifests], false);
   if (wanted === undefined) return false;
   if (values.apply) {
@@ -77,13 +87,13 @@ function install(): boolean {
   if (diff.status === 0) return true;
   const changed = [...diff.stdout.matchAll(/^\+\+\+ \S*\/(\S+)/gm)].map((match) => match[1] ?? '');
   if (changed.length > 0) return refuse('has otherwise', changed);
-  process.stderr.write(`kubectl diff -k manifests/ did not answer for the cluster:\n${diff.stderr}`);
+  process.stderr.write(`kubectl diff -k manifests/cluster did not answer for the cluster:\n${diff.stderr}`);
   return false;
 }
 
 function refuse(how: string, names: readonly string[]): false {
   process.stderr.write(
-    `The cluster ${how}, of manifests/:\n${names.map((name) => `  ${name}\n`).join('')}` +
+    `The cluster ${how}, of manifests/cluster:\n${names.map((name) => `  ${name}\n`).join('')}` +
       'Apply all of it with: npm start -- --apply\n',
   );
   return false;
@@ -102,7 +112,7 @@ function present(text: string): ReadonlySet<string> | undefined {
   return new Set((answer.items ?? [answer]).map(nameOf));
 }
 
-/** `kind/name`; every object of manifests/ has both. */
+/** `kind/name`; every object of manifests/cluster has both. */
 function nameOf(object: unknown): string {
   const { kind, metadata } = object as { kind: string; metadata: { name: string } };
   return `${kind.toLowerCase()}/${metadata.name}`;

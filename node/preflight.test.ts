@@ -69,7 +69,7 @@ test('a missing right names verb, resource and namespace', async (t) => {
     may: ({ verb, subresource }) => Promise.resolve(!(verb === 'create' && subresource === 'token')),
   });
   t.deepEqual(problems, [
-    'tka may not create serviceaccounts/token in namespace tka-sessions: its rights are in manifests/rbac.yaml, install it with: kubectl apply -k manifests/',
+    'tka may not create serviceaccounts/token in namespace tka-sessions: its rights are in manifests/cluster/rbac.yaml, install it with: kubectl apply -k manifests/',
   ]);
 });
 
@@ -97,8 +97,8 @@ test('access is described in the words of RBAC', (t) => {
   for (const [access, words] of described) t.is(describeAccess(access), words);
 });
 
-test('the rights that are checked are those that manifests/rbac.yaml gives', async (t) => {
-  const text = await readFile(new URL('../manifests/rbac.yaml', import.meta.url), 'utf8');
+test('the rights that are checked are those that manifests/cluster/rbac.yaml gives', async (t) => {
+  const text = await readFile(new URL('../manifests/cluster/rbac.yaml', import.meta.url), 'utf8');
   const given = parseAllDocuments(text)
     // The manifests are ours; a document of another shape fails the comparison below.
     .map(

@@ -120,7 +120,7 @@ export function describeAccess({ verb, group, resource, subresource, namespace, 
   return `${verb} ${object}${named}${namespace === undefined ? ' in the whole cluster' : ` in namespace ${namespace}`}`;
 }
 
-/** What the Role and the ClusterRole of manifests/rbac.yaml give, less what only the checks here need. */
+/** What the Role and the ClusterRole of manifests/cluster/rbac.yaml give, less what only the checks here need. */
 export function neededAccess(sessionsNamespace: string): readonly Access[] {
   const inSessions = (
     group: string,
@@ -173,7 +173,7 @@ async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<r
         return (await api.exists(path, signal)) ? undefined : `${what} is not installed: ${install}`;
       } catch (error) {
         if (!(error instanceof ForbiddenError)) throw error;
-        return `tka may not get ${what}: its rights are in manifests/rbac.yaml, ${install}`;
+        return `tka may not get ${what}: its rights are in manifests/cluster/rbac.yaml, ${install}`;
       }
     }),
   );
@@ -189,7 +189,9 @@ async function missingRights(
   const allowed = await Promise.all(needed.map((access) => api.may(access, signal)));
   return needed
     .filter((_, i) => allowed[i] !== true)
-    .map((access) => `tka may not ${describeAccess(access)}: its rights are in manifests/rbac.yaml, ${install}`);
+    .map(
+      (access) => `tka may not ${describeAccess(access)}: its rights are in manifests/cluster/rbac.yaml, ${install}`,
+    );
 }
 
 async function unbindableRoles(
@@ -208,6 +210,6 @@ async function unbindableRoles(
     .filter((_, i) => allowed[i] !== true)
     .map(
       (access) =>
-        `tka may not ${describeAccess(access)}: add the role to manifests/bindable-roles.yaml, or take it from roles.clusterWide and roles.namespaced`,
+        `tka may not ${describeAccess(access)}: add the role to manifests/cluster/bindable-roles.yaml, or take it from roles.clusterWide and roles.namespaced`,
     );
 }

@@ -116,7 +116,7 @@ async function refuseUnbindable(
   const unbindable = () =>
     refuse(
       `tka may not bind the role ${role} ${scope}`,
-      `whoever runs it can add the role to ${key} and to manifests/bindable-roles.yaml`,
+      `whoever runs it can add the role to ${key} and to manifests/cluster/bindable-roles.yaml`,
     );
   if (!roles.includes(role)) throw unbindable();
   const missing = await Promise.all([

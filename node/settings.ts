@@ -204,7 +204,7 @@ export const settings = {
   ),
   'roles.clusterWide': list(
     everyRole,
-    'Roles tka may bind in the whole cluster. Must match `manifests/bindable-roles.yaml`. Whoever has edit, admin or more in the whole cluster can become cluster-admin in almost any cluster.',
+    'Roles tka may bind in the whole cluster. Must match `manifests/cluster/bindable-roles.yaml`. Whoever has edit, admin or more in the whole cluster can become cluster-admin in almost any cluster.',
     roleName,
   ),
   'roles.namespaced': list(everyRole, 'Roles tka may bind in single namespaces.', roleName),

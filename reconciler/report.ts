@@ -112,7 +112,7 @@ function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const remedy =
     error instanceof ForbiddenError
-      ? `tka may not ${error.verb} ${error.resource}: grant it (see manifests/rbac.yaml). `
+      ? `tka may not ${error.verb} ${error.resource}: grant it (see manifests/cluster/rbac.yaml). `
       : '';
   return `${remedy}${message}`.slice(0, maxMessageLength);
 }

@@ -3,7 +3,7 @@
  * what they are in a real cluster. No pods, unless the stack has a node (`node/`).
  *
  * Everything is the real thing with its usual authorization and admission; the one liberty is that etcd does not flush to
- * disk. Ready means that the built-in roles have their rules, that `manifests/` is applied and that its admission
+ * disk. Ready means that the built-in roles have their rules, that `manifests/cluster` is applied and that its admission
  * policies are in force.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,12 +19,12 @@ import { onFreePorts } from './ports.ts';
 import type { Child, Result } from './processes.ts';
 import { until } from './until.ts';
 
-const manifestsDir = fileURLToPath(new URL('../../manifests', import.meta.url));
+const manifestsDir = fileURLToPath(new URL('../../manifests/cluster', import.meta.url));
 
 export interface KubernetesOptions extends ControlPlaneOptions {
   /** The `kube` binary under the name `kubectl`. */
   readonly kubectl: string;
-  /** Apply `manifests/`. Default true. */
+  /** Apply `manifests/cluster`. Default true. */
   readonly manifests?: boolean | undefined;
 }
 
@@ -191,7 +191,7 @@ export class Kubernetes {
       if (code !== 0) throw new Error(stderr);
       return true;
     };
-    await until(apply, { what: 'kubectl apply -k manifests/', timeoutMs: 10_000, signal });
+    await until(apply, { what: 'kubectl apply -k manifests/cluster', timeoutMs: 10_000, signal });
     await until(() => this.#admissionRefuses(), { what: 'the admission policies', timeoutMs: 30_000, signal });
   }
 

@@ -36,7 +36,7 @@ export interface ClusterOptions {
   readonly signal?: AbortSignal;
   /** Names of kube-controller-manager's controllers; default: those that rights and namespaces need. */
   readonly controllers?: readonly string[];
-  /** Apply `manifests/`. Default true. */
+  /** Apply `manifests/cluster`. Default true. */
   readonly manifests?: boolean;
   /** A node that runs pods, and the controllers for them; where `canRunNodes()` says so. Default false. */
   readonly node?: boolean;

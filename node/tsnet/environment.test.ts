@@ -12,7 +12,7 @@ test('nothing gets into the engine but what is named', (t) => {
     HTTPS_PROXY: 'http://proxy:3128',
     SSL_CERT_FILE: '/etc/own.pem',
   };
-  t.deepEqual(engineEnvironment({}, own), {
+  t.deepEqual(engineEnvironment({}, own, 0), {
     GOMEMLIMIT: '256MiB',
     TS_NETSTACK_KEEPALIVE_IDLE: '60s',
     TS_NETSTACK_KEEPALIVE_INTERVAL: '15s',
@@ -26,4 +26,13 @@ test('the CA file given takes the place of the environment’s', (t) => {
   const environment = engineEnvironment({ caFile: '/ca.pem', uploadLogs: true }, { SSL_CERT_FILE: '/etc/own.pem' });
   t.is(environment['SSL_CERT_FILE'], '/ca.pem');
   t.false('TS_NO_LOGS_NO_SUPPORT' in environment);
+});
+
+test('the engine may have 256 MiB, or a third of a container that is too small for that', (t) => {
+  const limitOf = (bytes: number): string | undefined => engineEnvironment({}, {}, bytes)['GOMEMLIMIT'];
+  const mebibyte = 2 ** 20;
+  // Unlimited: no cgroup, the first version of cgroups, a machine.
+  for (const bytes of [0, 2 ** 63, 64 * 1024 * mebibyte, 768 * mebibyte]) t.is(limitOf(bytes), '256MiB');
+  t.is(limitOf(512 * mebibyte), '170MiB');
+  t.is(limitOf(10 * mebibyte), '32MiB');
 });
