@@ -3,11 +3,12 @@ import { headscaleConfig } from './headscale.ts';
 import { hostnameOf } from './machine.ts';
 import { merge, tkaConfig } from './tka-server.ts';
 
-test('headscale listens on loopback alone', (t) => {
-  const config = headscaleConfig({ dir: '/d', port: 1234, stunPort: 5678, certFile: '/d/c', keyFile: '/d/k' });
+test('headscale listens on the address given alone', (t) => {
+  const files = { dir: '/d', certFile: '/d/c', keyFile: '/d/k' };
+  const config = headscaleConfig({ ...files, address: '198.19.0.1', port: 1234, stunPort: 5678 });
   const addresses = [...JSON.stringify(config).matchAll(/_addr":"([^"]*)"/g)].map(([, address]) => address);
-  t.deepEqual(addresses, ['127.0.0.1:1234', '', '127.0.0.1:0', '127.0.0.1:5678']);
-  t.is(config['server_url'], 'https://127.0.0.1:1234');
+  t.deepEqual(addresses, ['198.19.0.1:1234', '', '127.0.0.1:0', '198.19.0.1:5678']);
+  t.is(config['server_url'], 'https://198.19.0.1:1234');
 });
 
 test('the server is given nothing but its own account', (t) => {

@@ -19,6 +19,8 @@ export interface HeadscaleOptions {
   readonly processes: Processes;
   readonly bin: string;
   readonly pki: Pki;
+  /** Where it listens. Default: loopback; pods reach another of the machine's addresses alone. */
+  readonly address?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,6 +42,7 @@ export interface TailnetNodeEntry {
 
 export interface ConfigOptions {
   readonly dir: string;
+  readonly address: string;
   readonly port: number;
   readonly stunPort: number;
   readonly certFile: string;
@@ -66,14 +69,14 @@ export class Headscale {
   }
 
   static async start(options: HeadscaleOptions): Promise<Headscale> {
-    const { processes, pki } = options;
+    const { processes, pki, address = '127.0.0.1' } = options;
     const dir = join(processes.dir, 'headscale');
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     return onFreePorts({ tcp: 1, udp: 1 }, async ([port = 0, stunPort = 0]) => {
       const config = join(dir, 'config.yaml');
       const files = { certFile: pki.cert('headscale'), keyFile: pki.key('headscale') };
-      writeFileSync(config, stringify(headscaleConfig({ dir, port, stunPort, ...files })));
-      const url = `https://127.0.0.1:${port}`;
+      writeFileSync(config, stringify(headscaleConfig({ dir, address, port, stunPort, ...files })));
+      const url = `https://${address}:${port}`;
       return new Headscale(options, url, config, await serve(options, url, config));
     });
   }
@@ -145,10 +148,11 @@ export class Headscale {
 }
 
 /** The configuration file, as an object. */
-export function headscaleConfig({ dir, port, stunPort, certFile, keyFile }: ConfigOptions): Record<string, unknown> {
+export function headscaleConfig(options: ConfigOptions): Record<string, unknown> {
+  const { dir, address, port, stunPort, certFile, keyFile } = options;
   return {
-    server_url: `https://127.0.0.1:${port}`,
-    listen_addr: `127.0.0.1:${port}`,
+    server_url: `https://${address}:${port}`,
+    listen_addr: `${address}:${port}`,
     metrics_listen_addr: '',
     // Nobody uses it, and it cannot be switched off.
     grpc_listen_addr: '127.0.0.1:0',
@@ -161,10 +165,10 @@ export function headscaleConfig({ dir, port, stunPort, certFile, keyFile }: Conf
         region_code: 'stack',
         region_name: 'embedded',
         verify_clients: false,
-        stun_listen_addr: `127.0.0.1:${stunPort}`,
+        stun_listen_addr: `${address}:${stunPort}`,
         private_key_path: join(dir, 'derp.key'),
         automatically_add_embedded_derp_region: true,
-        ipv4: '127.0.0.1',
+        ipv4: address,
         // Says that there is none: clients would else ask over IPv6 and wait 3 s for an answer before they are Running.
         ipv6: 'none',
       },

@@ -78,10 +78,11 @@ export async function createPki({ processes, pki, node, signal }: PkiOptions): P
 
 function certificatesFor(node: NodeAddresses | undefined): Record<string, Certificate> {
   if (node === undefined) return certificates;
-  const { apiserver } = certificates;
+  const { apiserver, headscale } = certificates;
   return {
     ...certificates,
     ...nodeCertificates(node),
+    headscale: { ...headscale, hosts: [...headscale.hosts, node.host] },
     apiserver: {
       ...apiserver,
       hosts: [...apiserver.hosts, 'kubernetes.default.svc.cluster.local', apiService, node.host],

@@ -167,7 +167,7 @@ async function startTailnet(start: Start, options: StackOptions, cluster: Promis
 }
 
 async function startNetwork(
-  { ground, signal }: Start,
+  { ground, place, signal }: Start,
   options: StackOptions,
 ): Promise<Pick<StackParts, 'headscale' | 'policy' | 'machines'>> {
   const { processes, pki, tools } = ground;
@@ -175,7 +175,9 @@ async function startNetwork(
   const report = (reason: Error): void => void process.stderr.write(`policy not changed: ${reason.message}\n`);
   const { onPolicyRefused = report } = options;
 
-  const headscale = await Headscale.start({ processes, bin: tools.headscale, pki, signal });
+  // Where there are pods, one of them may be a machine of the tailnet.
+  const address = place?.claim.addresses.host;
+  const headscale = await Headscale.start({ processes, bin: tools.headscale, pki, address, signal });
   const path = typeof policy === 'string' ? resolve(policy) : join(processes.dir, 'policy.json');
   if (typeof policy !== 'string') await writeFile(path, policyText(policy));
   const policyFile = await PolicyFile.open(path, {
