@@ -79,6 +79,8 @@ export const annotations = {
   subject: `${group}/subject`,
   /** Stable node ID of the node that last logged in. */
   node: `${group}/node`,
+  /** Why the session is being ended, from the replica that was asked to the one that removes it. */
+  endReason: `${group}/end-reason`,
 } as const;
 
 export const managedByValue = 'tka';

@@ -22,7 +22,15 @@ export async function checkCluster(
 ): Promise<void> {
   const roles = [...new Set([...config['roles.clusterWide'], ...config['roles.namespaced']])];
   const check = (signal: AbortSignal) =>
-    preflight({ api: kubernetes, sessionsNamespace: config['operator.namespace'], roles }, signal);
+    preflight(
+      {
+        api: kubernetes,
+        sessionsNamespace: config['operator.namespace'],
+        roles,
+        election: config['replicas.election'],
+      },
+      signal,
+    );
   const { server } = kubernetes.endpoint;
   const warnings = await untilChecked(
     check,

@@ -9,6 +9,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import {
   AuthorizationV1Api,
+  type Configuration,
   CoreV1Api,
   createConfiguration,
   CustomObjectsApi,
@@ -21,7 +22,7 @@ import {
 } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
-import { type Cluster, during } from '../reconciler/cluster.ts';
+import { type Clients, type Cluster, during } from '../reconciler/cluster.ts';
 import { NotFoundError } from '../reconciler/errors.ts';
 import { createTransport, type RequestCount, serverOf } from './kubernetes/transport.ts';
 
@@ -99,15 +100,13 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
   nobody.loadFromClusterAndUser(cluster, { name: 'nobody' });
   const anonymous = createTransport({ ...shared, kubeConfig: nobody });
 
-  const core = new CoreV1Api(configuration);
   const authorization = new AuthorizationV1Api(configuration);
   const versions = new VersionApi(configuration);
   options.log.debug({ server: cluster.server, context: kubeConfig.getCurrentContext() }, 'using this API server');
 
   return {
-    core,
-    rbac: new RbacAuthorizationV1Api(configuration),
-    custom: new CustomObjectsApi(configuration),
+    ...clientsOf(configuration),
+    checkedBy: (check) => clientsOf(createConfiguration({ baseServer: server, httpApi: own.checkedBy(check) })),
     watch: (path, query, signal) => own.watch(path, query, signal),
     withToken: (token) =>
       new AuthorizationV1Api(
@@ -139,6 +138,14 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
     async close() {
       await Promise.all([own.close(), anonymous.close()]);
     },
+  };
+}
+
+function clientsOf(configuration: Configuration): Clients {
+  return {
+    core: new CoreV1Api(configuration),
+    rbac: new RbacAuthorizationV1Api(configuration),
+    custom: new CustomObjectsApi(configuration),
   };
 }
 

@@ -11,6 +11,8 @@ const state = {
   queueDepth: 3,
   foreign: [],
   nextEndAt: now - 2000,
+  isLeading: true,
+  cards: {},
 };
 
 function signin(role: string, ready: boolean): TkaSignin {
@@ -55,6 +57,7 @@ test('gauges are read when somebody asks', async (t) => {
     'tka_engine_up 1',
     'tka_engine_restarts_total 2',
     'tka_workqueue_depth 3',
+    'tka_leader 1',
     'tka_relist_age_seconds 5',
     'tka_next_expiry_overdue_seconds 2',
     'tka_sessions{role="view",phase="ready"} 2',

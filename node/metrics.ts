@@ -78,6 +78,10 @@ export function createMetrics(sources: () => MetricsSources, now: () => number):
 
   const age = (at: number | undefined) => (at === undefined ? undefined : Math.max(0, (now() - at) / 1000));
   gauge('tka_workqueue_depth', 'Sessions waiting to be looked at.', () => sources().reconciler?.queueDepth);
+  gauge('tka_leader', '1 while this replica works on the sessions.', () => {
+    const { reconciler } = sources();
+    return reconciler === undefined ? undefined : Number(reconciler.isLeading);
+  });
   gauge('tka_relist_age_seconds', 'Time since the last whole list of sessions.', () =>
     age(sources().reconciler?.lastListAt),
   );

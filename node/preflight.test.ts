@@ -17,7 +17,7 @@ function api(overrides: Partial<PreflightApi> = {}): PreflightApi {
   };
 }
 const check = (overrides: Partial<PreflightApi> = {}, sessionsNamespace = 'tka-sessions') =>
-  preflight({ api: api(overrides), sessionsNamespace, roles }, signal);
+  preflight({ api: api(overrides), sessionsNamespace, roles, election: false }, signal);
 
 test('a complete installation has neither problems nor warnings', async (t) => {
   t.deepEqual(await check(), { problems: [], warnings: [] });
@@ -71,6 +71,21 @@ test('a missing right names verb, resource and namespace', async (t) => {
   t.deepEqual(problems, [
     'tka may not create serviceaccounts/token in namespace tka-sessions: its rights are in manifests/cluster/rbac.yaml, install it with: kubectl apply -k manifests/',
   ]);
+});
+
+test('the rights on the Lease are asked for where replicas elect a leader, and nowhere else', async (t) => {
+  const may = ({ resource }: Access): Promise<boolean> => Promise.resolve(resource !== 'leases');
+  const deps = { api: api({ may }), sessionsNamespace: 'tka-sessions', roles };
+  t.deepEqual((await preflight({ ...deps, election: false }, signal)).problems, []);
+  const { problems } = await preflight({ ...deps, election: true }, signal);
+  t.deepEqual(
+    problems.map((problem) => problem.split(':', 1)[0]),
+    [
+      'tka may not create leases.coordination.k8s.io in namespace tka-system',
+      'tka may not get leases.coordination.k8s.io tka in namespace tka-system',
+      'tka may not patch leases.coordination.k8s.io tka in namespace tka-system',
+    ],
+  );
 });
 
 test('a role that may not be bound is a warning, and none at all a problem', async (t) => {

@@ -30,6 +30,8 @@ export interface PreflightDeps {
   readonly sessionsNamespace: string;
   /** Every role that tka is configured to bind. */
   readonly roles: readonly string[];
+  /** Whether replicas elect a leader. */
+  readonly election: boolean;
 }
 
 export interface Findings {
@@ -48,9 +50,11 @@ const install = 'install it with: kubectl apply -k manifests/';
 const oldest = { major: 1, minor: 30 };
 const policies = ['tka-signins', 'tka-credentials', 'tka-bindings'];
 const ownNamespace = 'tka-system';
+/** Where replicas elect their leader. */
+export const electionLease = { namespace: ownNamespace, name: 'tka' } as const;
 
 export async function preflight(
-  { api, sessionsNamespace, roles }: PreflightDeps,
+  { api, sessionsNamespace, roles, election }: PreflightDeps,
   signal: AbortSignal,
 ): Promise<Findings> {
   const version = await api.version(signal);
@@ -65,7 +69,7 @@ export async function preflight(
   }
   const [installed, rights, bindings] = await Promise.all([
     missingObjects(api, signal),
-    missingRights(api, sessionsNamespace, signal),
+    missingRights(api, [...neededAccess(sessionsNamespace), ...(election ? electionAccess : [])], signal),
     unbindableRoles(api, roles, signal),
   ]);
   const problems = [...installed, ...rights];
@@ -149,6 +153,14 @@ export function neededAccess(sessionsNamespace: string): readonly Access[] {
   ];
 }
 
+const leases = { group: 'coordination.k8s.io', resource: 'leases', namespace: electionLease.namespace } as const;
+/** RBAC cannot give `create` by name. */
+const electionAccess: readonly Access[] = [
+  { ...leases, verb: 'create' },
+  { ...leases, verb: 'get', name: electionLease.name },
+  { ...leases, verb: 'patch', name: electionLease.name },
+];
+
 async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<readonly string[]> {
   const crd = 'tkasignins.tka.specht-labs.de';
   const wanted = [
@@ -182,10 +194,9 @@ async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<r
 
 async function missingRights(
   api: PreflightApi,
-  sessionsNamespace: string,
+  needed: readonly Access[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const needed = neededAccess(sessionsNamespace);
   const allowed = await Promise.all(needed.map((access) => api.may(access, signal)));
   return needed
     .filter((_, i) => allowed[i] !== true)

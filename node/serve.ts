@@ -24,6 +24,7 @@ import { controlHost } from './http/subject.ts';
 import { connectKubernetes } from './kubernetes.ts';
 import { createMetrics } from './metrics.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
+import { listReplicas, replicasOf } from './replicas.ts';
 import { createSessions } from './sessions.ts';
 import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
@@ -97,11 +98,13 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     if (clusterInfo === undefined)
       log.warn("nobody told tka the API server's address: there will be no kubeconfigs; set clusterInfo.apiEndpoint");
 
+    const replicas = replicasOf(config, kubernetes, () => started.node?.state);
     const reconciler = startReconciler({
       cluster: kubernetes,
       namespace: config['operator.namespace'],
       log,
       observer: metrics.reconciler,
+      ...(replicas === undefined ? {} : { replicas }),
       onEnding(signin, reason) {
         const cut =
           started.proxy?.cut(signin.metadata.uid, `the session has ended (${reason}): run \`tka login\``) ?? 0;
@@ -190,6 +193,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       clusterInfo: () => clusterInfo,
       proxyInfo: () => proxyInfoOf(node.state),
       ownCa: () => node.state.caPem,
+      replicas: () => listReplicas(reconciler.state.cards),
       settings: {
         version,
         clusterName: config['operator.clusterName'],

@@ -73,7 +73,7 @@ const port = (fallback: number, about: string, extra: Extra = {}): Setting<numbe
   ...count(fallback, about, extra),
   schema: z.int().min(1).max(65_535),
 });
-const yesNo = (about: string, extra: Extra = {}): Setting<boolean> => ({
+const yesNo = (about: string, extra: Extra & Partial<Pick<Setting<boolean>, 'fallback'>> = {}): Setting<boolean> => ({
   schema: z.boolean(),
   fallback: false,
   about,
@@ -220,6 +220,24 @@ export const settings = {
   ),
   'limits.streams': count(8192, 'Requests of all sessions under way at once through the proxy.'),
   'limits.sessionsPerSubject': count(64, 'Live sessions of one person or machine.'),
+  'replicas.election': yesNo(
+    'Several servers may run for one cluster: the one that holds the Lease `tka` in `tka-system` works on the sessions, all of them answer. See docs/replicas.md.',
+    {
+      fallback: (env) => env['KUBERNETES_SERVICE_HOST'] !== undefined,
+      fallbackInWords: '`false`; in a pod `true`',
+    },
+  ),
+  'replicas.identity': text(
+    '',
+    "This replica's name on the Lease: another one for each, and the same after a restart in the same pod, which then goes on at once. Empty: the host's name and a random part.",
+  ),
+  'replicas.leaseSeconds': {
+    ...count(
+      15,
+      'How long the holder of the Lease may be silent before another takes over. It steps down itself after two thirds of it.',
+    ),
+    schema: z.int().min(3).max(600),
+  },
   'api.modes': list(
     ['direct', 'proxy'],
     'Ways to the cluster that are offered: `proxy`, through tka, with a token that opens nothing elsewhere; `direct`, to the API server with a ServiceAccount token, where its address is known.',

@@ -4,7 +4,7 @@
  */
 import type { V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import { labels } from '../crd/tkasignin.ts';
-import { type Cluster, during } from './cluster.ts';
+import { type Clients, during } from './cluster.ts';
 import { type Desired, type DesiredBinding, grantsTheSame } from './desired.ts';
 import { ConflictError, HeldError, NotFoundError } from './errors.ts';
 
@@ -20,7 +20,7 @@ export interface Apply {
   deleteBinding(binding: Pick<DesiredBinding, 'name' | 'namespace'>, signal: AbortSignal): Promise<void>;
 }
 
-export function createApply(cluster: Cluster): Apply {
+export function createApply(cluster: Clients): Apply {
   const bindings = createBindings(cluster);
   const apply: Apply = {
     async createAccount(account, signal) {
@@ -83,7 +83,7 @@ interface Bindings {
 }
 
 /** ClusterRoleBindings and RoleBindings through one door. */
-function createBindings({ rbac }: Cluster): Bindings {
+function createBindings({ rbac }: Clients): Bindings {
   return {
     async create({ namespace, object: body }, signal) {
       return namespace === undefined

@@ -18,6 +18,27 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * Time that has passed, from an arbitrary beginning: never less than any clock of this machine says. Setting the wall clock back
+ * does not stop it, and where the machine slept, which the other clock may not count, the wall clock shows.
+ */
+export function createElapsedClock(
+  wall: () => number = Date.now,
+  steady: () => number = () => performance.now(),
+): Clock {
+  let passed = 0;
+  let last = { wall: wall(), steady: steady() };
+  return {
+    ...systemClock,
+    now() {
+      const next = { wall: wall(), steady: steady() };
+      passed += Math.max(0, next.wall - last.wall, next.steady - last.steady);
+      last = next;
+      return passed;
+    },
+  };
+}
+
 /** Resolves after `ms`; rejects with the signal's reason if that comes first. */
 export async function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();

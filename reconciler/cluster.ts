@@ -14,10 +14,15 @@ import {
   type RbacAuthorizationV1Api,
 } from '@kubernetes/client-node';
 
-export interface Cluster {
+export interface Clients {
   readonly core: CoreV1Api;
   readonly rbac: RbacAuthorizationV1Api;
   readonly custom: CustomObjectsApi;
+}
+
+export interface Cluster extends Clients {
+  /** The same over the same connections, but `check` is called right before each request leaves: what it throws, the call rejects with. */
+  checkedBy(check: () => void): Clients;
   /** The JSON objects of a watch, one by one; ends when the API server ends it. */
   watch(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown>;
   /** Asks with nothing but this bearer token. */

@@ -78,6 +78,14 @@ export class SessionFailedError extends Error {
   }
 }
 
+/** Another replica leads, or may by now: what was about to be done is the leader's to do. */
+export class NotLeadingError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'NotLeadingError';
+  }
+}
+
 /** Something that must go cannot be removed yet, though the API server took the delete: a finalizer of someone else's. */
 export class HeldError extends Error {
   constructor(message: string) {

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { apiVersion, kind, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Clock } from './clock.ts';
-import { type Cluster, during } from './cluster.ts';
+import { type Clients, during } from './cluster.ts';
 
 export interface Events {
   record(
@@ -18,7 +18,7 @@ export interface Events {
 
 const deadlineMs = 5000;
 
-export function createEvents(deps: { readonly cluster: Cluster; readonly clock: Clock; readonly log: Logger }): Events {
+export function createEvents(deps: { readonly cluster: Clients; readonly clock: Clock; readonly log: Logger }): Events {
   const said = new Map<string, string>();
   return {
     async record({ metadata: { name, namespace, uid, resourceVersion } }, { type, reason, message }) {

@@ -1,8 +1,9 @@
 /**
  * Starts the reconciler: everything that belongs to sessions at the API server happens in here.
  *
- * A login goes signIn → queue → reconcile → plan → apply. The caller of startReconciler owns the result and stops it;
- * the Cluster stays the caller's.
+ * A login goes signIn → queue → passes → reconcile → plan → apply. Of several replicas each keeps the sessions in its cache and
+ * answers for them; the leader alone makes, mends and sweeps. The caller of startReconciler owns the result and stops it; the
+ * Cluster stays the caller's.
  */
 import type { Logger } from 'pino';
 import { endOf } from '../crd/parse.ts';
@@ -13,16 +14,16 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Cluster } from './cluster.ts';
 import { NotFoundError, SessionNotFoundError, SessionNotReadyError } from './errors.ts';
 import { desired } from './desired.ts';
-import { createEvents } from './events.ts';
+import { createEndings } from './endings.ts';
 import { Expiry } from './expiry.ts';
 import { Informer } from './informer.ts';
-import type { Observed } from './plan.ts';
-import { reconcile } from './reconcile.ts';
+import { createLeadership, type Replicas } from './leadership.ts';
+import { createPasses } from './passes.ts';
 import type { Reconciler, ReconcilerObserver } from './reconciler.ts';
 import { createRoles } from './roles.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSignins } from './signins.ts';
-import { startSweeper } from './sweeper.ts';
+import { type Sweeper, startSweeper } from './sweeper.ts';
 import { createTokens } from './tokens.ts';
 import { createUsable, readyOrThrow } from './usable.ts';
 import { WorkQueue } from './workqueue.ts';
@@ -43,6 +44,8 @@ export interface ReconcilerDeps {
   readonly random?: () => number;
   /** Sessions worked on at once. */
   readonly concurrency?: number;
+  /** Absent: this process is the only one, and leads from the start. */
+  readonly replicas?: Replicas;
 }
 
 export function startReconciler(deps: ReconcilerDeps): Reconciler {
@@ -50,48 +53,18 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { clock = systemClock, random = Math.random, concurrency = 32, onEnding = () => {} } = deps;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const endings = new Map<string, string>();
-  const damage = new Map<string, Observed>();
-  /** UIDs of sessions whose objects are there and whose status is being written: a login need not wait for the latter. */
-  const made = new Set<string>();
 
+  const leadership = createLeadership(cluster, deps.replicas, { random, log });
   const signins = createSignins(cluster, namespace);
   const apply = createApply(cluster);
   const roles = createRoles(cluster, clock);
-  const events = createEvents({ cluster, clock, log });
   const tokens = createTokens({ cluster, clock, onMinted: (seconds) => observer.tokenMinted(seconds) });
 
   const queue = new WorkQueue({
     clock,
     random,
     concurrency,
-    process: async (name) =>
-      await reconcile(
-        {
-          cache,
-          signins,
-          apply,
-          roles,
-          events,
-          clock,
-          log,
-          observer,
-          signal,
-          takeObserved(uid) {
-            const found = damage.get(uid) ?? new Map();
-            damage.delete(uid);
-            return found;
-          },
-          endingOf: (uid) => endings.get(uid),
-          sweepSoon: () => sweeper.soon(),
-          async whileMade(signin, work) {
-            made.add(signin.metadata.uid);
-            cache.touch(name);
-            await work().finally(() => made.delete(signin.metadata.uid));
-          },
-        },
-        name,
-      ),
+    process: async (name) => await passes.process(name),
     onRetry(name, error, attempt, delayMs) {
       if (signal.aborted) return;
       observer.retried();
@@ -114,21 +87,32 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       if (before === undefined || endOf(before) !== endOf(signin)) expiry.add(name, endOf(signin));
       if (before === undefined || !isStatusOnly(before, signin)) queue.add(name);
       if (signin.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined) {
-        onEnding(signin, endings.get(signin.metadata.uid) ?? 'revoked');
+        onEnding(signin, endings.reasonOf(signin));
       }
     },
     onGone(signin, how) {
       const { name, uid } = signin.metadata;
-      onEnding(signin, endings.get(uid) ?? 'revoked');
+      onEnding(signin, endings.reasonOf(signin));
       observer.cleanupStuck(name, false);
-      tokens.forget(uid);
-      usable.forget(uid);
-      events.forget(uid);
-      damage.delete(uid);
-      endings.delete(uid);
+      for (const memory of [tokens, usable, passes, endings]) memory.forget(uid);
       // Another replica was quicker, or somebody took our hold away and did not wait for us to remove the access.
-      if (how === 'vanished' && !signal.aborted) sweeper.soon();
+      if (how === 'vanished' && !signal.aborted) sweeper?.soon();
     },
+  });
+  const endings = createEndings({ cache, signins, isLeading: () => leadership.term !== undefined, clock, log });
+
+  const passes = createPasses({
+    cluster,
+    namespace,
+    leadership,
+    cache,
+    roles,
+    endings,
+    clock,
+    log,
+    observer,
+    sweepSoon: () => sweeper?.soon(),
+    stopping: signal,
   });
 
   const informer = new Informer({
@@ -142,27 +126,15 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       const all = cache.list();
       expiry.rebuild(all.map((signin) => ({ name: signin.metadata.name, at: endOf(signin) })));
       for (const signin of all) queue.add(signin.metadata.name);
-      if (!synced) sweeper.soon();
+      if (!synced) sweeper?.soon();
       synced = true;
     },
   });
   let synced = false;
 
-  const sweeper = startSweeper({
-    cluster,
-    namespace,
-    cache,
-    signins,
-    apply,
-    clock,
-    log,
-    observer,
-    onDamage(signin, observed) {
-      damage.set(signin.metadata.uid, observed);
-      usable.forget(signin.metadata.uid);
-      queue.add(signin.metadata.name);
-    },
-  });
+  /** Of the present term. */
+  let sweeper: Sweeper | undefined;
+  let swept: Promise<void> | undefined;
   informer.start();
   const usable = createUsable({
     cluster,
@@ -170,8 +142,12 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     cache,
     tokens,
     roles,
-    isMade: (uid) => made.has(uid),
-    lookAgain: async (name) => await queue.processed(name),
+    isMade: (uid) => passes.isMade(uid),
+    async lookAgain(name, caller) {
+      if (leadership.term !== undefined) await queue.processed(name);
+      // The leader writes the status of each new end that a login asks for.
+      else await cache.until(name, (now) => (now === undefined || isObserved(now) ? true : undefined), caller);
+    },
     stopping: signal,
   });
   const signIn = createSignIn({
@@ -179,8 +155,35 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     signins,
     clock,
     enqueue: (name) => queue.add(name),
-    announceEnd: (uid, reason) => endings.set(uid, reason),
+    announceEnd: (signin, reason, caller) => endings.announce(signin, reason, caller),
     stopping: signal,
+  });
+
+  leadership.start((term) => {
+    const { clients } = leadership;
+    const started = startSweeper({
+      cluster: clients,
+      namespace,
+      cache,
+      signins: createSignins(clients, namespace),
+      apply: createApply(clients),
+      clock,
+      log,
+      observer,
+      onDamage(signin, observed) {
+        passes.damaged(signin.metadata.uid, observed);
+        usable.forget(signin.metadata.uid);
+        queue.add(signin.metadata.name);
+      },
+    });
+    sweeper = started;
+    term.addEventListener('abort', () => {
+      sweeper = undefined;
+      swept = started.stop();
+    });
+    if (!synced) return;
+    for (const { metadata } of cache.list()) queue.add(metadata.name);
+    started.soon();
   });
 
   const provisioned = (name: string): TkaSignin => {
@@ -201,14 +204,14 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       const signin = cache.get(name) ?? (await readOrUndefined(name, caller));
       if (signin === undefined) return;
       const { uid } = signin.metadata;
-      endings.set(uid, reason);
       onEnding(signin, reason);
       try {
+        await endings.announce(signin, reason, caller);
         const left = await signins.delete(signin, { unchanged: false }, caller);
         if (left !== undefined) cache.written(left);
         queue.add(name);
       } catch (error) {
-        endings.delete(uid);
+        endings.forget(uid);
         if (!(error instanceof NotFoundError)) throw error;
         // Somebody stripped our finalizer: what it stood for is removed here.
         const { account, bindings } = desired(signin);
@@ -240,13 +243,16 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         queueDepth: queue.depth,
         foreign: informer.foreign,
         nextEndAt: expiry.next,
+        isLeading: leadership.term !== undefined,
+        cards: leadership.cards,
       };
     },
 
     async stop() {
       stopping.abort(new Error('the reconciler was stopped'));
       expiry.stop();
-      await Promise.all([informer.stop(), queue.stop(), sweeper.stop()]);
+      await Promise.all([informer.stop(), queue.stop(), sweeper?.stop(), swept]);
+      await leadership.stop();
     },
   };
 
@@ -264,6 +270,11 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
 
 function isHeldByUs(signin: TkaSignin | undefined, uid: string): boolean {
   return signin?.metadata.uid === uid && signin.metadata.finalizers?.includes(finalizer) === true;
+}
+
+/** The last pass over it saw it as it is. */
+function isObserved({ metadata, status }: TkaSignin): boolean {
+  return status?.observedGeneration === metadata.generation;
 }
 
 /** Nothing that a pass acts on has changed. */

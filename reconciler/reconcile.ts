@@ -15,8 +15,8 @@ export interface ReconcileDeps extends ReportDeps {
   readonly roles: Roles;
   /** What the last sweep found wrong with this session's objects, by its UID; taken once. */
   readonly takeObserved: (uid: string) => Observed;
-  /** Why this session ends, by its UID, if somebody asked for that. */
-  readonly endingOf: (uid: string) => string | undefined;
+  /** Why this session ends, if somebody asked for that. */
+  readonly endingOf: (signin: TkaSignin) => string | undefined;
   /** Tells that every object of the session is there, while the work goes on that writes it down. */
   readonly whileMade: (signin: TkaSignin, work: () => Promise<void>) => Promise<void>;
 }
@@ -93,7 +93,7 @@ async function release(deps: ReconcileDeps, name: string): Promise<void> {
   const before = deps.cache.get(name);
   if (before === undefined) return;
   // First: with the object gone, so is what was said about its end.
-  const asked = deps.endingOf(before.metadata.uid);
+  const asked = deps.endingOf(before);
   await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
   await reportEnded(deps, before, asked);
 }

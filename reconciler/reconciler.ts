@@ -63,6 +63,10 @@ export interface ReconcilerState {
   readonly queueDepth: number;
   /** Names of TkaSignins in the namespace that are of another schema, and left alone. */
   readonly foreign: readonly string[];
+  /** Whether this replica is the one that provisions, removes and sweeps. */
+  readonly isLeading: boolean;
+  /** What the replicas say of themselves (`Replicas.card`), by key; empty where there is one alone. */
+  readonly cards: Readonly<Record<string, string>>;
   /** When the next session ends, in milliseconds since the epoch. */
   readonly nextEndAt: number | undefined;
 }

@@ -6,7 +6,7 @@
  */
 import type { V1ClusterRole, V1PolicyRule } from '@kubernetes/client-node';
 import { type Clock, withSignal } from './clock.ts';
-import { type Cluster, during } from './cluster.ts';
+import { type Clients, during } from './cluster.ts';
 import { NotFoundError } from './errors.ts';
 
 export interface Roles {
@@ -19,7 +19,7 @@ const believedMs = 10_000;
 /** Deadline of a look-up that several callers wait for; each of them leaves by its own signal. */
 const lookupMs = 10_000;
 
-export function createRoles(cluster: Cluster, clock: Clock): Roles {
+export function createRoles(cluster: Clients, clock: Clock): Roles {
   const role = remember(
     clock,
     async (name: string, signal) => await cluster.rbac.readClusterRole({ name }, during(signal)),

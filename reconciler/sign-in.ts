@@ -21,7 +21,7 @@ export interface SignInDeps {
   /** Has the session looked at by the queue. */
   readonly enqueue: (name: string) => void;
   /** Says why a session is about to end. */
-  readonly announceEnd: (uid: string, reason: string) => void;
+  readonly announceEnd: (signin: TkaSignin, reason: string, signal: AbortSignal) => Promise<void>;
   readonly stopping: AbortSignal;
 }
 
@@ -100,7 +100,7 @@ async function adopt(
   const isOver = endOf(found) <= deps.clock.now();
   const isShorter = endsAt <= endOf(found) - toleranceMs;
   if (isOver || isShorter || found.spec.username !== request.username) {
-    deps.announceEnd(found.metadata.uid, isOver ? 'expired' : 'replaced');
+    await deps.announceEnd(found, isOver ? 'expired' : 'replaced', signal);
     await remove(deps, found, signal);
     return undefined;
   }

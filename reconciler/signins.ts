@@ -17,7 +17,7 @@ import {
   version,
 } from '../crd/tkasignin.ts';
 import { parseTkaSignin } from '../crd/parse.ts';
-import { type Cluster, during, mergePatch } from './cluster.ts';
+import { type Clients, during, mergePatch } from './cluster.ts';
 import { InvalidError } from './errors.ts';
 import type { SignInRequest } from './reconciler.ts';
 
@@ -26,6 +26,8 @@ export interface Signins {
   read(name: string, signal: AbortSignal): Promise<TkaSignin>;
   /** Moves the end, and says which node asked. */
   moveEnd(signin: TkaSignin, endsAt: Date, node: string, signal: AbortSignal): Promise<TkaSignin>;
+  /** Sets one annotation of this very object. */
+  annotate(signin: TkaSignin, key: string, value: string, signal: AbortSignal): Promise<TkaSignin>;
   writeStatus(signin: TkaSignin, status: TkaSigninStatus, signal: AbortSignal): Promise<TkaSignin>;
   /** Sets the list of finalizers, if the object is still what `signin` says. */
   setFinalizers(signin: TkaSignin, finalizers: readonly string[], signal: AbortSignal): Promise<TkaSignin>;
@@ -40,7 +42,7 @@ export interface Signins {
   ): Promise<TkaSignin | undefined>;
 }
 
-export function createSignins(cluster: Cluster, namespace: string): Signins {
+export function createSignins(cluster: Clients, namespace: string): Signins {
   const where = { group, version, namespace, plural };
   return {
     async create(request, name, signal) {
@@ -73,6 +75,13 @@ export function createSignins(cluster: Cluster, namespace: string): Signins {
         metadata: { uid, annotations: { [annotations.node]: node } },
         spec: { expiresAt: wholeSeconds(endsAt) },
       };
+      return parsed(
+        await cluster.custom.patchNamespacedCustomObject({ ...where, name, body }, mergePatch(signal)),
+        'patch',
+      );
+    },
+    async annotate({ metadata: { name, uid } }, key, value, signal) {
+      const body = { metadata: { uid, annotations: { [key]: value } } };
       return parsed(
         await cluster.custom.patchNamespacedCustomObject({ ...where, name, body }, mergePatch(signal)),
         'patch',

@@ -11,14 +11,14 @@ import type { Logger } from 'pino';
 import { accountName, accountNamePattern, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
 import type { SigninCache } from './cache.ts';
-import { type Cluster, during } from './cluster.ts';
+import { type Clients, during } from './cluster.ts';
 import { accountKey, bindingKey, desired, grantsTheSame } from './desired.ts';
 import { ApiUnavailableError, NotFoundError } from './errors.ts';
 import { isProvisioned, type Observed } from './plan.ts';
 import type { Signins } from './signins.ts';
 
 export interface SweepDeps {
-  readonly cluster: Cluster;
+  readonly cluster: Clients;
   /** The sessions namespace; its name is the installation's ID. */
   readonly namespace: string;
   readonly cache: SigninCache;

@@ -75,6 +75,8 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
     async stop() {
       stopping.abort(new Error('the sweeper was stopped'));
       await ended;
+      for (const name of stuck) observer.cleanupStuck(name, false);
+      stuck = [];
     },
   };
 }

@@ -22,8 +22,8 @@ export interface UsableDeps {
   readonly roles: Roles;
   /** Whether the session's objects are all there, though its status may not say so yet. */
   readonly isMade: (uid: string) => boolean;
-  /** Resolves after another pass over the session. */
-  readonly lookAgain: (name: string) => Promise<void>;
+  /** Resolves when the status tells of the session as it is now asked for, not of an earlier pass. */
+  readonly lookAgain: (name: string, signal: AbortSignal) => Promise<void>;
   readonly stopping: AbortSignal;
 }
 
@@ -119,7 +119,7 @@ async function untilHopeful(
   } catch (error) {
     if (!(error instanceof SessionFailedError)) throw error;
     // The status tells of an earlier pass: what was missing then may be there now.
-    await withSignal(lookAgain(name), signal);
+    await withSignal(lookAgain(name, signal), signal);
     return await cache.until(name, check, signal);
   }
 }

@@ -30,6 +30,11 @@ const notAllowed: readonly (readonly string[])[] = [
   ['update', 'validatingadmissionpolicies'],
   ['delete', 'validatingadmissionpolicies'],
   ['create', 'namespaces'],
+  ['create', 'leases', '-n', namespace],
+  ['create', 'leases', '-n', 'kube-system'],
+  ['list', 'leases', '-n', 'tka-system'],
+  ['delete', 'leases/tka', '-n', 'tka-system'],
+  ['patch', 'leases/another', '-n', 'tka-system'],
   ['deletecollection', 'clusterrolebindings'],
 ];
 

@@ -97,6 +97,10 @@ export const clusterInfoSchema = z.object({
 });
 export type ClusterInfo = z.infer<typeof clusterInfoSchema>;
 
+/** One of several servers of one installation: its stable node ID on the tailnet, and its MagicDNS name. */
+export const replicaSchema = z.object({ node: z.string(), name: z.string() });
+export type Replica = z.infer<typeof replicaSchema>;
+
 export const wellKnownSchema = z.object({
   cluster: z.string(),
   labels: z.record(z.string(), z.string()),
@@ -107,6 +111,8 @@ export const wellKnownSchema = z.object({
   api: z.array(z.string()).optional(),
   /** PEM of tka's own CA where port 443 is served with it; absent where the tailnet's certificate serves. */
   ca: z.string().optional(),
+  /** All servers of this installation, the one that answers included; absent where it is the only one. */
+  replicas: z.array(replicaSchema).optional(),
 });
 export type WellKnown = z.infer<typeof wellKnownSchema>;
 

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
-import type { ClusterInfo, Mode } from './contract.ts';
+import type { ClusterInfo, Mode, Replica } from './contract.ts';
 import type { Rule } from './grants.ts';
 import type { Connection } from './identity.ts';
 import type { LoginLimiter } from './limits.ts';
@@ -63,6 +63,8 @@ export interface HttpDeps {
   clusterInfo(): ClusterInfo | undefined;
   /** How kubectl reaches the proxy; undefined before the node has a name on the tailnet. */
   proxyInfo(): ClusterInfo | undefined;
+  /** All servers of this installation; empty where this is the only one. */
+  replicas(): readonly Replica[];
   /** PEM of tka's own CA where port 443 is served with it. */
   ownCa(): string | undefined;
   readonly settings: HttpSettings;

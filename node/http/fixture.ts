@@ -119,6 +119,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       ca_data: '',
       labels: {},
     }),
+    replicas: () => [],
     ownCa: () => undefined,
     settings: {
       version: '1.2.3',

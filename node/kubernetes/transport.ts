@@ -15,6 +15,7 @@ import {
   ResponseContext,
 } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, ProxyAgent, Socks5ProxyAgent } from 'undici';
+import { NotLeadingError } from '../../reconciler/errors.ts';
 import { errorFor, unavailable } from './answer.ts';
 import { type Description, describeRequest } from './describe.ts';
 
@@ -34,6 +35,8 @@ export interface RequestCount extends Description {
 
 export interface Transport {
   readonly http: HttpLibrary;
+  /** As http; `check` is called when a request is about to leave, and may throw. */
+  checkedBy(check: () => void): HttpLibrary;
   /** The JSON objects of a watch, one a line. */
   watch(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown>;
   close(): Promise<void>;
@@ -65,7 +68,7 @@ export function createTransport(options: TransportOptions): Transport {
     return { dispatcher: pool.dispatcher, headers: { ...headers, 'user-agent': userAgent } };
   }
 
-  async function send(request: RequestContext): Promise<ResponseContext> {
+  async function send(request: RequestContext, check = (): void => {}): Promise<ResponseContext> {
     const url = new URL(request.getUrl());
     const method = request.getHttpMethod();
     const description = describeRequest(method, url);
@@ -80,6 +83,8 @@ export function createTransport(options: TransportOptions): Transport {
     try {
       const { dispatcher, headers } = await connect();
       const body = request.getBody();
+      // Nothing is waited for between here and the connection.
+      check();
       const response = await dispatcher.request({
         origin: url.origin,
         path: url.pathname + url.search,
@@ -102,7 +107,7 @@ export function createTransport(options: TransportOptions): Transport {
       });
     } catch (error) {
       caller?.throwIfAborted();
-      if (status >= 400) throw error;
+      if (status >= 400 || error instanceof NotLeadingError) throw error;
       throw unavailable(description, deadline.signal.aborted ? deadline.signal.reason : error);
     } finally {
       clearTimeout(timer);
@@ -148,6 +153,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     http: { send: (request) => new Observable(send(request)) },
+    checkedBy: (check) => ({ send: (request) => new Observable(send(request, check)) }),
     watch,
     async close() {
       await pool?.dispatcher.close();

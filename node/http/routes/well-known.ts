@@ -7,6 +7,7 @@ export function wellKnownRoute(deps: HttpDeps): ApiMiddleware {
   return (ctx) => {
     const { clusterName, labels, version, modes } = deps.settings;
     const ca = deps.ownCa();
+    const replicas = deps.replicas();
     const answer: WellKnown = {
       cluster: clusterName,
       labels: { ...labels },
@@ -14,6 +15,7 @@ export function wellKnownRoute(deps: HttpDeps): ApiMiddleware {
       modes: modes.filter((mode) => (mode === 'direct' ? deps.clusterInfo() : deps.proxyInfo()) !== undefined),
       api: ['v1alpha1'],
       ...(ca === undefined ? {} : { ca }),
+      ...(replicas.length < 2 ? {} : { replicas: [...replicas] }),
     };
     ctx.body = answer;
   };

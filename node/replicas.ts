@@ -1,0 +1,63 @@
+/**
+ * What the configuration says of replicas, for the reconciler: the Lease, this replica's name on it, its times, and what each replica
+ * writes there about itself for the others: which tailnet node it is.
+ *
+ * A server tells its callers who its replicas are. A caller that trusts the one may then know the others by their stable node
+ * IDs, which no other machine can have.
+ */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import * as z from 'zod';
+import { createLeaseStore } from '../reconciler/lease.ts';
+import type { Cluster } from '../reconciler/cluster.ts';
+import type { Replicas } from '../reconciler/leadership.ts';
+import type { Replica } from './http/contract.ts';
+import { electionLease } from './preflight.ts';
+import type { Config } from './settings.ts';
+import type { NodeState } from './tsnet/node.ts';
+
+const cardPrefix = 'replica.tka.specht-labs.de/';
+const cardSchema = z.object({ name: z.string().min(1) });
+
+/** Undefined where this is the only one. */
+export function replicasOf(
+  config: Config,
+  cluster: Cluster,
+  node: () => Pick<NodeState, 'stableNodeId' | 'dnsName'> | undefined,
+): Replicas | undefined {
+  if (!config['replicas.election']) return undefined;
+  const leaseMs = config['replicas.leaseSeconds'] * 1000;
+  const own = config['replicas.identity'];
+  return {
+    store: createLeaseStore(cluster, electionLease),
+    identity: own === '' ? `${hostname()}_${randomBytes(8).toString('hex')}` : own,
+    leaseMs,
+    renewDeadlineMs: (leaseMs * 2) / 3,
+    retryMs: (leaseMs * 2) / 15,
+    card() {
+      const { stableNodeId = '', dnsName = '' } = node() ?? {};
+      // Before it is on the tailnet there is nothing to say.
+      if (stableNodeId === '' || dnsName === '') return undefined;
+      return { key: `${cardPrefix}${stableNodeId}`, value: JSON.stringify({ name: dnsName }) };
+    },
+  };
+}
+
+/** All of them, this one included, by name. Whatever else lies on the Lease is none. */
+export function listReplicas(cards: Readonly<Record<string, string>>): readonly Replica[] {
+  return Object.entries(cards)
+    .flatMap(([key, value]): readonly Replica[] => {
+      if (!key.startsWith(cardPrefix)) return [];
+      const card = cardSchema.safeParse(parsed(value));
+      return card.success ? [{ node: key.slice(cardPrefix.length), name: card.data.name }] : [];
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
