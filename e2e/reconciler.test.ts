@@ -6,6 +6,7 @@ import test from 'ava';
 import { admissionCases } from './reconciler/admission.ts';
 import { cleanupCases } from './reconciler/cleanup.ts';
 import { crashCases } from './reconciler/crashes.ts';
+import { replicaCases } from './reconciler/replicas.ts';
 import { sessionCases } from './reconciler/sessions.ts';
 import { upgradeCases } from './reconciler/upgrade.ts';
 import { World } from './reconciler/world.ts';
@@ -27,5 +28,6 @@ test.after.always(async () => {
 sessionCases(theWorld);
 cleanupCases(theWorld);
 admissionCases(theWorld);
+replicaCases(theWorld);
 crashCases(theWorld);
 upgradeCases(theWorld);

@@ -9,10 +9,13 @@ import { send } from '../../dev/stack/send.ts';
 import { type ClusterStack, startStack } from '../../dev/stack/stack.ts';
 import { until } from '../../dev/stack/until.ts';
 import { group, labels, managedByValue, plural, type TkaSignin, version } from '../../crd/tkasignin.ts';
+import { electionLease } from '../../node/preflight.ts';
 import { connectKubernetes, type Kubernetes, type KubernetesOptions } from '../../node/kubernetes.ts';
 import { type Clock, systemClock } from '../../reconciler/clock.ts';
 import { NotFoundError } from '../../reconciler/errors.ts';
 import { startReconciler } from '../../reconciler/index.ts';
+import type { Replicas } from '../../reconciler/leadership.ts';
+import { createLeaseStore } from '../../reconciler/lease.ts';
 import type { Reconciler, SignInRequest } from '../../reconciler/reconciler.ts';
 
 export const namespace = 'tka-sessions';
@@ -36,6 +39,8 @@ export interface RunOptions {
   readonly aheadMs?: number;
   /** Ends the wait for the start. */
   readonly signal?: AbortSignal;
+  /** One of several, by this name, with a lease of 3 s. */
+  readonly replica?: string;
 }
 
 export class World implements AsyncDisposable {
@@ -76,6 +81,7 @@ export class World implements AsyncDisposable {
       namespace,
       log: silent,
       clock: aheadBy(options.aheadMs ?? 0),
+      ...(options.replica === undefined ? {} : { replicas: asReplica(kubernetes, options.replica) }),
       observer: {
         sessionEnded: (reason) => told.push(`ended: ${reason}`),
         orphanRemoved: (kind) => told.push(`orphan: ${kind}`),
@@ -97,7 +103,9 @@ export class World implements AsyncDisposable {
     };
     try {
       const swept = (): boolean => requests.some((request) => request.startsWith('list rolebindings'));
-      await until(() => reconciler.state.synced && swept(), {
+      const isDone = (): boolean =>
+        reconciler.state.isLeading ? swept() : options.replica !== undefined && requests.some(isLookAtLease);
+      await until(() => reconciler.state.synced && isDone(), {
         what: 'the first list and sweep',
         timeoutMs: 20_000,
         everyMs: 5,
@@ -267,6 +275,21 @@ export async function isMissing(read: Promise<unknown>): Promise<boolean> {
     if (error instanceof NotFoundError) return true;
     throw error;
   }
+}
+
+/** As node/replicas.ts has it, at another pace. */
+function asReplica(cluster: Kubernetes, identity: string): Replicas {
+  return {
+    store: createLeaseStore(cluster, electionLease),
+    identity,
+    leaseMs: 3000,
+    renewDeadlineMs: 2000,
+    retryMs: 400,
+  };
+}
+
+function isLookAtLease(request: string): boolean {
+  return request === 'get leases 200';
 }
 
 function aheadBy(ms: number): Clock {
