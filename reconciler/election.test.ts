@@ -141,7 +141,7 @@ test('a leader that was stopped in its tracks does not lead when it goes on, bef
   let slept = 0;
   const { run } = world(t);
   const clock = manualClock(0);
-  const a = await run('a', { clock: { now: () => clock.now() + slept, schedule: clock.schedule } });
+  const a = await run('a', { clock: { ...clock, now: () => clock.now() + slept } });
   t.notThrows(() => a.election.check());
   const { term } = a.election;
   slept = 10_000;
@@ -165,7 +165,7 @@ test('a renewal that was under way when the leader was stopped does not make it 
       return answer;
     },
   };
-  const a = await run('a', { store, clock: { now: () => clock.now() + slept, schedule: clock.schedule } });
+  const a = await run('a', { store, clock: { ...clock, now: () => clock.now() + slept } });
   isHeld = true;
   await clock.advance(5000);
   slept = 30_000;
