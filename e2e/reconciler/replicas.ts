@@ -90,13 +90,16 @@ export function replicaCases(world: () => World): void {
     async (t) => {
       await using _leader = await world().run({ replica: 'a' });
       await using other = await world().run({ replica: 'b' });
-      await world().allowBinding('late-role');
-      const wish = login('alice', { role: 'late-role' });
-      await t.throwsAsync(signIn(other, wish), { instanceOf: SessionFailedError, message: /late-role does not exist/ });
-      await world().makeRole('late-role', [{ apiGroups: [''], resources: ['pods'], verbs: ['list'] }]);
+      await world().allowBinding('tardy-role');
+      const wish = login('alice', { role: 'tardy-role' });
+      await t.throwsAsync(signIn(other, wish), {
+        instanceOf: SessionFailedError,
+        message: /tardy-role does not exist/,
+      });
+      await world().makeRole('tardy-role', [{ apiGroups: [''], resources: ['pods'], verbs: ['list'] }]);
       const signin = await signIn(other, { ...wish, endsAt: inSeconds(3700) });
       t.is(await world().statusWith(await tokenOf(other, signin)), 200);
-      await world().stack.kubectl(['delete', 'clusterrole', 'late-role']);
+      await world().stack.kubectl(['delete', 'clusterrole', 'tardy-role']);
       await world().endAll();
     },
   );
