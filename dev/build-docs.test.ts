@@ -2,10 +2,15 @@ import { readdir, readFile } from 'node:fs/promises';
 import test from 'ava';
 import { declareForHelp, pathOf, visibleCommands } from '../tui/program/help-text.ts';
 import { cliReferencePath, renderCliReference } from './build-docs.ts';
+import { metricsReferencePath, renderMetricsReference } from './metrics-reference.ts';
 
 test('docs/cli.md is what the commands say of themselves', async (t) => {
   const made = await renderCliReference();
   t.is(await readFile(cliReferencePath, 'utf8'), made, 'make it anew: npm run docs');
+});
+
+test('docs/metrics.md is what the metrics are defined as', async (t) => {
+  t.is(await readFile(metricsReferencePath, 'utf8'), await renderMetricsReference(), 'make it anew: npm run docs');
 });
 
 test('every piece of prose belongs to a command, or begins or ends the file', async (t) => {

@@ -1,6 +1,6 @@
 /**
  * Makes docs/cli.md from the command's own declaration (tui/program) and the prose in docs/cli/: one section for each command,
- * in the order of its help. Run as a script it writes the file; a test compares.
+ * in the order of its help. Run as a script it writes the file, and docs/metrics.md; tests compare.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command, Option } from 'commander';
 import { format, resolveConfig } from 'prettier';
 import { declareForHelp, exampleIn, pathOf, visibleCommands } from '../tui/program/help-text.ts';
+import { metricsReferencePath, renderMetricsReference } from './metrics-reference.ts';
 
 const docs = join(dirname(dirname(fileURLToPath(import.meta.url))), 'docs');
 export const cliReferencePath = join(docs, 'cli.md');
@@ -78,4 +79,7 @@ async function prose(name: string): Promise<string> {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(cliReferencePath, await renderCliReference());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeFile(cliReferencePath, await renderCliReference());
+  await writeFile(metricsReferencePath, await renderMetricsReference());
+}

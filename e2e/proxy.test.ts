@@ -13,6 +13,7 @@ import { Person } from './person.ts';
 import { Caller } from './proxy/caller.ts';
 import type { Entry } from './proxy/caller.ts';
 import { forgedRequests } from './proxy/forged-requests.ts';
+import { whatIsCounted } from './proxy/metrics.ts';
 import { Running } from './proxy/running.ts';
 import { credentialsIn, logged, logOf } from './proxy/server-log.ts';
 import { stolenCredentials } from './proxy/stolen-credentials.ts';
@@ -190,6 +191,7 @@ test.serial('every request is in the log under its ID, with who asked for what',
 
 stolenCredentials(() => stack, { alice, bob, rules });
 forgedRequests(() => stack, bob);
+whatIsCounted(() => stack, bob);
 
 test.serial('no credential of the whole run is in the log', async (t) => {
   const [admin, viewer] = [Caller.of(stack, alice), Caller.of(stack, bob)];

@@ -3,7 +3,7 @@ import type { TkaSignin } from '../crd/tkasignin.ts';
 import type { MetricsSources } from './metrics.ts';
 import { createMetrics } from './metrics.ts';
 
-const now = 1_000_000;
+const now = 1_700_000_000_000;
 const state = {
   synced: true,
   lastListAt: now - 5000,
@@ -38,10 +38,7 @@ async function scraped(
   sources: MetricsSources,
   act: (metrics: ReturnType<typeof createMetrics>) => void = () => {},
 ) {
-  const metrics = createMetrics(
-    () => sources,
-    () => now,
-  );
+  const metrics = createMetrics(() => sources, { version: '1.2.3', roles: ['view', 'edit'], now: () => now });
   t.teardown(() => metrics.stop());
   act(metrics);
   return (await metrics.scrape()).text;
@@ -49,9 +46,16 @@ async function scraped(
 
 test('gauges are read when somebody asks', async (t) => {
   const text = await scraped(t, {
-    engine: { isUp: true, restarts: 2 },
+    isReady: true,
+    node: {
+      ready: true,
+      restarts: 2,
+      controlHeard: new Date(now - 7000).toISOString(),
+      keyExpiry: new Date(now - 1000).toISOString(),
+      certExpiry: new Date(now + 60_000).toISOString(),
+    },
     reconciler: state,
-    sessions: [signin('view', true), signin('view', true), signin('edit', false)],
+    sessions: [signin('view', true), signin('view', true), signin('edit', false), signin('made-up', false)],
   });
   for (const line of [
     'tka_engine_up 1',
@@ -62,6 +66,13 @@ test('gauges are read when somebody asks', async (t) => {
     'tka_next_expiry_overdue_seconds 2',
     'tka_sessions{role="view",phase="ready"} 2',
     'tka_sessions{role="edit",phase="pending"} 1',
+    'tka_sessions{role="other",phase="pending"} 1',
+    'tka_ready 1',
+    'tka_leader 1',
+    'tka_netmap_age_seconds 7',
+    'tka_node_key_expiry_seconds -1',
+    'tka_cert_expiry_seconds 60',
+    `tka_build_info{version="1.2.3",node="${process.version}"} 1`,
   ]) {
     t.true(text.split('\n').includes(line), line);
   }
@@ -71,7 +82,7 @@ test('gauges are read when somebody asks', async (t) => {
 });
 
 test('what happens is counted', async (t) => {
-  const text = await scraped(t, {}, ({ http, reconciler }) => {
+  const text = await scraped(t, {}, ({ http, reconciler, proxy }) => {
     http.login('accepted', 'ok');
     http.login('refused', 'no_grant');
     http.login('refused', 'no_grant');
@@ -80,7 +91,10 @@ test('what happens is counted', async (t) => {
     reconciler.tokenMinted(0.01);
     reconciler.orphanRemoved('ServiceAccount');
     reconciler.retried();
-    reconciler.sessionEnded('Expired', 0.2);
+    reconciler.sessionEnded('expired', 0.2);
+    reconciler.sessionEnded('the tailnet policy grants it no more', 0.2);
+    proxy.served({ verb: 'brew', status: 418, seconds: 1 });
+    proxy.served({ verb: 'get', status: 0, seconds: 1 });
     reconciler.cleanupStuck('alice-1', true);
     reconciler.cleanupStuck('alice-1', true);
     reconciler.cleanupStuck('bob-1', true);
@@ -95,11 +109,19 @@ test('what happens is counted', async (t) => {
     'tka_token_mint_seconds_count 1',
     'tka_orphans_found_total{kind="ServiceAccount"} 1',
     'tka_workqueue_retries_total 1',
-    'tka_cleanup_lag_seconds_count{reason="Expired"} 1',
+    'tka_cleanup_lag_seconds_count{reason="expired"} 1',
+    'tka_cleanup_lag_seconds_count{reason="revoked"} 1',
+    'tka_proxy_seconds_count{verb="other",code="4xx"} 1',
+    'tka_proxy_seconds_count{verb="get",code="none"} 1',
+    'tka_ready 0',
     'tka_cleanup_stuck 1',
     'tka_engine_up 0',
   ]) {
     t.true(text.split('\n').includes(line), line);
   }
   t.notRegex(text, /alice|bob/);
+});
+
+test('one of several replicas may follow, and says so', async (t) => {
+  t.regex(await scraped(t, { reconciler: { ...state, isLeading: false } }), /^tka_leader 0$/m);
 });

@@ -1,21 +1,39 @@
 /**
- * What tka counts, in Prometheus' form. Base units, `tka_` before each name, and never a user in a label: people come and go,
- * and their names are nobody's business here.
+ * What tka counts, in Prometheus' form, as metrics/definitions.ts has it.
  *
- * The registry is the caller's own; gauges are read when somebody scrapes, from whatever `watch` was given by then.
+ * The registry is the caller's own; gauges are read when somebody scrapes, from whatever `sources` knows by then. What a label may
+ * not say is counted under another of its values. Series of a closed list are there from the start, so that the first event is
+ * an increase and not the appearance of a series.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { findCondition } from '../crd/conditions.ts';
 import type { TkaSignin } from '../crd/tkasignin.ts';
 import type { ReconcilerObserver, ReconcilerState } from '../reconciler/reconciler.ts';
+import { errorCodes } from './http/contract.ts';
 import type { HttpMetrics } from './http/deps.ts';
+import type { MetricName } from './metrics/definitions.ts';
+import { bounded, definitions } from './metrics/definitions.ts';
+import { lagResolutionMs, watchEventLoop } from './metrics/event-loop.ts';
 import type { ProxyMetrics } from './proxy/index.ts';
+import type { NodeState } from './tsnet/node.ts';
 
 export interface MetricsSources {
-  readonly engine?: { readonly isUp: boolean; readonly restarts: number };
-  readonly reconciler?: ReconcilerState;
+  /** What /readyz would say. */
+  readonly isReady?: boolean;
+  readonly node?: Pick<NodeState, 'ready' | 'restarts' | 'keyExpiry' | 'controlHeard' | 'certExpiry'>;
+  readonly reconciler?: Pick<
+    ReconcilerState,
+    'isLeading' | 'queueDepth' | 'lastListAt' | 'lastWatchEventAt' | 'nextEndAt'
+  >;
   readonly sessions?: readonly TkaSignin[];
+}
+
+export interface MetricsOptions {
+  readonly version: string;
+  /** Every role that tka may bind. */
+  readonly roles: readonly string[];
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
 export interface Metrics {
@@ -27,111 +45,84 @@ export interface Metrics {
   stop(): void;
 }
 
-const lagResolutionMs = 100;
-
-export function createMetrics(sources: () => MetricsSources, now: () => number): Metrics {
+export function createMetrics(sources: () => MetricsSources, { version, roles, now }: MetricsOptions): Metrics {
   const registry = new Registry();
-  const registers = [registry];
   // Every tick of the monitor wakes an idle process.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: lagResolutionMs });
+  const { gauge, counter, histogram, read } = makers(registry);
 
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
-    new Counter<L>({ name, help, labelNames, registers });
-  const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []) =>
-    new Histogram<L>({ name, help, buckets, labelNames, registers });
-  const gauge = (name: string, help: string, read: () => number | undefined) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        const value = read();
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
-
-  const logins = counter('tka_login_total', 'Logins by what became of them.', ['result', 'reason']);
-  const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-  const loginSeconds = histogram('tka_login_seconds', 'Time from a login to each stage.', seconds, ['stage']);
-  const rejected = counter('tka_header_reject_total', 'Requests refused for their headers.', ['kind']);
-  const proxied = histogram(
-    'tka_proxy_seconds',
-    'Time of requests through the proxy, from their head to their end.',
-    [0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 300, 3600],
-    ['verb', 'code'],
-  );
-  const bytes = counter('tka_proxy_bytes_total', 'Bytes of bodies through the proxy.', ['direction']);
-  const streams = new Gauge({ name: 'tka_proxy_streams', help: 'Requests under way through the proxy.', registers });
-  const mints = counter('tka_token_mint_total', 'Tokens minted.');
-  const mintSeconds = histogram('tka_token_mint_seconds', 'Time to mint a token.', seconds);
-  const lag = histogram(
-    'tka_cleanup_lag_seconds',
-    "Time from a session's end to its access being gone.",
-    [0.1, 0.5, 1, 5, 15, 60, 300, 3600],
-    ['reason'],
-  );
-  const orphans = counter('tka_orphans_found_total', 'Objects of sessions that were no more, removed.', ['kind']);
-  const retries = counter('tka_workqueue_retries_total', 'Sessions looked at again after a failure.');
-  const stuck = new Set<string>();
-  gauge('tka_cleanup_stuck', 'Sessions whose access cannot be removed.', () => stuck.size);
-
-  const age = (at: number | undefined) => (at === undefined ? undefined : Math.max(0, (now() - at) / 1000));
-  gauge('tka_workqueue_depth', 'Sessions waiting to be looked at.', () => sources().reconciler?.queueDepth);
-  gauge('tka_leader', '1 while this replica works on the sessions.', () => {
+  gauge('tka_build_info').set({ version, node: process.version }, 1);
+  read('tka_ready', () => Number(sources().isReady ?? false));
+  read('tka_leader', () => {
     const { reconciler } = sources();
     return reconciler === undefined ? undefined : Number(reconciler.isLeading);
   });
-  gauge('tka_relist_age_seconds', 'Time since the last whole list of sessions.', () =>
-    age(sources().reconciler?.lastListAt),
-  );
-  gauge('tka_watch_last_event_age_seconds', 'Time since the last event of the watch.', () =>
-    age(sources().reconciler?.lastWatchEventAt),
-  );
-  gauge('tka_engine_up', '1 while the tailnet node is ready.', () => Number(sources().engine?.isUp ?? false));
-  new Counter({
-    name: 'tka_engine_restarts_total',
-    help: 'Times the tailnet engine was started again.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(sources().engine?.restarts ?? 0);
-    },
-  }).reset();
-  gauge('tka_next_expiry_overdue_seconds', 'How long ago the next session to end should have ended.', () => {
+
+  const logins = counter('tka_login_total');
+  const loginSeconds = histogram('tka_login_seconds');
+  for (const [result, reason] of firstLogins) logins.inc({ result, reason }, 0);
+  const mints = counter('tka_token_mint_total');
+  const mintSeconds = histogram('tka_token_mint_seconds');
+  const rejected = counter('tka_header_reject_total');
+  const lag = histogram('tka_cleanup_lag_seconds');
+  const orphans = counter('tka_orphans_found_total');
+  const retries = counter('tka_workqueue_retries_total');
+  const proxied = histogram('tka_proxy_seconds');
+  const bytes = counter('tka_proxy_bytes_total');
+  const streams = gauge('tka_proxy_streams');
+  for (const stage of definitions.tka_login_seconds.labels.stage) loginSeconds.zero({ stage });
+  for (const reason of definitions.tka_cleanup_lag_seconds.labels.reason) lag.zero({ reason });
+  for (const kind of definitions.tka_header_reject_total.labels.kind) rejected.inc({ kind }, 0);
+  for (const kind of definitions.tka_orphans_found_total.labels.kind) orphans.inc({ kind }, 0);
+  for (const direction of definitions.tka_proxy_bytes_total.labels.direction) bytes.inc({ direction }, 0);
+
+  const stuck = new Set<string>();
+  read('tka_cleanup_stuck', () => stuck.size);
+  const secondsSince = (at: number | undefined) => (at === undefined ? undefined : Math.max(0, (now() - at) / 1000));
+  const secondsUntil = (date: string | undefined) =>
+    date === undefined ? undefined : (Date.parse(date) - now()) / 1000;
+  read('tka_workqueue_depth', () => sources().reconciler?.queueDepth);
+  read('tka_relist_age_seconds', () => secondsSince(sources().reconciler?.lastListAt));
+  read('tka_watch_last_event_age_seconds', () => secondsSince(sources().reconciler?.lastWatchEventAt));
+  read('tka_next_expiry_overdue_seconds', () => {
     const { reconciler } = sources();
-    return reconciler === undefined ? undefined : (age(reconciler.nextEndAt) ?? 0);
+    return reconciler === undefined ? undefined : (secondsSince(reconciler.nextEndAt) ?? 0);
   });
-
-  const delay = monitorEventLoopDelay({ resolution: lagResolutionMs });
-  delay.enable();
-  gauge('tka_eventloop_lag_seconds', 'Longest delay of the event loop since the last scrape.', () => {
-    // The histogram holds the time between two ticks, which on an idle loop is the resolution itself.
-    const lagMs = delay.max / 1e6 - lagResolutionMs;
-    delay.reset();
-    return Math.max(0, lagMs / 1000);
+  read('tka_engine_up', () => Number(sources().node?.ready ?? false));
+  read('tka_engine_restarts_total', () => sources().node?.restarts ?? 0);
+  read('tka_netmap_age_seconds', () => {
+    const heard = sources().node?.controlHeard;
+    return secondsSince(heard === undefined ? undefined : Date.parse(heard));
   });
+  read('tka_node_key_expiry_seconds', () => secondsUntil(sources().node?.keyExpiry));
+  read('tka_cert_expiry_seconds', () => secondsUntil(sources().node?.certExpiry));
+  const eventLoop = watchEventLoop();
+  read('tka_eventloop_lag_seconds', () => eventLoop.takeLagSeconds());
 
-  const sessions = new Gauge({
-    name: 'tka_sessions',
-    help: 'Sessions by role and phase.',
-    labelNames: ['role', 'phase'],
-    registers,
+  new Gauge({
+    ...described('tka_sessions'),
+    registers: [registry],
     collect() {
       this.reset();
-      for (const signin of sources().sessions ?? []) this.inc({ role: signin.spec.role, phase: phaseOf(signin) });
+      for (const signin of sources().sessions ?? []) {
+        this.inc({ role: bounded(signin.spec.role, roles, 'other'), phase: phaseOf(signin) });
+      }
     },
   });
-  sessions.reset();
 
   return {
     http: {
-      login: (result, reason) => logins.inc({ result, reason }),
+      login: (result, reason) => logins.inc({ result, reason: bounded(reason, ['ok', ...errorCodes], 'internal') }),
       loginStage: (stage, took) => loginSeconds.observe({ stage }, took),
       headerRejected: (kind) => rejected.inc({ kind }),
     },
     reconciler: {
-      sessionEnded: (reason, lagSeconds) => lag.observe({ reason }, lagSeconds),
+      sessionEnded: (reason, lagSeconds) =>
+        // A revocation comes with its reason in words.
+        lag.observe(
+          { reason: bounded(reason, definitions.tka_cleanup_lag_seconds.labels.reason, 'revoked') },
+          lagSeconds,
+        ),
       orphanRemoved: (kind) => orphans.inc({ kind }),
       cleanupStuck: (name, isStuck) => (isStuck ? stuck.add(name) : stuck.delete(name)),
       tokenMinted: (took) => {
@@ -142,33 +133,80 @@ export function createMetrics(sources: () => MetricsSources, now: () => number):
     },
     proxy: {
       headerRejected: (kind) => rejected.inc({ kind }),
-      served: ({ verb, status, seconds: took }) =>
-        proxied.observe(
-          { verb: verbs.has(verb) ? verb : 'other', code: status === 0 ? 'none' : `${Math.floor(status / 100)}xx` },
-          took,
-        ),
+      served({ verb, status, seconds }) {
+        const { verb: verbs } = definitions.tka_proxy_seconds.labels;
+        const code = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`;
+        proxied.observe({ verb: bounded(verb, verbs, 'other'), code }, seconds);
+      },
       streams: (open) => streams.set(open),
       bytes: (direction, count) => bytes.inc({ direction }, count),
     },
     scrape: async () => ({ type: registry.contentType, text: await registry.metrics() }),
-    stop: () => {
-      delay.disable();
+    stop() {
+      eventLoop.stop();
       registry.clear();
     },
   };
 }
 
-/** Whatever else a caller names as a method must not become a label. */
-const verbs: ReadonlySet<string> = new Set([
-  'get',
-  'list',
-  'watch',
-  'create',
-  'update',
-  'patch',
-  'delete',
-  'deletecollection',
-]);
+const firstLogins: readonly (readonly [string, string])[] = [
+  ['accepted', 'ok'],
+  ['failed', 'unavailable'],
+  ['failed', 'internal'],
+  ...(
+    ['bad_request', 'ambiguous_grant', 'no_grant', 'role_not_granted', 'session_ending', 'unprocessable'] as const
+  ).map((reason) => ['refused', reason] as const),
+  ['refused', 'rate_limited'],
+];
+
+type LabelOf<N extends MetricName> = (typeof definitions)[N] extends { readonly labels: infer L }
+  ? keyof L & string
+  : never;
+
+function described<N extends MetricName>(name: N): { name: N; help: string; labelNames: LabelOf<N>[] } {
+  const definition = definitions[name];
+  // Its labels are those of the type, which Object.keys cannot say.
+  const labelNames = ('labels' in definition ? Object.keys(definition.labels) : []) as LabelOf<N>[];
+  return { name, help: definition.help, labelNames };
+}
+
+function makers(registry: Registry) {
+  const registers = [registry];
+  return {
+    counter: <N extends MetricName>(name: N) => new Counter<LabelOf<N>>({ ...described(name), registers }),
+    gauge: <N extends MetricName>(name: N) => new Gauge<LabelOf<N>>({ ...described(name), registers }),
+    histogram: <N extends MetricName>(name: N) => {
+      const definition = definitions[name];
+      const buckets = 'buckets' in definition ? [...definition.buckets] : [];
+      return new Histogram<LabelOf<N>>({ ...described(name), buckets, registers });
+    },
+    /** A metric without labels that is read at each scrape; no sample for undefined. */
+    read: (name: MetricName, value: () => number | undefined): void => {
+      if (definitions[name].type === 'counter') {
+        const total = new Counter({
+          ...described(name),
+          registers,
+          collect() {
+            this.reset();
+            this.inc(value() ?? 0);
+          },
+        });
+        total.reset();
+        return;
+      }
+      const now = new Gauge({
+        ...described(name),
+        registers,
+        collect() {
+          const read = value();
+          if (read === undefined) this.remove();
+          else this.set(read);
+        },
+      });
+      now.reset();
+    },
+  };
+}
 
 function phaseOf({ metadata, status }: TkaSignin): 'ending' | 'ready' | 'pending' {
   if (metadata.deletionTimestamp !== undefined) return 'ending';

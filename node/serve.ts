@@ -12,7 +12,7 @@ import { startReconciler } from '../reconciler/index.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
 import type { LoadedConfig } from './config.ts';
 import { roleWarnings } from './config.ts';
-import { startHealth } from './health.ts';
+import { type HealthSources, readiness, startHealth } from './health.ts';
 import { startAuthorization } from './authorization.ts';
 import { checkCluster, clusterInfoOf, reportLegacy } from './cluster-checks.ts';
 import { createClusterProxy } from './cluster-proxy.ts';
@@ -63,20 +63,26 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     stop.throwIfAborted();
     const metrics = createMetrics(
       () => ({
-        ...(started.node && { engine: { isUp: started.node.state.ready, restarts: started.node.state.restarts } }),
+        isReady: readiness(healthSources, false).status === 'ready',
+        ...(started.node && { node: started.node.state }),
         ...(started.reconciler && { reconciler: started.reconciler.state, sessions: started.reconciler.list() }),
       }),
-      () => Date.now(),
+      {
+        version,
+        roles: [...config['roles.clusterWide'], ...config['roles.namespaced']],
+        now: () => Date.now(),
+      },
     );
     downs.push({ what: 'metrics', down: () => metrics.stop() });
-    const health = await startHealth(config['health.address'], config['health.port'], {
+    const healthSources: HealthSources = {
       node: () => started.node?.state,
       reconciler: () => started.reconciler?.state,
       startup: () => started.waitsFor,
       isStopping: () => isStopping,
       scrape: () => metrics.scrape(),
       now: () => Date.now(),
-    });
+    };
+    const health = await startHealth(config['health.address'], config['health.port'], healthSources);
     downs.push({ what: 'health port', down: () => health.close() });
     log.info({ address: config['health.address'], port: health.port }, 'health port is open');
 

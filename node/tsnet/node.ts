@@ -46,6 +46,10 @@ export interface NodeState {
   readonly caPem?: string;
   /** RFC 3339; absent: the key does not expire. */
   readonly keyExpiry?: string;
+  /** RFC 3339, to the minute or so: when the control server last said anything; absent before it did. */
+  readonly controlHeard?: string;
+  /** RFC 3339: the end of the certificate that TLS listeners serve; absent before there is one. */
+  readonly certExpiry?: string;
   readonly health: readonly string[];
   /** Times the engine was started again. */
   readonly restarts: number;

@@ -137,6 +137,8 @@ const state = z.object({
   certDomains: z.array(z.string()),
   caPem: z.string().exactOptional(),
   keyExpiry: z.string().exactOptional(),
+  controlHeard: z.string().exactOptional(),
+  certExpiry: z.string().exactOptional(),
   health: z.array(z.string()),
 });
 /** Hints that an identity may have changed. */

@@ -222,6 +222,8 @@ type state struct {
 	CertDomains  []string `json:"certDomains"`
 	CAPEM        string   `json:"caPem,omitempty"`
 	KeyExpiry    string   `json:"keyExpiry,omitempty"`
+	ControlHeard string   `json:"controlHeard,omitempty"` // when the control server last said anything; a keep-alive counts
+	CertExpiry   string   `json:"certExpiry,omitempty"`   // of the certificate that TLS listeners serve
 	Health       []string `json:"health"`
 }
 

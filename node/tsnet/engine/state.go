@@ -31,7 +31,11 @@ type observed struct {
 	certDomains  []string
 	caPEM        string
 	keyExpiry    time.Time
-	health       []string
+	controlHeard time.Time
+	// How many messages of the control server came so far; controlHeard is when that last rose.
+	controlMessages int64
+	certExpiry      time.Time
+	health          []string
 }
 
 func (o observed) state() state {
@@ -50,9 +54,9 @@ func (o observed) state() state {
 	if len(o.certDomains) == 0 {
 		s.CAPEM = o.caPEM
 	}
-	if !o.keyExpiry.IsZero() {
-		s.KeyExpiry = o.keyExpiry.UTC().Format(time.RFC3339)
-	}
+	s.KeyExpiry = moment(o.keyExpiry)
+	s.ControlHeard = moment(o.controlHeard)
+	s.CertExpiry = moment(o.certExpiry)
 
 	switch o.backend {
 	case ipn.Running:
@@ -106,6 +110,13 @@ func (s *state) needsLogin(o observed) {
 
 // A 4xx from `register` is an answer, not an outage; the client reports it as `register request: http 401: …`. 429 passes.
 var registerRefused = regexp.MustCompile(`^register request: http 4(0\d|1\d|2[0-8])\b`)
+
+func moment(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339)
+}
 
 func brief(text string) string {
 	text = strings.Join(strings.Fields(text), " ")

@@ -83,3 +83,20 @@ func TestHealth(t *testing.T) {
 		t.Errorf("a login that works again: %+v", seen)
 	}
 }
+
+func TestControlIsHeardWhenItsMessagesRise(t *testing.T) {
+	seen := observed{}
+	seen.noteControl(0, now)
+	if told := seen.state().ControlHeard; told != "" {
+		t.Errorf("%q before the first message", told)
+	}
+	seen.noteControl(3, now)
+	seen.noteControl(3, now.Add(time.Minute))
+	if told := seen.state().ControlHeard; told != now.Format(time.RFC3339) {
+		t.Errorf("%q after a minute of silence", told)
+	}
+	seen.noteControl(4, now.Add(2*time.Minute))
+	if told := seen.state().ControlHeard; told != now.Add(2*time.Minute).Format(time.RFC3339) {
+		t.Errorf("%q after another message", told)
+	}
+}

@@ -33,6 +33,7 @@ type tailnet struct {
 	log          func(logLevel, string)
 	redact       func(string) string
 	handOver     *handOver
+	certificates *certificates
 	context      context.Context // of everything it does by itself
 	stop         context.CancelFunc
 	watching     sync.WaitGroup
@@ -93,10 +94,10 @@ func startTailnet(request *startRequest, send func(any), log func(logLevel, stri
 		return nil, err
 	}
 	t.local.Dial = t.localConnections.dialer(t.local.Dial)
-	certificates := &certificates{
+	t.certificates = &certificates{
 		ca: ca, hostname: request.Hostname, names: t.names, fromTailnet: t.local.GetCertificate, now: time.Now,
 	}
-	t.handOver = newHandOver(request.SocketPath, request.Nonce, certificates.config(), t.identify, log)
+	t.handOver = newHandOver(request.SocketPath, request.Nonce, t.certificates.config(), t.identify, log)
 	t.watching.Go(func() { t.watch(ctx) })
 	t.watching.Go(func() { t.lookAgainNowAndThen(ctx) })
 	return t, nil

@@ -16,6 +16,10 @@ import (
 // leafRenewal is what a leaf must still have; one with less is made anew.
 const leafRenewal = 10 * 24 * time.Hour
 
+// issuedLookEvery is how often a certificate of the tailnet is looked at though nobody connects: often enough to have it renewed,
+// seldom enough for the limits of whoever issues it.
+const issuedLookEvery = time.Hour
+
 // certificates answers handshakes.
 type certificates struct {
 	ca       *authority
@@ -29,6 +33,9 @@ type certificates struct {
 	mu       sync.Mutex
 	leaf     *tls.Certificate
 	leafKeys []string // what the leaf is for
+
+	issuedExpiry   time.Time // of the tailnet's certificate when it was last looked at
+	issuedLookedAt time.Time
 }
 
 func (c *certificates) config() *tls.Config {
@@ -91,4 +98,34 @@ func (c *certificates) own(dnsName string, addresses []netip.Addr) (*tls.Certifi
 		c.leaf, c.leafKeys = leaf, keys
 	}
 	return c.leaf, nil
+}
+
+// expiry is the end of the certificate that a client would be served, made or fetched as if one had connected, so that it does
+// not tell of one that nobody has asked for in a while. Zero before there is one.
+func (c *certificates) expiry() time.Time {
+	dnsName, addresses, certDomains := c.names()
+	if dnsName == "" {
+		return time.Time{}
+	}
+	if len(certDomains) == 0 {
+		leaf, err := c.own(dnsName, addresses)
+		if err != nil {
+			return time.Time{}
+		}
+		return leaf.Leaf.NotAfter
+	}
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.issuedLookedAt.IsZero() && now.Sub(c.issuedLookedAt) < issuedLookEvery {
+		return c.issuedExpiry
+	}
+	c.issuedLookedAt = now
+	c.mu.Unlock()
+	issued, err := c.fromTailnet(&tls.ClientHelloInfo{ServerName: certDomains[0]})
+	c.mu.Lock()
+	if err == nil && issued.Leaf != nil {
+		c.issuedExpiry = issued.Leaf.NotAfter
+	}
+	return c.issuedExpiry
 }

@@ -143,3 +143,45 @@ func TestOnlyModernTLSAndHTTP11(t *testing.T) {
 		t.Errorf("%+v", config)
 	}
 }
+
+func TestTheExpiryIsOfWhatAClientWouldBeServed(t *testing.T) {
+	clock := now
+	names := &namesOf{}
+	c := ownCertificates(t, names, &clock)
+	if expiry := c.expiry(); !expiry.IsZero() {
+		t.Errorf("%v before the node has a name", expiry)
+	}
+	names.dnsName = "tka.tail.test."
+	first := c.expiry()
+	if served, err := c.get(&tls.ClientHelloInfo{}); err != nil || !served.Leaf.NotAfter.Equal(first) {
+		t.Errorf("%v, but another is served (%v)", first, err)
+	}
+	clock = clock.Add(leafLife)
+	if later := c.expiry(); !later.After(clock) {
+		t.Errorf("%v at %v: a leaf is made anew though nobody connects", later, clock)
+	}
+}
+
+func TestTheTailnetsCertificateIsLookedAtOnceAnHour(t *testing.T) {
+	clock := now
+	c := ownCertificates(t, &namesOf{dnsName: "tka.tail.ts.net.", domains: []string{"tka.tail.ts.net"}}, &clock)
+	asked := 0
+	var failure error
+	c.fromTailnet = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		asked++
+		return &tls.Certificate{Leaf: &x509.Certificate{NotAfter: clock.Add(90 * 24 * time.Hour)}}, failure
+	}
+	first := c.expiry()
+	clock = clock.Add(issuedLookEvery - time.Second)
+	if c.expiry(); asked != 1 || !first.Equal(now.Add(90*24*time.Hour)) {
+		t.Errorf("asked %d times, %v", asked, first)
+	}
+	clock = clock.Add(time.Second)
+	if second := c.expiry(); asked != 2 || !second.After(first) {
+		t.Errorf("asked %d times, %v", asked, second)
+	}
+	clock, failure = clock.Add(issuedLookEvery), errors.New("away")
+	if third := c.expiry(); asked != 3 || third.IsZero() {
+		t.Errorf("asked %d times; a failure takes away what is known: %v", asked, third)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"tailscale.com/health"
 	"tailscale.com/ipn"
 	"tailscale.com/tsconst"
+	"tailscale.com/util/clientmetric"
 )
 
 const (
@@ -140,6 +141,7 @@ func (t *tailnet) look(ctx context.Context) {
 	defer t.mu.Unlock()
 	t.seen.addresses = status.TailscaleIPs
 	t.seen.certDomains = status.CertDomains
+	t.seen.noteControl(messagesOfControl(), time.Now())
 	if status.AuthURL != "" {
 		t.seen.authURL = status.AuthURL
 	}
@@ -156,6 +158,36 @@ func (t *tailnet) look(ctx context.Context) {
 		}
 	}
 	t.publishLocked()
+	go t.lookAtCertificate(ctx)
+}
+
+// lookAtCertificate runs beside a look: a tailnet's certificate may have to be issued first, which takes seconds.
+func (t *tailnet) lookAtCertificate(ctx context.Context) {
+	expiry := t.certificates.expiry()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ctx.Err() != nil || expiry.IsZero() || expiry.Equal(t.seen.certExpiry) {
+		return
+	}
+	t.seen.certExpiry = expiry
+	t.publishLocked()
+}
+
+// noteControl remembers when the count of the control server's messages last rose. The client keeps no such time; it gives up
+// on a server that is silent for two minutes, and a server says something each minute.
+func (o *observed) noteControl(messages int64, now time.Time) {
+	if messages != o.controlMessages {
+		o.controlMessages, o.controlHeard = messages, now
+	}
+}
+
+func messagesOfControl() int64 {
+	for _, metric := range clientmetric.Metrics() {
+		if metric.Name() == "controlclient_map_response_message" {
+			return metric.Value()
+		}
+	}
+	return 0
 }
 
 // awaitPeers ends the wait for the first netmap's peers where there are none.
