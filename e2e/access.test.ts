@@ -277,6 +277,18 @@ test.serial('the API is served over TLS too, by a certificate of its own authori
   t.like(await answer.json(), { username: 'bob@example.com', rules: [{ role: 'view' }] });
 });
 
+test.serial('the API says what it is, on the tailnet and on the health port', async (t) => {
+  const answer = await as('bob@example.com').send('/openapi.json');
+  t.is(answer.status, 200);
+  const document = JSON.parse(answer.body);
+  t.is(document.openapi, '3.1.0');
+  t.deepEqual(await (await fetch(`${stack.tka.health}/openapi.json`)).json(), document);
+  const page = await fetch(`${stack.tka.health}/docs`);
+  t.regex(page.headers.get('content-security-policy') ?? '', /^default-src 'none'/);
+  const html = await page.text();
+  for (const path of Object.keys(document.paths)) t.true(html.includes(path), path);
+});
+
 test.serial('a grant that is rewritten counts from the next login', async (t) => {
   const carol = as('carol@example.com');
   await stack.policy.write(policyOf({ ...rules, 'carol@example.com': [{ role: 'view', period: '1h', priority: 1 }] }));

@@ -7,6 +7,7 @@ import type { Result } from '../dev/stack/processes.ts';
 import type { Answer, RequestOptions } from '../dev/stack/send.ts';
 import type { Stack } from '../dev/stack/stack.ts';
 import { until } from '../dev/stack/until.ts';
+import { described } from './described.ts';
 
 export interface LoggedIn {
   readonly session: string;
@@ -41,7 +42,7 @@ export class Person {
 
   /** Exactly these headers and no others. */
   send(path: string, options: RequestOptions = {}): Promise<Answer> {
-    return this.#stack.send(this.name, path, options);
+    return described(options.method ?? 'GET', path, this.#stack.send(this.name, path, options));
   }
 
   /** Rejects with what the command said if it fails. */

@@ -8,6 +8,7 @@ const good: HealthSources = {
   reconciler: () => ({ synced: true, lastListAt: now - 1000 }),
   startup: () => undefined,
   isStopping: () => false,
+  version: '1.2.3',
   scrape: () => Promise.resolve({ type: 'text/plain', text: 'tka_engine_up 1\n' }),
   now: () => now,
 };
@@ -57,6 +58,8 @@ const answers: readonly [title: string, path: string, sources: Partial<HealthSou
     ['all is well', '/ready', {}, 200, /"ready"/],
     ['it stops', '/readyz', { isStopping: () => true }, 503, /stopping/],
     ['all is well', '/livez', {}, 200, /live/],
+    ['all is well', '/openapi.json', {}, 200, /"version":"1\.2\.3"/],
+    ['all is well', '/docs', {}, 200, /<h1>The API of tka 1\.2\.3<\/h1>/],
     [
       'the engine restarts',
       '/livez',

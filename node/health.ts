@@ -1,11 +1,13 @@
 /**
- * The health port: /livez, /readyz (and /ready), /metrics. On its own address, never on the tailnet.
+ * The health port: /livez, /readyz (and /ready), /metrics; /docs and /openapi.json say what the API is. On its own address,
+ * never on the tailnet.
  *
  * Ready: the tailnet node is ready now and the sessions are known, by a list that is fresh. Live: the event loop answers and the
  * node has not failed for good; whatever else is away, a restart would not bring it back. The body says what is missing.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { OpenApiDocument } from './http/openapi/document.ts';
 
 export interface HealthSources {
   /** Undefined before the node was made. */
@@ -17,6 +19,7 @@ export interface HealthSources {
   /** What the server itself waits for, in words; undefined once it serves. */
   startup(): string | undefined;
   isStopping(): boolean;
+  readonly version: string;
   scrape(): Promise<{ readonly type: string; readonly text: string }>;
   now(): number;
 }
@@ -117,9 +120,29 @@ async function answer(req: IncomingMessage, res: ServerResponse, sources: Health
       }
       return;
     }
+    case '/openapi.json':
+      return json(200, await description(sources.version));
+    case '/docs': {
+      const { apiPage } = await import('./http/openapi/page.ts');
+      const { html, policy } = apiPage(await description(sources.version));
+      res.writeHead(200, {
+        'Content-Type': 'text/html; charset=utf-8',
+        'Content-Security-Policy': policy,
+        'X-Content-Type-Options': 'nosniff',
+        'Referrer-Policy': 'no-referrer',
+      });
+      res.end(html);
+      return;
+    }
     default:
-      return json(404, { message: 'there is /livez, /readyz and /metrics' });
+      return json(404, { message: 'there is /livez, /readyz, /metrics, /openapi.json and /docs' });
   }
+}
+
+/** Made on demand: few ask, and it is large. */
+async function description(version: string): Promise<OpenApiDocument> {
+  const { openApiDocument } = await import('./http/openapi/document.ts');
+  return openApiDocument(version);
 }
 
 function isLoopback(address: string | undefined): boolean {

@@ -33,7 +33,7 @@ export interface MetricsOptions {
   /** Every role that tka may bind. */
   readonly roles: readonly string[];
   /** Milliseconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
 }
 
 export interface Metrics {
@@ -99,7 +99,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const eventLoop = watchEventLoop();
   read('tka_eventloop_lag_seconds', () => eventLoop.takeLagSeconds());
 
-  new Gauge({
+  const sessions = new Gauge({
     ...described('tka_sessions'),
     registers: [registry],
     collect() {
@@ -109,6 +109,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
       }
     },
   });
+  sessions.reset();
 
   return {
     http: {

@@ -79,6 +79,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       reconciler: () => started.reconciler?.state,
       startup: () => started.waitsFor,
       isStopping: () => isStopping,
+      version,
       scrape: () => metrics.scrape(),
       now: () => Date.now(),
     };

@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Machine } from '../../dev/stack/machine.ts';
 import type { Answer, RequestOptions } from '../../dev/stack/send.ts';
 import type { Stack } from '../../dev/stack/stack.ts';
+import { described } from '../described.ts';
 import { Watch } from './watch.ts';
 
 /** What a session's kubeconfig holds. */
@@ -42,7 +43,8 @@ export class Caller {
 
   /** Of the plain HTTP API. */
   api(path: string, options: RequestOptions = {}): Promise<Answer> {
-    return this.machine.send(`${this.#stack.tka.url}${path}`, { timeoutMs: 30_000, ...options });
+    const answer = this.machine.send(`${this.#stack.tka.url}${path}`, { timeoutMs: 30_000, ...options });
+    return described(options.method ?? 'GET', path, answer);
   }
 
   /** Resolves when the session can be used. */

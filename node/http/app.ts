@@ -8,15 +8,17 @@ import { Router } from '@koa/router';
 import Koa from 'koa';
 import { createAuditMiddleware } from './audit.ts';
 import { createCallerMiddleware } from './caller.ts';
-import { paths } from './contract.ts';
 import type { HttpDeps } from './deps.ts';
 import { ApiError, answerOf } from './errors.ts';
+import type { OperationId } from './operations.ts';
+import { operationIds, operations } from './operations.ts';
 import { refuseForeignRequest } from './origin.ts';
 import { clusterInfoRoute } from './routes/cluster-info.ts';
 import { kubeconfigRoute } from './routes/kubeconfig.ts';
 import { loginRoute } from './routes/login.ts';
 import { loginStatusRoute } from './routes/login-status.ts';
 import { logoutRoute } from './routes/logout.ts';
+import { openApiRoute } from './routes/openapi.ts';
 import { sessionListRoute } from './routes/session-list.ts';
 import { wellKnownRoute } from './routes/well-known.ts';
 import { whoamiRoute } from './routes/whoami.ts';
@@ -24,14 +26,18 @@ import type { ApiMiddleware, RequestState } from './state.ts';
 
 export function createApp(deps: HttpDeps): Koa<RequestState> {
   const router = new Router<RequestState>({ strict: true, sensitive: true });
-  router.post(paths.login, loginRoute(deps));
-  router.get(paths.login, loginStatusRoute(deps));
-  router.get(paths.kubeconfig, kubeconfigRoute(deps));
-  router.post(paths.logout, logoutRoute(deps));
-  router.get(paths.whoami, whoamiRoute());
-  router.get(paths.sessions, sessionListRoute(deps));
-  router.get(paths.clusterInfo, clusterInfoRoute(deps));
-  router.get(paths.wellKnown, wellKnownRoute(deps));
+  const routes: Readonly<Record<OperationId, ApiMiddleware>> = {
+    login: loginRoute(deps),
+    loginStatus: loginStatusRoute(deps),
+    kubeconfig: kubeconfigRoute(deps),
+    logout: logoutRoute(deps),
+    whoami: whoamiRoute(),
+    sessions: sessionListRoute(deps),
+    clusterInfo: clusterInfoRoute(deps),
+    wellKnown: wellKnownRoute(deps),
+    openapi: openApiRoute(deps),
+  };
+  for (const id of operationIds) router[operations[id].method](operations[id].path, routes[id]);
 
   const app = new Koa<RequestState>();
   // What reaches Koa's own handler is a broken connection: the errors of routes end in answerErrors.

@@ -14,6 +14,7 @@ export const paths = {
   sessions: '/api/v1alpha1/sessions',
   clusterInfo: '/api/v1alpha1/cluster-info',
   wellKnown: '/.well-known/tka',
+  openapi: '/openapi.json',
 } as const;
 
 /** How a kubeconfig reaches the cluster: straight to the API server, or through tka. */

@@ -1,6 +1,6 @@
 /**
  * For tests of node/http: the app on a loopback server, a caller of the test's choice, sessions in memory. Nothing of node/http
- * is replaced; what is outside of it is the simplest thing that behaves.
+ * is replaced; what is outside of it is the simplest thing that behaves. Every answer is held to the API's description.
  */
 import { createServer, request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -10,6 +10,10 @@ import { createApp } from './app.ts';
 import type { HttpDeps, HttpSettings, SessionView, SignIn } from './deps.ts';
 import type { Connection, Identity } from './identity.ts';
 import { createLoginLimiter } from './limits.ts';
+import { createConformance } from './openapi/conformance.ts';
+import { openApiDocument } from './openapi/document.ts';
+
+const conformance = createConformance(openApiDocument('1.2.3'));
 
 export const capability = 'specht-labs.de/cap/tka';
 export const start = new Date('2026-01-02T03:04:05Z');
@@ -169,7 +173,10 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
           res.on('data', (chunk: Buffer) => chunks.push(chunk));
           res.once('end', () => {
             const text = Buffer.concat(chunks).toString('utf8');
-            resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: parseOrUndefined(text) });
+            const status = res.statusCode ?? 0;
+            const problem = conformance({ method, path, status, headers: res.headers, body: text });
+            if (problem !== undefined) reject(new Error(problem));
+            resolve({ status, headers: res.headers, text, json: parseOrUndefined(text) });
           });
           res.once('error', reject);
         });
