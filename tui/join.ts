@@ -95,7 +95,7 @@ async function startNode({ env, stderr }: Runtime, settings: JoinSettings): Prom
       {
         hostname,
         stateDir: join(directory, 'state'),
-        authKey,
+        join: { authKey },
         tags,
         ephemeral: true,
         capabilities: [],

@@ -4,7 +4,7 @@ import { type Channel, openChannel } from './channel.ts';
 import { EngineGoneError, EngineRequestError, ProtocolMismatchError } from './errors.ts';
 import { type EngineEvent, MAX_LINE } from './protocol.ts';
 
-const HELLO = '{"type":"hello","version":1}\n';
+const HELLO = '{"type":"hello","version":2}\n';
 
 interface Side {
   readonly channel: Channel;
@@ -38,7 +38,7 @@ test('greets first, and is greeted by an engine of the same version', async (t) 
 });
 
 for (const [title, first] of [
-  ['another version', '{"type":"hello","version":2}\n'],
+  ['another version', '{"type":"hello","version":1}\n'],
   ['text of another program', 'Usage: tailscaled\n'],
   ['an answer before the greeting', '{"type":"done","id":1}\n'],
 ] as const) {

@@ -89,6 +89,7 @@ export function openChannel({ write, onEvent, onFailure }: ChannelDependencies):
       case 'state':
       case 'peers':
       case 'log':
+      case 'save':
         return onEvent(message);
       case 'done':
       case 'identity':

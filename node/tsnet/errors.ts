@@ -36,8 +36,8 @@ export class IdentityChangedError extends Error {
 export class EngineRequestError extends Error {
   override readonly name = 'EngineRequestError';
   readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
   }
 }

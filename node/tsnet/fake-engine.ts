@@ -16,6 +16,9 @@ interface Request {
   readonly name: string;
   readonly user: string;
   readonly password: string;
+  readonly state: Readonly<Record<string, string>> | null;
+  readonly save: number;
+  readonly problem: string;
 }
 
 const [fault] = process.argv.slice(2);
@@ -28,6 +31,8 @@ let start: Request | undefined;
 let isSilent = false;
 let proxyAddress = '';
 let hasLooked = false;
+/** What became of what it saved. */
+const saves: string[] = [];
 
 function tagsOf(what: string | undefined): readonly string[] {
   if (what === 'untagged') return [];
@@ -49,7 +54,7 @@ const state = (more: object): boolean =>
   });
 
 if (fault === 'babble') process.stdout.write('Usage: something else\n');
-else say({ type: 'hello', version: fault === 'version' ? 99 : 1 });
+else say({ type: 'hello', version: fault === 'version' ? 99 : 2 });
 
 createInterface({ input: process.stdin })
   .on('line', (line) => answer(JSON.parse(line) as Request))
@@ -64,6 +69,15 @@ function answer(request: Request): void {
       if (fault === 'no-start') {
         say({ type: 'failed', id, code: 'StartFailed', message: 'the state directory is read-only' });
         return;
+      }
+      if (fault === 'damaged') {
+        say({ type: 'failed', id, code: 'StateDamaged', message: '_machinekey is no machine key' });
+        return;
+      }
+      // The client saves before it has started.
+      if (start.state !== null) {
+        say({ type: 'save', save: 1, key: '_machinekey', value: Buffer.from('privkey').toString('base64') });
+        say({ type: 'save', save: 2, key: 'former', value: null });
       }
       say({ type: 'done', id });
       if (fault === 'refused') state({ status: 'Failed', ready: false, reason: 'the auth key was refused by X' });
@@ -87,6 +101,10 @@ function answer(request: Request): void {
         proxyAddress = `127.0.0.1:${request.port === 0 ? 1024 + (process.pid % 60_000) : request.port}`;
         say({ type: 'address', id, address: proxyAddress });
       }
+      return;
+    case 'saved':
+      saves.push(`${request.save} ${request.problem}`);
+      say({ type: 'done', id });
       return;
     case 'stop':
       say({ type: 'done', id });
@@ -119,6 +137,12 @@ function whoIs({ id, address }: Request): void {
       return;
     case 'environment':
       say({ type: 'identity', id, identity: { ...IDENTITY, tags: Object.keys(process.env) } });
+      return;
+    case 'start':
+      say({ type: 'identity', id, identity: { ...IDENTITY, nodeName: JSON.stringify(start) } });
+      return;
+    case 'saves':
+      say({ type: 'identity', id, identity: { ...IDENTITY, tags: saves } });
       return;
     case 'proxy':
       say({ type: 'identity', id, identity: { ...IDENTITY, nodeName: proxyAddress } });

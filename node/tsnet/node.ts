@@ -7,12 +7,14 @@ import type { Socket } from 'node:net';
 export interface NodeOptions {
   /** The name asked for on the tailnet; the control server may add a suffix. */
   readonly hostname: string;
-  /** Directory of the node's keys and certificates; made with mode 0700 if absent. */
-  readonly stateDir: string;
+  /** Directory of the node's keys and certificates; made with mode 0700 if absent. Needed unless `state` is given. */
+  readonly stateDir?: string;
+  /** Keeps the node's keys and certificates in place of the directory. */
+  readonly state?: StateStore;
   /** Base URL of the control server; absent: Tailscale's own. */
   readonly controlUrl?: string;
-  /** Needed only to join; a node with state joins again without. Travels over the control pipe alone. */
-  readonly authKey?: string;
+  /** Needed only to join; a node with state joins again without. A function is asked before each start of an engine. */
+  readonly join?: JoinCredential | (() => Promise<JoinCredential>);
   readonly ephemeral?: boolean;
   /** Tags to advertise, each as `tag:name`. */
   readonly tags?: readonly string[];
@@ -26,6 +28,33 @@ export interface NodeOptions {
   readonly uploadLogs?: boolean;
   /** Engine log lines, free of secrets. */
   readonly log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
+}
+
+/**
+ * One way to join, the rest left out or empty; nothing at all lets a person approve the node. Travels over the control pipe alone.
+ * What an auth key is made from (a client's secret, a workload's identity) needs `tags`, and may have attributes after a `?` as
+ * Tailscale's client takes them: `ephemeral`, `preauthorized`, and with a secret `baseURL`.
+ */
+export interface JoinCredential {
+  readonly authKey?: string;
+  /** Of an OAuth client that may make auth keys: `tskey-client-…`. */
+  readonly clientSecret?: string;
+  /** Of a federated identity, with the token that its issuer signed. */
+  readonly clientId?: string;
+  readonly idToken?: string;
+}
+
+/** Every value is a secret. */
+export interface StateStore {
+  /** For messages, such as `Secret tka-system/tka-0-state`. */
+  readonly name: string;
+  /** All there is, by key. Asked before each start of an engine, which is not started when this rejects. */
+  read(): Promise<ReadonlyMap<string, Buffer>>;
+  /**
+   * Resolves when it is kept for good; undefined: there is no value any more. Called in the order of the changes, the next
+   * before the former is kept. `onTrouble` hears why it is not kept yet while it is tried again; rejects where it never will be.
+   */
+  write(key: string, value: Buffer | undefined, onTrouble: (problem: string) => void): Promise<void>;
 }
 
 export interface NodeState {

@@ -5,14 +5,15 @@
  * One JSON object a line, UTF-8, at most MAX_LINE bytes, each with a `type`. Node writes requests to stdin, the engine
  * writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
  * an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
- * `done`, `identity`, `identities`, `address` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets
- * travel in `start` and `proxy` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
+ * `done`, `identity`, `identities`, `address` or `failed` with that id, in any order. `state`, `peers`, `log` and `save` come unasked.
+ * Secrets travel in `start`, `proxy` and `save` alone, bytes as base64. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
  */
 import * as z from 'zod';
 import type { Identity } from './node.ts';
 
-export const PROTOCOL_VERSION = 1;
-export const MAX_LINE = 1 << 20;
+export const PROTOCOL_VERSION = 2;
+/** A Secret's worth of state in base64, and the rest of `start`. */
+export const MAX_LINE = 2 << 20;
 
 /**
  * Joins the tailnet; once in an engine's life. Answered when the client runs, not when it has joined: `state` messages
@@ -24,8 +25,18 @@ export interface StartRequest {
   readonly stateDir: string;
   /** Empty: Tailscale's own. */
   readonly controlUrl: string;
-  /** Empty: none. */
+  /** At most one way to join, the others empty; none for a node that has joined, or that a person will approve. */
   readonly authKey: string;
+  /** OAuth client secret, its attributes after a `?`. */
+  readonly clientSecret: string;
+  /** Workload identity, its attributes after a `?`. */
+  readonly clientId: string;
+  readonly idToken: string;
+  /**
+   * Null: state is kept in stateDir. Otherwise all of it by key; each change is told by `save`, and stateDir is for what may
+   * be lost, which the engine removes when Node is gone.
+   */
+  readonly state: Readonly<Record<string, string>> | null;
   readonly ephemeral: boolean;
   readonly tags: readonly string[];
   readonly capabilities: readonly string[];
@@ -79,6 +90,14 @@ export interface ProxyRequest {
   readonly password: string;
 }
 
+/** Says what became of a `save`. With a problem Node goes on trying, and says so again once it is saved. */
+export interface SavedRequest {
+  readonly type: 'saved';
+  readonly save: number;
+  /** Empty: it is saved. */
+  readonly problem: string;
+}
+
 export interface PingRequest {
   readonly type: 'ping';
 }
@@ -96,6 +115,7 @@ export type EngineRequest =
   | IdentifyRequest
   | FindPeerRequest
   | ProxyRequest
+  | SavedRequest
   | PingRequest
   | StopRequest;
 
@@ -121,7 +141,7 @@ const addressAnswer = z.object({ type: z.literal('address'), id, address: z.stri
 const failed = z.object({
   type: z.literal('failed'),
   id,
-  code: z.enum(['BadRequest', 'NotStarted', 'StartFailed', 'ListenFailed']),
+  code: z.enum(['BadRequest', 'NotStarted', 'StartFailed', 'StateDamaged', 'ListenFailed']),
   message: z.string(),
 });
 /** The whole state each time, not a difference. */
@@ -143,6 +163,13 @@ const state = z.object({
 });
 /** Hints that an identity may have changed. */
 const peers = z.object({ type: z.literal('peers') });
+/** One change of a state that Node keeps; null: there is no value any more. Later changes of a key win. */
+const save = z.object({
+  type: z.literal('save'),
+  save: id,
+  key: z.string(),
+  value: z.base64().nullable(),
+});
 const log = z.object({
   type: z.literal('log'),
   level: z.enum(['debug', 'info', 'warn', 'error']),
@@ -159,6 +186,7 @@ export const engineMessage = z.discriminatedUnion('type', [
   state,
   peers,
   log,
+  save,
 ]);
 
 const endpoint = z.object({ address: z.string(), port: z.number().int().min(0).max(65535) });
@@ -181,5 +209,5 @@ export type EngineAnswer =
   | z.infer<typeof identityAnswer>
   | z.infer<typeof identitiesAnswer>
   | z.infer<typeof addressAnswer>;
-export type EngineEvent = z.infer<typeof state> | z.infer<typeof peers> | z.infer<typeof log>;
+export type EngineEvent = z.infer<typeof state> | z.infer<typeof peers> | z.infer<typeof log> | z.infer<typeof save>;
 export type Preamble = z.infer<typeof preambleMessage>;

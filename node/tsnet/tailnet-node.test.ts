@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import {
   EngineGoneError,
   EngineNotFoundError,
@@ -11,58 +10,7 @@ import {
   NodeClosedError,
   ProtocolMismatchError,
 } from './errors.ts';
-import type { NodeState } from './node.ts';
-import { EmbeddedNode, type NodeDependencies } from './tailnet-node.ts';
-
-const TIMINGS: NodeDependencies['timings'] = {
-  heartbeatMs: 20,
-  suspectAfterMs: 20,
-  deadAfterMs: 150,
-  firstPauseMs: 1,
-  longestPauseMs: 20,
-  lastingMs: 60_000,
-  stopWithinMs: 2_000,
-  preambleWithinMs: 1_000,
-};
-
-/** A node whose engine is the fake one. */
-function start(t: ExecutionContext, fault = '', command?: string) {
-  const logged: string[] = [];
-  const node = new EmbeddedNode(
-    {
-      hostname: 'tka',
-      stateDir: '/nowhere',
-      authKey: 'tskey-secret',
-      capabilities: [],
-      log: (_level, message) => logged.push(message),
-    },
-    {
-      command:
-        command === undefined
-          ? [process.execPath, fileURLToPath(new URL('./fake-engine.ts', import.meta.url)), fault]
-          : [command],
-      processEnvironment: { TS_AUTHKEY: 'tskey-secret', HTTPS_PROXY: 'http://proxy' },
-      timings: TIMINGS,
-      random: () => 0,
-      nowMs: () => performance.now(),
-    },
-  );
-  t.teardown(() => node.close());
-  return { node, logged };
-}
-
-async function until(node: EmbeddedNode, fits: (state: NodeState) => boolean): Promise<NodeState> {
-  while (!fits(node.state)) {
-    await new Promise<void>((resolve) => {
-      const listener = (): void => {
-        node.off('state', listener);
-        resolve();
-      };
-      node.on('state', listener);
-    });
-  }
-  return node.state;
-}
+import { start, until } from './node-fixture.ts';
 
 /** A server that keeps requests until a test answers them. */
 function server() {

@@ -12,6 +12,7 @@ import type { Engine } from './engine.ts';
 import { engineEnvironment } from './environment.ts';
 import { EngineGoneError, JoinRefusedError, NodeClosedError } from './errors.ts';
 import { pinIdentity } from './identity.ts';
+import { keep, namingStore, startFields } from './keeping.ts';
 import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
 import { LoopbackProxy } from './loopback-proxy.ts';
@@ -59,6 +60,8 @@ export class EmbeddedNode implements TailnetNode {
   readonly #handOver: Promise<HandOver>;
   readonly #supervisor: Promise<Supervisor>;
   #engine: Engine | undefined;
+  /** Whose saves are heeded. */
+  #keeping: Engine | undefined;
   #nonce: string | undefined;
   #hints = 0;
   readonly #callers = new RecentCallers();
@@ -205,29 +208,25 @@ export class EmbeddedNode implements TailnetNode {
   }
 
   async #bringUp(engine: Engine, socketPath: string): Promise<void> {
-    const {
-      hostname,
-      stateDir,
-      controlUrl = '',
-      authKey = '',
-      ephemeral = false,
-      tags = [],
-      capabilities,
-    } = this.#options;
+    const { hostname, controlUrl = '', ephemeral = false, tags = [], capabilities, state } = this.#options;
     this.#nonce = randomBytes(32).toString('hex');
-    await engine.call({
-      type: 'start',
-      hostname,
-      stateDir: resolve(stateDir),
-      controlUrl,
-      authKey,
-      ephemeral,
-      tags,
-      capabilities,
-      socketPath,
-      nonce: this.#nonce,
-      callers: this.#callers.addresses,
-    });
+    const fields = await startFields(this.#options, socketPath);
+    // From here on: the client saves before it has started.
+    this.#keeping = engine;
+    await engine
+      .call({
+        type: 'start',
+        hostname,
+        controlUrl,
+        ephemeral,
+        tags,
+        capabilities,
+        socketPath,
+        nonce: this.#nonce,
+        callers: this.#callers.addresses,
+        ...fields,
+      })
+      .catch((error: unknown) => Promise.reject(namingStore(error, state)));
     this.#engine = engine;
     await Promise.all([this.#listeners.openAll(engine), this.#proxy.open(engine)]);
   }
@@ -268,6 +267,8 @@ export class EmbeddedNode implements TailnetNode {
     switch (event.type) {
       case 'log':
         return this.#log(event.level, event.message);
+      case 'save':
+        return void (this.#options.state && this.#keeping && keep(this.#options.state, this.#keeping, event));
       case 'peers':
         this.#hints++;
         this.#events.emit('peers');

@@ -37,22 +37,21 @@ type authority struct {
 	pem         string // the certificate
 }
 
-// openAuthority reads the CA from dir, or makes it there.
-func openAuthority(dir string, name string, now time.Time) (*authority, error) {
-	path := filepath.Join(dir, caFile)
-	text, err := os.ReadFile(path)
+// openAuthority takes the CA from its keeper, or makes it there.
+func openAuthority(keeper caKeeper, name string, now time.Time) (*authority, error) {
+	text, err := keeper.load()
 	if errors.Is(err, fs.ErrNotExist) {
-		return makeAuthority(path, name, now)
+		return makeAuthority(keeper, name, now)
 	}
 	if err != nil {
 		return nil, err
 	}
 	ca, err := parseAuthority(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; remove it to have a new CA made", path, err)
+		return nil, fmt.Errorf("%s: %w; remove it to have a new CA made", keeper, err)
 	}
 	if ca.certificate.NotAfter.Before(now.Add(leafLife)) {
-		return makeAuthority(path, name, now)
+		return makeAuthority(keeper, name, now)
 	}
 	return ca, nil
 }
@@ -82,7 +81,7 @@ func parseAuthority(text []byte) (*authority, error) {
 	return ca, nil
 }
 
-func makeAuthority(path string, name string, now time.Time) (*authority, error) {
+func makeAuthority(keeper caKeeper, name string, now time.Time) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -109,11 +108,20 @@ func makeAuthority(path string, name string, now time.Time) (*authority, error) 
 	text := append(
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})...)
-	if err := writeWhole(path, text); err != nil {
+	if err := keeper.save(text); err != nil {
 		return nil, err
 	}
 	return parseAuthority(text)
 }
+
+// fileCA is a CA in a file of this path.
+type fileCA string
+
+func (path fileCA) load() ([]byte, error) { return os.ReadFile(string(path)) }
+
+func (path fileCA) save(text []byte) error { return writeWhole(string(path), text) }
+
+func (path fileCA) String() string { return string(path) }
 
 // writeWhole leaves either the old file or the new one, whole, mode 0600.
 func writeWhole(path string, text []byte) error {

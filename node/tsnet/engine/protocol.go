@@ -6,8 +6,8 @@ package main
 // One JSON object a line, UTF-8, at most maxLine bytes, each with a `type`. Node writes requests to stdin, the engine
 // writes to stdout; nothing else is ever written there. The first line each way is `hello` with the protocol's version;
 // an engine that is greeted with another version ends. Each request but `hello` has an `id` and gets exactly one of
-// `done`, `identity`, `identities`, `address` or `failed` with that id, in any order. `state`, `peers` and `log` come unasked. Secrets
-// travel in `start` and `proxy` alone. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
+// `done`, `identity`, `identities`, `address` or `failed` with that id, in any order. `state`, `peers`, `log` and `save` come unasked.
+// Secrets travel in `start`, `proxy` and `save` alone, bytes as base64. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	protocolVersion = 1
-	maxLine         = 1 << 20
+	protocolVersion = 2
+	maxLine         = 2 << 20 // a Secret's worth of state in base64, and the rest of `start`
 )
 
 // Requests, Node to engine.
@@ -32,18 +32,25 @@ type (
 	// startRequest joins the tailnet; once in an engine's life. It is answered when the client runs, not when it has
 	// joined: `state` messages tell that.
 	startRequest struct {
-		Type         string   `json:"type"`
-		ID           uint32   `json:"id"`
-		Hostname     string   `json:"hostname"`
-		StateDir     string   `json:"stateDir"`
-		ControlURL   string   `json:"controlUrl"` // empty: Tailscale's own
-		AuthKey      string   `json:"authKey"`    // empty: none
-		Ephemeral    bool     `json:"ephemeral"`
-		Tags         []string `json:"tags"`
-		Capabilities []string `json:"capabilities"`
-		SocketPath   string   `json:"socketPath"` // where accepted connections are handed over
-		Nonce        string   `json:"nonce"`      // goes into each preamble
-		Callers      []string `json:"callers"`    // addresses that a former engine served of late; see greet
+		Type       string `json:"type"`
+		ID         uint32 `json:"id"`
+		Hostname   string `json:"hostname"`
+		StateDir   string `json:"stateDir"`
+		ControlURL string `json:"controlUrl"` // empty: Tailscale's own
+		// At most one way to join, the others empty; none for a node that has joined, or that a person will approve.
+		AuthKey      string `json:"authKey"`
+		ClientSecret string `json:"clientSecret"` // OAuth client secret, its attributes after a `?`
+		ClientID     string `json:"clientId"`     // workload identity, its attributes after a `?`
+		IDToken      string `json:"idToken"`
+		// Null: state is kept in stateDir. Otherwise all of it by key; each change is told by `save`, and stateDir is for what
+		// may be lost, which the engine removes when Node is gone.
+		State        map[string][]byte `json:"state"`
+		Ephemeral    bool              `json:"ephemeral"`
+		Tags         []string          `json:"tags"`
+		Capabilities []string          `json:"capabilities"`
+		SocketPath   string            `json:"socketPath"` // where accepted connections are handed over
+		Nonce        string            `json:"nonce"`      // goes into each preamble
+		Callers      []string          `json:"callers"`    // addresses that a former engine served of late; see greet
 	}
 
 	listenRequest struct {
@@ -88,6 +95,14 @@ type (
 		Port     uint16 `json:"port"` // 0: any
 		User     string `json:"user"`
 		Password string `json:"password"`
+	}
+
+	// savedRequest says what became of a `save`. With a problem Node goes on trying, and says so again once it is saved.
+	savedRequest struct {
+		Type    string `json:"type"`
+		ID      uint32 `json:"id"`
+		Save    uint32 `json:"save"`
+		Problem string `json:"problem"` // empty: it is saved
 	}
 
 	pingRequest struct {
@@ -147,6 +162,14 @@ type (
 		Type string `json:"type"`
 	}
 
+	// saveMessage is one change of a state that Node keeps. Later changes of a key win.
+	saveMessage struct {
+		Type  string `json:"type"`
+		Save  uint32 `json:"save"`
+		Key   string `json:"key"`
+		Value []byte `json:"value"` // null: there is none any more
+	}
+
 	logMessage struct {
 		Type    string   `json:"type"`
 		Level   logLevel `json:"level"`
@@ -160,6 +183,7 @@ const (
 	codeBadRequest failureCode = "BadRequest" // a bug of the caller
 	codeNotStarted failureCode = "NotStarted" // `start` must come first
 	codeStart      failureCode = "StartFailed"
+	codeState      failureCode = "StateDamaged" // what `start` gave as state is none
 	codeListen     failureCode = "ListenFailed"
 )
 
@@ -269,6 +293,8 @@ func decodeRequest(line []byte) (request any, id uint32, err error) {
 		request = &findPeerRequest{}
 	case "proxy":
 		request = &proxyRequest{}
+	case "saved":
+		request = &savedRequest{}
 	case "ping":
 		request = &pingRequest{}
 	case "stop":

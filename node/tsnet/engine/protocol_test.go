@@ -14,7 +14,7 @@ func TestDecodeRequestTakesOnlyWholeMessages(t *testing.T) {
 		id         uint32
 		fault      string // part of the error; empty: none
 	}{
-		{"hello", `{"type":"hello","version":1}`, 0, ""},
+		{"hello", `{"type":"hello","version":2}`, 0, ""},
 		{"ping", `{"type":"ping","id":7}`, 7, ""},
 		{"listen", `{"type":"listen","id":1,"listener":"1","port":443,"tls":true}`, 1, ""},
 		{"proxy", `{"type":"proxy","id":1,"port":0,"user":"u","password":"p"}`, 1, ""},
@@ -89,7 +89,7 @@ func TestTheTwinHasTheSameContract(t *testing.T) {
 		t.Errorf("protocol.go:\n%s\nprotocol.ts:\n%s", here, there)
 	}
 	twin, _ := os.ReadFile("../protocol.ts")
-	if !strings.Contains(string(twin), "PROTOCOL_VERSION = 1;") || protocolVersion != 1 {
+	if !strings.Contains(string(twin), "PROTOCOL_VERSION = 2;") || protocolVersion != 2 {
 		t.Error("the versions differ")
 	}
 }

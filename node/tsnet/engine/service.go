@@ -26,11 +26,15 @@ type service struct {
 	greeted bool // only the reader's goroutine looks
 
 	mu      sync.Mutex
-	secret  string // what log lines and failures must not show
+	secrets []secret
 	started bool
+	home    *home // nil: not started
 	tailnet *tailnet
 	stopped sync.Once
 }
+
+// secret is what log lines and failures must not show, and what they show instead.
+type secret struct{ value, shown string }
 
 func newService(pipe *pipe, exit func(code int)) *service {
 	return &service{pipe: pipe, exit: exit}
@@ -80,6 +84,11 @@ func (s *service) handle(line []byte) {
 		go s.findPeer(request)
 	case *proxyRequest:
 		go s.proxy(request)
+	case *savedRequest:
+		if home := s.at(); home != nil && home.piped != nil {
+			home.piped.saved(request.Save, request.Problem)
+		}
+		s.done(request.ID)
 	case *stopRequest:
 		go func() {
 			s.close(drainWithin)
@@ -107,7 +116,14 @@ func (s *service) close(drain time.Duration) {
 
 // forsaken is for the end of stdin: Node is gone, perhaps killed, and cannot tidy up behind itself any more.
 func (s *service) forsaken() {
+	home := s.at()
+	if home != nil {
+		home.abandon()
+	}
 	s.close(0)
+	if home != nil {
+		home.remove()
+	}
 	if t := s.running(); t != nil {
 		// Only what is Node's own: its socket, and the directory if nothing else is in it.
 		_ = os.Remove(t.handOver.socketPath)
@@ -121,6 +137,12 @@ func (s *service) running() *tailnet {
 	return s.tailnet
 }
 
+func (s *service) at() *home {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.home
+}
+
 func (s *service) start(request *startRequest) {
 	s.mu.Lock()
 	if s.started {
@@ -129,10 +151,30 @@ func (s *service) start(request *startRequest) {
 		return
 	}
 	s.started = true
-	s.secret = request.AuthKey
+	clientSecret, _, _ := strings.Cut(request.ClientSecret, "?")
+	for _, secret := range []secret{
+		{request.AuthKey, "[auth key]"}, {clientSecret, "[client secret]"}, {request.IDToken, "[ID token]"},
+	} {
+		if secret.value != "" {
+			s.secrets = append(s.secrets, secret)
+		}
+	}
 	s.mu.Unlock()
 
-	t, err := startTailnet(request, s.pipe.send, s.log, s.redact)
+	changed := func() {
+		if t := s.running(); t != nil {
+			go t.publish()
+		}
+	}
+	home, err := openHome(request, s.pipe.send, changed, clientLogger(s.log))
+	if err != nil {
+		s.fail(request.ID, startFailure(err), err.Error())
+		return
+	}
+	s.mu.Lock()
+	s.home = home
+	s.mu.Unlock()
+	t, err := startTailnet(request, home, s.pipe.send, s.log, s.redact)
 	if err != nil {
 		s.fail(request.ID, codeStart, err.Error())
 		return
@@ -141,6 +183,13 @@ func (s *service) start(request *startRequest) {
 	s.tailnet = t
 	s.mu.Unlock()
 	s.done(request.ID)
+}
+
+func startFailure(err error) failureCode {
+	if isDamaged(err) {
+		return codeState
+	}
+	return codeStart
 }
 
 func (s *service) listen(request *listenRequest) {
@@ -220,10 +269,9 @@ func (s *service) log(level logLevel, text string) { s.pipe.log(level, s.redact(
 
 func (s *service) redact(text string) string {
 	s.mu.Lock()
-	secret := s.secret
-	s.mu.Unlock()
-	if secret == "" {
-		return text
+	defer s.mu.Unlock()
+	for _, secret := range s.secrets {
+		text = strings.ReplaceAll(text, secret.value, secret.shown)
 	}
-	return strings.ReplaceAll(text, secret, "[auth key]")
+	return text
 }

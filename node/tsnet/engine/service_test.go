@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -16,6 +17,9 @@ type conversation struct {
 	service *service
 	lines   chan map[string]any
 	exits   chan int
+
+	saying sync.Mutex // the service is spoken to by one at a time
+	kept   keptState
 }
 
 func converse(t *testing.T) *conversation {
@@ -32,6 +36,9 @@ func converse(t *testing.T) *conversation {
 			if err := json.Unmarshal(scanner.Bytes(), &message); err != nil {
 				t.Errorf("not JSON: %s", scanner.Text())
 			}
+			if message["type"] == "save" {
+				c.kept.take(t, scanner.Bytes(), c.say)
+			}
 			c.lines <- message
 		}
 	}()
@@ -39,7 +46,11 @@ func converse(t *testing.T) *conversation {
 	return c
 }
 
-func (c *conversation) say(line string) { c.service.handle([]byte(line)) }
+func (c *conversation) say(line string) {
+	c.saying.Lock()
+	defer c.saying.Unlock()
+	c.service.handle([]byte(line))
+}
 
 // hear returns the next message that fits; what comes before it is passed over.
 func (c *conversation) hear(fits func(map[string]any) bool) map[string]any {
@@ -68,7 +79,7 @@ func (c *conversation) answer(id float64) map[string]any {
 
 func TestBeforeStart(t *testing.T) {
 	c := converse(t)
-	c.say(`{"type":"hello","version":1}`)
+	c.say(`{"type":"hello","version":2}`)
 	c.say(`{"type":"ping","id":1}`)
 	if got := c.answer(1); got["type"] != "done" {
 		t.Errorf("%v", got)
@@ -107,7 +118,7 @@ func TestBeforeStart(t *testing.T) {
 }
 
 func TestAnotherVersionEndsTheEngine(t *testing.T) {
-	for _, first := range []string{`{"type":"hello","version":2}`, `{"type":"ping","id":1}`} {
+	for _, first := range []string{`{"type":"hello","version":1}`, `{"type":"ping","id":1}`} {
 		c := converse(t)
 		c.say(first)
 		select {
@@ -128,7 +139,7 @@ func TestAStartThatCannotWorkSaysWhy(t *testing.T) {
 		{`"controlUrl":"","stateDir":"/proc/tskey-secret"`, "[auth key]"},
 	} {
 		c := converse(t)
-		c.say(`{"type":"hello","version":1}`)
+		c.say(`{"type":"hello","version":2}`)
 		c.say(`{"type":"start","id":1,"hostname":"tka","authKey":"tskey-secret","ephemeral":false,"tags":[],"capabilities":[],` +
 			`"socketPath":"/nowhere","nonce":"n","callers":[],` + test.fields + `}`)
 		got := c.answer(1)

@@ -36,6 +36,8 @@ type observed struct {
 	controlMessages int64
 	certExpiry      time.Time
 	health          []string
+	unsaved         string // why something of the node's own state is not saved
+	settled         bool   // was ready before
 }
 
 func (o observed) state() state {
@@ -46,6 +48,9 @@ func (o observed) state() state {
 		StableNodeID: o.stableNodeID,
 		CertDomains:  append([]string{}, o.certDomains...),
 		Health:       append([]string{}, o.health...),
+	}
+	if o.unsaved != "" {
+		s.Health = append(s.Health, "State not saved: "+o.unsaved)
 	}
 	for _, address := range o.addresses {
 		s.Addresses = append(s.Addresses, address.String())
@@ -64,6 +69,10 @@ func (o observed) state() state {
 		s.Ready = o.hasNetMap && o.hasPeers
 		if !s.Ready {
 			s.Reason = "waiting for the peers of this tailnet"
+		} else if o.unsaved != "" && !o.settled {
+			// Whoever comes to know a node that is lost with its process would have to learn another.
+			s.Ready = false
+			s.Reason = "the node's state is not saved: " + brief(o.unsaved)
 		}
 	case ipn.NeedsMachineAuth:
 		s.Status = statusNeedsLogin

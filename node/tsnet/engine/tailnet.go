@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"tailscale.com/client/local"
 	"tailscale.com/ipn"
 	"tailscale.com/tsnet"
+	"tailscale.com/types/logger"
 )
 
 const maxIdentify = 200 // nodes in one question; their answers fit a line of the pipe
@@ -27,6 +27,7 @@ const whoIsTimeout = 2 * time.Second
 type tailnet struct {
 	server       *tsnet.Server
 	local        *local.Client
+	home         *home
 	capabilities []string
 	callers      []string
 	send         func(message any)
@@ -52,44 +53,42 @@ type tailnet struct {
 }
 
 // startTailnet returns when the client runs; whether and when it joins is told by state messages.
-func startTailnet(request *startRequest, send func(any), log func(logLevel, string), redact func(string) string) (*tailnet, error) {
+func startTailnet(request *startRequest, home *home, send func(any), log func(logLevel, string), redact func(string) string) (*tailnet, error) {
 	if err := checkControlURL(request.ControlURL); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(request.StateDir, 0o700); err != nil {
-		return nil, err
-	}
-	ca, err := openAuthority(request.StateDir, request.Hostname, time.Now())
+	ca, err := openAuthority(home.ca, request.Hostname, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("the node's own CA: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &tailnet{capabilities: request.Capabilities, callers: request.Callers, send: send, log: log, redact: redact,
-		context: ctx, stop: cancel, listeners: map[string]net.Listener{}}
+		home: home, context: ctx, stop: cancel, listeners: map[string]net.Listener{}}
 	t.seen = observed{
-		gaveAuthKey: request.AuthKey != "",
+		gaveAuthKey: request.AuthKey != "" || request.ClientSecret != "" || request.ClientID != "",
 		controlURL:  request.ControlURL,
 		caPEM:       ca.pem,
 	}
 	if t.seen.controlURL == "" {
 		t.seen.controlURL = ipn.DefaultControlURL
 	}
-	clientLog := func(format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); !strings.Contains(text, "[v1]") && !strings.Contains(text, "[v2]") && !strings.Contains(text, "[v\x00") {
-			log(logDebug, text)
-		}
-	}
+	clientLog := clientLogger(log)
 	t.server = &tsnet.Server{
-		Dir:           request.StateDir,
+		Dir:           home.dir,
+		Store:         home.state,
 		Hostname:      request.Hostname,
 		ControlURL:    request.ControlURL,
-		AuthKey:       request.AuthKey,
 		Ephemeral:     request.Ephemeral,
 		AdvertiseTags: request.Tags,
 		Logf:          clientLog,
 		UserLogf:      clientLog,
 	}
-	if t.local, err = t.server.LocalClient(); err != nil { // starts it
+	madeFrom := credentials(t.server, request, home.hasJoined())
+	if err := startClient(ctx, t.server, madeFrom); err != nil {
+		cancel()
+		return nil, err
+	}
+	if t.local, err = t.server.LocalClient(); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -101,6 +100,15 @@ func startTailnet(request *startRequest, send func(any), log func(logLevel, stri
 	t.watching.Go(func() { t.watch(ctx) })
 	t.watching.Go(func() { t.lookAgainNowAndThen(ctx) })
 	return t, nil
+}
+
+// clientLogger passes on what the client says at its usual verbosity.
+func clientLogger(log func(logLevel, string)) logger.Logf {
+	return func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !strings.Contains(text, "[v1]") && !strings.Contains(text, "[v2]") && !strings.Contains(text, "[v\x00") {
+			log(logDebug, text)
+		}
+	}
 }
 
 // close ends listeners, connections and the client, which logs an ephemeral node out. It takes seconds when the control

@@ -58,21 +58,38 @@ func startControl(t *testing.T, change func(*testcontrol.Server)) *testcontrol.S
 // startEngine is a conversation with an engine that has been told to join control, and the socket it hands over to.
 func startEngine(t *testing.T, controlURL, authKey string) (*conversation, net.Listener) {
 	t.Helper()
+	return startEngineWith(t, controlURL, func(start *startRequest) { start.AuthKey = authKey })
+}
+
+func startEngineWith(t *testing.T, controlURL string, change func(*startRequest)) (*conversation, net.Listener) {
+	t.Helper()
+	c, node := tellEngine(t, controlURL, change)
+	if got := c.answer(1); got["type"] != "done" {
+		t.Fatal(got)
+	}
+	return c, node
+}
+
+// tellEngine does not wait for the answer to `start`, which has the id 1.
+func tellEngine(t *testing.T, controlURL string, change func(*startRequest), prepare ...func(*conversation)) (*conversation, net.Listener) {
+	t.Helper()
 	node, err := net.Listen("unix", unixPath(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { node.Close() })
 	c := converse(t)
-	c.say(`{"type":"hello","version":1}`)
-	start, _ := encodeLine(startRequest{
-		Type: "start", ID: 1, Hostname: "tka", StateDir: t.TempDir(), ControlURL: controlURL, AuthKey: authKey,
-		Tags: []string{}, Capabilities: []string{capability}, SocketPath: node.Addr().String(), Nonce: "n", Callers: []string{},
-	})
-	c.say(string(start))
-	if got := c.answer(1); got["type"] != "done" {
-		t.Fatal(got)
+	for _, prepare := range prepare {
+		prepare(c)
 	}
+	c.say(`{"type":"hello","version":2}`)
+	start := startRequest{
+		Type: "start", ID: 1, Hostname: "tka", StateDir: t.TempDir(), ControlURL: controlURL,
+		Tags: []string{}, Capabilities: []string{capability}, SocketPath: node.Addr().String(), Nonce: "n", Callers: []string{},
+	}
+	change(&start)
+	line, _ := encodeLine(start)
+	c.say(string(line))
 	return c, node
 }
 

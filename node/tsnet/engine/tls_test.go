@@ -14,11 +14,11 @@ import (
 
 func TestTheCAIsKeptAndPrivate(t *testing.T) {
 	dir := t.TempDir()
-	first, err := openAuthority(dir, "tka", now)
+	first, err := openAuthority(fileCA(filepath.Join(dir, caFile)), "tka", now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := openAuthority(dir, "tka", now.Add(caLifetime/2))
+	again, err := openAuthority(fileCA(filepath.Join(dir, caFile)), "tka", now.Add(caLifetime/2))
 	if err != nil || again.pem != first.pem {
 		t.Fatalf("another CA after a restart (%v)", err)
 	}
@@ -33,7 +33,7 @@ func TestTheCAIsKeptAndPrivate(t *testing.T) {
 	if !ca.IsCA || ca.MaxPathLen != 0 || !ca.MaxPathLenZero || ca.KeyUsage != x509.KeyUsageCertSign {
 		t.Errorf("a CA that may more than sign leaves: %+v", ca)
 	}
-	if late, err := openAuthority(dir, "tka", now.Add(caLifetime)); err != nil || late.pem == first.pem {
+	if late, err := openAuthority(fileCA(filepath.Join(dir, caFile)), "tka", now.Add(caLifetime)); err != nil || late.pem == first.pem {
 		t.Errorf("an expired CA goes on (%v)", err)
 	}
 }
@@ -44,7 +44,7 @@ func TestADamagedCAFileIsReportedAndNotReplaced(t *testing.T) {
 	if err := os.WriteFile(path, []byte("-----BEGIN NOTHING"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openAuthority(dir, "tka", now); err == nil {
+	if _, err := openAuthority(fileCA(filepath.Join(dir, caFile)), "tka", now); err == nil {
 		t.Error("opened")
 	}
 	if text, _ := os.ReadFile(path); string(text) != "-----BEGIN NOTHING" {
@@ -59,7 +59,7 @@ type namesOf struct {
 }
 
 func ownCertificates(t *testing.T, names *namesOf, clock *time.Time) *certificates {
-	ca, err := openAuthority(t.TempDir(), "tka", *clock)
+	ca, err := openAuthority(fileCA(filepath.Join(t.TempDir(), caFile)), "tka", *clock)
 	if err != nil {
 		t.Fatal(err)
 	}

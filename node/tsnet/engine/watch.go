@@ -203,8 +203,16 @@ func (t *tailnet) awaitPeers(ctx context.Context) {
 	t.publishLocked()
 }
 
+func (t *tailnet) publish() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.publishLocked()
+}
+
 func (t *tailnet) publishLocked() {
+	t.seen.unsaved = t.home.problem()
 	next := t.seen.state()
+	t.seen.settled = t.seen.settled || next.Ready
 	if t.sent != nil && reflect.DeepEqual(*t.sent, next) {
 		return
 	}
