@@ -7,6 +7,7 @@ import { sleep, systemClock } from '../reconciler/clock.ts';
 import { during } from '../reconciler/cluster.ts';
 import { NotFoundError } from '../reconciler/errors.ts';
 import { findClusterInfo } from './cluster-info.ts';
+import { keptAccess } from './kept.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import { describeLegacy, findLegacy } from './legacy.ts';
 import { preflight, untilChecked } from './preflight.ts';
@@ -28,6 +29,7 @@ export async function checkCluster(
         sessionsNamespace: config['operator.namespace'],
         roles,
         election: config['replicas.election'],
+        access: keptAccess(config),
       },
       signal,
     );

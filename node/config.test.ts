@@ -2,7 +2,7 @@ import test from 'ava';
 import { readFile } from 'node:fs/promises';
 import type { ConfigInput } from './config.ts';
 import { ConfigError, describeConfig, loadConfig, roleWarnings } from './config.ts';
-import type { Setting } from './settings.ts';
+import type { Setting } from './setting-kinds.ts';
 import { environmentNames, flagNames, settingKeys, settings } from './settings.ts';
 
 const file = (text: string): ConfigInput => ({ file: { path: '/etc/tka/config.yaml', text }, env: {} });

@@ -5,7 +5,8 @@
  * place and the remedy. What released configuration files have and this server has no use for is a warning.
  */
 import { parseDocument } from 'yaml';
-import type { Config, Setting, SettingKey } from './settings.ts';
+import type { Setting } from './setting-kinds.ts';
+import type { Config, SettingKey } from './settings.ts';
 import { environmentNames, fallbackOf, flagNames, settingKeys, settings, unusedGroups } from './settings.ts';
 
 export interface LoadedConfig {

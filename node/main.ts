@@ -174,6 +174,13 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
 }
 
 async function rotateKey({ values }: LoadedConfig): Promise<void> {
+  const name = values['api.serverKeySecret'];
+  if (name !== '') {
+    const { rotateKeyInCluster } = await import('./rotate-key.ts');
+    const secret = await rotateKeyInCluster(values, version);
+    process.stdout.write(`${secret} holds another key now; servers that run have it within seconds\n`);
+    return;
+  }
   const { keyPath, rotateServerKey } = await import('./server-key.ts');
   const stateDir = values['tailscale.stateDir'];
   rotateServerKey(stateDir);

@@ -32,6 +32,8 @@ export interface PreflightDeps {
   readonly roles: readonly string[];
   /** Whether replicas elect a leader. */
   readonly election: boolean;
+  /** What else it needs as it is configured. */
+  readonly access?: readonly Access[];
 }
 
 export interface Findings {
@@ -54,7 +56,7 @@ const ownNamespace = 'tka-system';
 export const electionLease = { namespace: ownNamespace, name: 'tka' } as const;
 
 export async function preflight(
-  { api, sessionsNamespace, roles, election }: PreflightDeps,
+  { api, sessionsNamespace, roles, election, access = [] }: PreflightDeps,
   signal: AbortSignal,
 ): Promise<Findings> {
   const version = await api.version(signal);
@@ -69,7 +71,7 @@ export async function preflight(
   }
   const [installed, rights, bindings] = await Promise.all([
     missingObjects(api, signal),
-    missingRights(api, [...neededAccess(sessionsNamespace), ...(election ? electionAccess : [])], signal),
+    missingRights(api, [...neededAccess(sessionsNamespace), ...(election ? electionAccess : []), ...access], signal),
     unbindableRoles(api, roles, signal),
   ]);
   const problems = [...installed, ...rights];

@@ -21,6 +21,8 @@ import { callerFrom, createIdentify } from './http/caller.ts';
 import { coversScope } from './http/grants.ts';
 import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
+import { joining } from './join.ts';
+import { checkKept, openKept } from './kept.ts';
 import { connectKubernetes } from './kubernetes.ts';
 import { createMetrics } from './metrics.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
@@ -28,7 +30,6 @@ import { listReplicas, replicasOf } from './replicas.ts';
 import { createSessions } from './sessions.ts';
 import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
-import { watchServerKey } from './server-key.ts';
 import { listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
 import { createTailnetServer } from './tailnet-server.ts';
 import type { TailnetNode } from './tsnet/node.ts';
@@ -47,6 +48,8 @@ export interface ServeOptions {
 export async function serve({ loaded, version, log, stop }: ServeOptions): Promise<void> {
   const { values: config, warnings } = loaded;
   log.info({ version, node: process.version }, 'tka-server starts');
+  checkKept(config);
+  const join = await joining(loaded, log);
   for (const warning of [...warnings, ...roleWarnings(config)]) log.warn(warning);
   log.info(
     { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] },
@@ -87,11 +90,6 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     downs.push({ what: 'health port', down: () => health.close() });
     log.info({ address: config['health.address'], port: health.port }, 'health port is open');
 
-    const keys = createSessionKeys(() => serverKey.current());
-    const serverKey = watchServerKey(config['tailscale.stateDir'], {
-      onTrouble: (error) =>
-        log.error({ reason: error.message }, 'the server key was not taken over: the last one is in force'),
-    });
     const kubernetes = connectKubernetes({
       log,
       version,
@@ -99,11 +97,16 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       ...(config['kubernetes.context'] === '' ? {} : { context: config['kubernetes.context'] }),
     });
     downs.push({ what: 'connections to the API server', down: () => kubernetes.close() });
-    await checkCluster(kubernetes, config, log, stop, (waitsFor) => (started.waitsFor = waitsFor));
+    const onWait = (waitsFor: string): void => void (started.waitsFor = waitsFor);
+    await checkCluster(kubernetes, config, log, stop, onWait);
     await reportLegacy(kubernetes, log, stop);
     const clusterInfo = await clusterInfoOf(kubernetes, config, stop);
     if (clusterInfo === undefined)
       log.warn("nobody told tka the API server's address: there will be no kubeconfigs; set clusterInfo.apiEndpoint");
+
+    const kept = await openKept({ config, kubernetes, log, onWait }, stop);
+    downs.push({ what: 'what is kept', down: () => kept.close() });
+    const keys = createSessionKeys(() => kept.serverKey.current());
 
     const replicas = replicasOf(config, kubernetes, () => started.node?.state);
     const reconciler = startReconciler({
@@ -120,7 +123,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     });
     started.reconciler = reconciler;
     downs.push({ what: 'reconciler', down: () => reconciler.stop() });
-    const node = await startTailnetNode(config, log);
+    const node = startTailnetNode(config, log, { join, state: kept.state });
     started.node = node;
     // Above the reconciler in this list only: the engine goes last of what callers can see.
     downs.splice(
@@ -132,7 +135,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     const httpSettings = {
       controlHost: controlHost(config['tailscale.controlUrl']),
       capability: config['tailscale.capName'],
-      ownNamespaces: ['tka-system', config['operator.namespace']],
+      ownNamespaces: ['tka-system', config['kubernetes.namespace'], config['operator.namespace']],
       retryAfterSeconds: config['api.retryAfterSeconds'],
     };
     const proxy = createClusterProxy({
@@ -229,7 +232,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     downs.push({ what: 'streams', down: () => proxy.drain() });
 
     started.waitsFor = 'the tailnet listeners are not open yet';
-    const failed = failureOf(node);
+    const failed = Promise.race([failureOf(node), kept.lost]);
     const listening = Promise.all(
       listenersOf(config['tailscale.port']).map(async ({ port, tls }) => {
         const listener = await node.listen(port, { tls });

@@ -1,5 +1,6 @@
 /**
- * The key that all of the proxy's tokens are made with: 32 random bytes in `server-key` of tka's state directory, 0600.
+ * The key that all of the proxy's tokens are made with: 32 random bytes in `server-key` of tka's state directory, 0600, or in a
+ * Secret (server-key-secret.ts).
  *
  * Made at the first start. A rotation replaces the file; a running server notices, and every token given out before is worth
  * nothing from then on: people log in again.
@@ -30,7 +31,7 @@ export class ServerKeyError extends Error {
 export function loadServerKey(stateDir: string): Buffer {
   const path = keyPath(stateDir);
   const present = readIfPresent(path);
-  if (present !== undefined) return checked(present, path);
+  if (present !== undefined) return parseServerKey(present, path);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const temporary = writeTemporary(path);
   try {
@@ -41,11 +42,11 @@ export function loadServerKey(stateDir: string): Buffer {
   } finally {
     rmSync(temporary, { force: true });
   }
-  return checked(readFileSync(path), path);
+  return parseServerKey(readFileSync(path), path);
 }
 
 export interface WatchedKey {
-  /** The key that is in the file; looks at most once a second. A file that is gone or broken leaves the last one in force. */
+  /** The key in force. One that is gone or broken where it is kept leaves the last one in force. */
   current(): Buffer;
 }
 
@@ -55,7 +56,7 @@ export interface WatchOptions {
   readonly onTrouble?: (error: ServerKeyError) => void;
 }
 
-/** Makes the key where there is none. */
+/** Makes the key where there is none; looks at the file at most once a second. */
 export function watchServerKey(
   stateDir: string,
   { now = () => performance.now(), onTrouble }: WatchOptions = {},
@@ -69,7 +70,7 @@ export function watchServerKey(
       lookedAt = now();
       try {
         const content = readIfPresent(keyPath(stateDir));
-        if (content !== undefined) key = checked(content, keyPath(stateDir));
+        if (content !== undefined) key = parseServerKey(content, keyPath(stateDir));
         told = '';
       } catch (error) {
         if (!(error instanceof ServerKeyError)) throw error;
@@ -116,7 +117,8 @@ function readIfPresent(path: string): Buffer | undefined {
   }
 }
 
-function checked(content: Buffer, path: string): Buffer {
+/** Throws a ServerKeyError that names the place and shows nothing of the content. */
+export function parseServerKey(content: Buffer, path: string): Buffer {
   const match = /^([0-9a-f]{64})\s*$/.exec(content.toString('latin1'));
   if (match?.[1] === undefined) {
     throw new ServerKeyError(

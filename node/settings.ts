@@ -4,111 +4,24 @@
  * Names follow from the key: `clusterInfo.apiEndpoint` is TKA_CLUSTER_INFO_API_ENDPOINT and --cluster-info-api-endpoint. What
  * released servers and Tailscale's own programs call it comes besides. docs/configuration.md is held to this table by a test.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import {
+  asLabels,
+  choice,
+  count,
+  type Environment,
+  label,
+  list,
+  port,
+  secretName,
+  type Setting,
+  text,
+  url,
+  yesNo,
+} from './setting-kinds.ts';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-export interface Setting<T> {
-  readonly schema: z.ZodType<T>;
-  readonly fallback: T | ((env: Environment) => T);
-  readonly about: string;
-  /** Reads what a flag or the environment says; what it cannot read it hands on for the schema to refuse. */
-  readonly read: (text: string) => unknown;
-  /** Further names in the environment, after the TKA_ one. */
-  readonly env?: readonly string[];
-  /** Further names as a flag, with their dashes. */
-  readonly flags?: readonly string[];
-  /** Never printed, and never a flag: arguments are for all to see. */
-  readonly isSecret?: true;
-  /** What the documentation says for a default that depends on the machine. */
-  readonly fallbackInWords?: string;
-}
-
-const asText = (text: string): unknown => text;
-const asNumber = (text: string): unknown => (/^-?\d+$/.test(text.trim()) ? Number(text) : text);
-const asBoolean = (text: string): unknown =>
-  ({ true: true, '1': true, false: false, '0': false })[text.trim().toLowerCase()] ?? text;
-const asList = (text: string): unknown =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-const asLabels = (text: string): unknown =>
-  Object.fromEntries(
-    text
-      .split(',')
-      .filter((part) => part.trim() !== '')
-      .map((part) => {
-        const [name = '', ...value] = part.split('=');
-        return [name.trim(), value.join('=').trim()];
-      }),
-  );
-
-type Extra = Pick<Setting<unknown>, 'env' | 'flags' | 'isSecret' | 'fallbackInWords'>;
-
-const text = (
-  fallback: string | ((env: Environment) => string),
-  about: string,
-  extra: Extra = {},
-): Setting<string> => ({
-  schema: z.string(),
-  fallback,
-  about,
-  read: asText,
-  ...extra,
-});
-const url = (about: string, extra: Extra = {}): Setting<string> => ({
-  ...text('', about, extra),
-  schema: z.literal('').or(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })),
-});
-const count = (fallback: number, about: string, extra: Extra = {}): Setting<number> => ({
-  schema: z.int().min(1).max(1_000_000),
-  fallback,
-  about,
-  read: asNumber,
-  ...extra,
-});
-const port = (fallback: number, about: string, extra: Extra = {}): Setting<number> => ({
-  ...count(fallback, about, extra),
-  schema: z.int().min(1).max(65_535),
-});
-const yesNo = (about: string, extra: Extra & Partial<Pick<Setting<boolean>, 'fallback'>> = {}): Setting<boolean> => ({
-  schema: z.boolean(),
-  fallback: false,
-  about,
-  read: asBoolean,
-  ...extra,
-});
-const list = <T extends string>(
-  fallback: readonly NoInfer<T>[],
-  about: string,
-  item: z.ZodType<T>,
-  extra: Extra = {},
-): Setting<readonly T[]> => ({
-  schema: z.array(item),
-  fallback,
-  about,
-  read: asList,
-  ...extra,
-});
-const choice = <const T extends string>(
-  options: readonly [T, ...T[]],
-  fallback: NoInfer<T>,
-  about: string,
-): Setting<T> => ({
-  schema: z.enum(options),
-  fallback,
-  about,
-  read: asText,
-});
-
-const label = (about: string, fallback: string, extra: Extra = {}): Setting<string> => ({
-  ...text(fallback, about, extra),
-  schema: z
-    .string()
-    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63 characters'),
-});
 const roleName = z
   .string()
   .min(1)
@@ -145,6 +58,9 @@ export const settings = {
     "Directory of the node's keys and certificates. Keep it: a new node is a new machine to the tailnet.",
     { env: ['TS_STATE_DIR'], flags: ['-d', '--dir'], fallbackInWords: '`$XDG_STATE_HOME/tka` or `~/.local/state/tka`' },
   ),
+  'tailscale.stateSecret': secretName(
+    "Secret in tka's namespace that keeps them in place of the directory; it must exist. One for each server. Needs `api.serverKeySecret`.",
+  ),
   'tailscale.controlUrl': url("Control server; empty: Tailscale's own.", { env: ['TS_CONTROL_URL'] }),
   'tailscale.tags': list(
     [],
@@ -159,6 +75,18 @@ export const settings = {
     { env: ['TS_AUTHKEY', 'TS_AUTH_KEY'], isSecret: true },
   ),
   'tailscale.authKeyFile': text('', 'File that holds the key to join with.'),
+  'tailscale.clientSecret': text(
+    '',
+    'Secret of an OAuth client (`tskey-client-…`) that may make auth keys, to join by in place of a key; needs `tailscale.tags`.',
+    { env: ['TS_CLIENT_SECRET'], isSecret: true },
+  ),
+  'tailscale.clientSecretFile': text('', 'File that holds it.'),
+  'tailscale.clientId': text(
+    '',
+    'Client ID of a federated identity, to join by what the cluster says of this workload; needs `tailscale.tags`.',
+    { env: ['TS_CLIENT_ID'] },
+  ),
+  'tailscale.idTokenFile': text('', "File that holds the identity's token: a projected ServiceAccount token."),
   'tailscale.caFile': text('', 'PEM file of further roots to trust for the control server.'),
   'operator.namespace': label(
     "Namespace of the sessions and their ServiceAccounts; also the installation's ID. `manifests/` makes `tka-sessions`, and the admission policies name it.",
@@ -172,6 +100,11 @@ export const settings = {
   'operator.userPrefix': { ...text('tka-user-', 'First part of user names in kubeconfigs.'), schema: prefix },
   'kubernetes.kubeconfig': text('', "tka's own kubeconfig; empty: the pod's account, else kubectl's rules."),
   'kubernetes.context': text('', 'Context in it; empty: the current one.'),
+  'kubernetes.namespace': {
+    ...label("tka's own namespace, in which its Secrets are.", 'tka-system'),
+    fallback: ownNamespace,
+    fallbackInWords: "the pod's, else `tka-system`",
+  },
   'clusterInfo.apiEndpoint': text(
     '',
     "The API server's URL as users reach it. Empty: from the ConfigMap below, else from tka's own kubeconfig.",
@@ -229,7 +162,7 @@ export const settings = {
   ),
   'replicas.identity': text(
     '',
-    "This replica's name on the Lease: another one for each, and the same after a restart in the same pod, which then goes on at once. Empty: the host's name and a random part.",
+    "This replica's name on the Lease and on its state Secret: another one for each, and the same after a restart in the same pod, which then goes on at once. Empty: the host's name and a random part.",
   ),
   'replicas.leaseSeconds': {
     ...count(
@@ -242,6 +175,9 @@ export const settings = {
     ['direct', 'proxy'],
     'Ways to the cluster that are offered: `proxy`, through tka, with a token that opens nothing elsewhere; `direct`, to the API server with a ServiceAccount token, where its address is known.',
     z.enum(['direct', 'proxy']),
+  ),
+  'api.serverKeySecret': secretName(
+    "Secret in tka's namespace that holds the key of the proxy's tokens, the same for all servers; it must exist. Empty: a file in `tailscale.stateDir`.",
   ),
   'recording.directory': text(
     '',
@@ -298,6 +234,16 @@ function words(key: string): readonly string[] {
     .split('.')
     .flatMap((part) => part.replace('TLS', 'Tls').split(/(?=[A-Z])/))
     .map((word) => word.toLowerCase());
+}
+
+/** Of the pod that this runs in; the file is there wherever a ServiceAccount is. */
+function ownNamespace(env: Environment): string {
+  if (env['KUBERNETES_SERVICE_HOST'] === undefined) return 'tka-system';
+  try {
+    return readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').trim();
+  } catch {
+    return 'tka-system';
+  }
 }
 
 function stateDir(env: Environment): string {

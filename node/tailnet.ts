@@ -1,43 +1,33 @@
 /**
  * The server's own node on the tailnet: made from the configuration, its changes told in the log, its names for the Host allow-list.
  */
-import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { ConfigError } from './config.ts';
 import type { ClusterInfo } from './http/contract.ts';
 import type { Config } from './settings.ts';
 import { createNode } from './tsnet/index.ts';
-import type { NodeState, TailnetNode } from './tsnet/node.ts';
+import type { NodeOptions, NodeState, StateStore, TailnetNode } from './tsnet/node.ts';
 
-/** Throws a ConfigError for a key file that cannot be read, an EngineNotFoundError where there is no engine. */
-export async function startTailnetNode(config: Config, log: Logger): Promise<TailnetNode> {
-  const authKey = await authKeyOf(config);
+export interface TailnetParts {
+  readonly join: NonNullable<NodeOptions['join']>;
+  /** In place of the state directory. */
+  readonly state: StateStore | undefined;
+}
+
+/** Throws an EngineNotFoundError where there is no engine. */
+export function startTailnetNode(config: Config, log: Logger, { join, state }: TailnetParts): TailnetNode {
   const node = createNode({
     hostname: config['tailscale.hostname'],
-    stateDir: config['tailscale.stateDir'],
     capabilities: [config['tailscale.capName']],
     ephemeral: config['tailscale.ephemeral'],
     tags: config['tailscale.tags'],
-    ...(authKey === '' ? {} : { authKey }),
+    join,
+    ...(state === undefined ? { stateDir: config['tailscale.stateDir'] } : { state }),
     ...(config['tailscale.controlUrl'] === '' ? {} : { controlUrl: config['tailscale.controlUrl'] }),
     ...(config['tailscale.caFile'] === '' ? {} : { caFile: config['tailscale.caFile'] }),
     log: (level, message) => log[level]({ component: 'engine' }, message),
   });
   node.on('state', createStateLog(log));
   return node;
-}
-
-async function authKeyOf(config: Config): Promise<string> {
-  const key = config['tailscale.authKey'];
-  const file = config['tailscale.authKeyFile'];
-  if (file === '') return key.trim();
-  if (key !== '') throw new ConfigError('tailscale.authKey and tailscale.authKeyFile are both set: remove one of them');
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch (error) {
-    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
-    throw new ConfigError(`tailscale.authKeyFile: cannot read ${file} (${code})`, { cause: error });
-  }
 }
 
 /** Says what an operator wants to hear of a node, once a change. */

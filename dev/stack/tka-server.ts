@@ -26,6 +26,8 @@ export interface TkaOverrides {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: a new key for a node with tag:tka. */
   readonly authKey?: string;
+  /** Path, for starts without an API server. Default: a new one of tka's own account. */
+  readonly kubeconfig?: string;
   /** Start with a new node instead of the state of the last run. */
   readonly freshState?: boolean;
   /** False: resolve as soon as the process runs. For servers that shall not get ready. */
@@ -133,7 +135,7 @@ export class TkaServer {
     const dir = join(processes.dir, 'tka', String(this.#runs));
     await mkdir(dir, { recursive: true, mode: 0o700 });
     const [kubeconfigPath, authKey] = await Promise.all([
-      kubeconfig(),
+      overrides.kubeconfig ?? kubeconfig(),
       overrides.authKey ?? headscale.authKey({ owner: serverTag }),
     ]);
     const stateDir = join(dir, 'state');

@@ -1,0 +1,105 @@
+/**
+ * How the server joins the tailnet, from the configuration: by an auth key, by an OAuth client's secret, by the identity that the
+ * cluster gives this workload, or by a person who approves it. One way at a time. What is in a file is read anew for each
+ * start of the engine: tokens are short-lived, and keys are replaced.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { LoadedConfig } from './config.ts';
+import { ConfigError } from './config.ts';
+import type { SettingKey } from './settings.ts';
+import type { JoinCredential } from './tsnet/node.ts';
+
+const ways = [
+  'tailscale.authKey',
+  'tailscale.authKeyFile',
+  'tailscale.clientSecret',
+  'tailscale.clientSecretFile',
+  'tailscale.clientId',
+] as const satisfies readonly SettingKey[];
+type Way = (typeof ways)[number];
+
+const clientSecretPrefix = 'tskey-client-';
+
+/** Throws a ConfigError for what cannot be meant together, or not be read; what it returns never rejects. */
+export async function joining(loaded: LoadedConfig, log: Logger): Promise<() => Promise<JoinCredential>> {
+  const way = wayOf(loaded);
+  if (way === undefined) return () => Promise.resolve({});
+  // The first look is the operator's: what is wrong ends the start.
+  let latest = await credential(loaded, way);
+  let isFresh = true;
+  return async () => {
+    if (isFresh) {
+      isFresh = false;
+      return latest;
+    }
+    try {
+      latest = await credential(loaded, way);
+    } catch (error) {
+      // A node that has joined starts without; one that has not will say that it was refused.
+      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'joining with what was read before');
+    }
+    return latest;
+  };
+}
+
+function wayOf({ values, sources }: LoadedConfig): Way | undefined {
+  const set = ways.filter((key) => values[key] !== '');
+  const named = (key: SettingKey): string => `${key} (${sources[key]})`;
+  const [way, other] = set;
+  if (way !== undefined && other !== undefined) {
+    throw new ConfigError(`${named(way)} and ${named(other)} are two ways to join the tailnet: remove one of them`);
+  }
+  const hasToken = values['tailscale.idTokenFile'] !== '';
+  if (way === 'tailscale.clientId' && !hasToken) {
+    throw new ConfigError(`${named(way)} needs tailscale.idTokenFile, the file of a projected ServiceAccount token`);
+  }
+  if (hasToken && way !== 'tailscale.clientId') {
+    throw new ConfigError(
+      `${named('tailscale.idTokenFile')} needs tailscale.clientId, and no other way to join beside it`,
+    );
+  }
+  if (way !== undefined && !way.startsWith('tailscale.authKey') && values['tailscale.tags'].length === 0) {
+    throw new ConfigError(
+      `${named(way)} needs tailscale.tags: a key that is made so is for tags, which the client must be allowed to give`,
+    );
+  }
+  return way;
+}
+
+async function credential({ values }: LoadedConfig, way: Way): Promise<JoinCredential> {
+  const isEphemeral = values['tailscale.ephemeral'];
+  if (way === 'tailscale.clientId') {
+    const idToken = await contentOf('tailscale.idTokenFile', values['tailscale.idTokenFile']);
+    return { clientId: withAttributes(values[way].trim(), isEphemeral), idToken };
+  }
+  const isFile = way === 'tailscale.authKeyFile' || way === 'tailscale.clientSecretFile';
+  const content = isFile ? await contentOf(way, values[way]) : values[way].trim();
+  const isClients = content.startsWith(clientSecretPrefix);
+  if (way === 'tailscale.authKey' || way === 'tailscale.authKeyFile') {
+    if (!isClients) return { authKey: content };
+    throw new ConfigError(
+      `${way} holds the secret of an OAuth client, not an auth key: set ${way.replace('authKey', 'clientSecret')}`,
+    );
+  }
+  if (isClients) return { clientSecret: withAttributes(content, isEphemeral) };
+  throw new ConfigError(`${way} holds no secret of an OAuth client, which begins with ${clientSecretPrefix}`);
+}
+
+/** Tailscale's client makes keys for ephemeral nodes that an administrator must approve, unless told otherwise; what is there already stays. */
+function withAttributes(text: string, isEphemeral: boolean): string {
+  const [bare = '', given = ''] = text.split('?', 2);
+  const attributes = new URLSearchParams(given);
+  if (!attributes.has('ephemeral')) attributes.set('ephemeral', String(isEphemeral));
+  if (!attributes.has('preauthorized')) attributes.set('preauthorized', 'true');
+  return `${bare}?${attributes.toString()}`;
+}
+
+async function contentOf(key: SettingKey, path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`${key}: cannot read ${path} (${code})`, { cause: error });
+  }
+}

@@ -1,0 +1,37 @@
+import test from 'ava';
+import { ConfigError, loadConfig } from './config.ts';
+import { checkKept, keptAccess } from './kept.ts';
+import { describeAccess } from './preflight.ts';
+
+const configOf = (env: Readonly<Record<string, string>>) => loadConfig({ env }).values;
+const state = { TKA_TAILSCALE_STATE_SECRET: 'tka-0-state' };
+const key = { TKA_API_SERVER_KEY_SECRET: 'tka-server-key' };
+
+for (const env of [{}, key, { ...state, ...key }]) {
+  test(`${Object.values(env).join(' and ') || 'no Secret'} can be meant`, (t) => {
+    t.notThrows(() => checkKept(configOf(env)));
+  });
+}
+
+test('a state in a Secret and a server key in files is refused, with the remedy', (t) => {
+  t.throws(() => checkKept(configOf(state)), {
+    instanceOf: ConfigError,
+    message: /without api\.serverKeySecret: .*tka-server-key/,
+  });
+});
+
+test('one Secret for both is refused', (t) => {
+  const env = { ...state, TKA_API_SERVER_KEY_SECRET: 'tka-0-state' };
+  t.throws(() => checkKept(configOf(env)), { instanceOf: ConfigError, message: /are the same Secret/ });
+});
+
+test('the rights that are asked for are those on the Secrets in use, by name', (t) => {
+  t.deepEqual(keptAccess(configOf({})), []);
+  t.deepEqual(keptAccess(configOf({ ...state, ...key, TKA_KUBERNETES_NAMESPACE: 'tka-own' })).map(describeAccess), [
+    'get secrets tka-0-state in namespace tka-own',
+    'patch secrets tka-0-state in namespace tka-own',
+    'get secrets tka-server-key in namespace tka-own',
+    'watch secrets tka-server-key in namespace tka-own',
+    'patch secrets tka-server-key in namespace tka-own',
+  ]);
+});

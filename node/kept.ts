@@ -1,0 +1,99 @@
+/**
+ * What must outlive the server's process: the tailnet node's state and the server key, each in files of `tailscale.stateDir` or
+ * in a Secret. Whoever opens closes, after the node is closed.
+ */
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import { systemClock } from '../reconciler/clock.ts';
+import { ConfigError } from './config.ts';
+import type { Kubernetes } from './kubernetes.ts';
+import type { AccessQuestion } from './kubernetes.ts';
+import { secretAt } from './secret.ts';
+import type { WatchedKey } from './server-key.ts';
+import { watchServerKey } from './server-key.ts';
+import { openServerKeySecret } from './server-key-secret.ts';
+import type { Config } from './settings.ts';
+import { openStateSecret } from './state-secret.ts';
+import type { StateStore } from './tsnet/node.ts';
+
+export interface Kept {
+  readonly serverKey: WatchedKey;
+  /** Undefined: the node keeps it in its directory. */
+  readonly state: StateStore | undefined;
+  /** Rejects when another server has taken the state over; never resolves. */
+  readonly lost: Promise<never>;
+  close(): Promise<void>;
+}
+
+export interface KeptOptions {
+  readonly config: Config;
+  readonly kubernetes: Kubernetes;
+  readonly log: Logger;
+  /** Told what a start waits for, in words. */
+  readonly onWait: (words: string) => void;
+}
+
+/** Throws a ConfigError. */
+export function checkKept(config: Config): void {
+  if (config['tailscale.stateSecret'] !== '' && config['api.serverKeySecret'] === '') {
+    throw new ConfigError(
+      'tailscale.stateSecret without api.serverKeySecret: the server key would be lost with the directory, and with it every kubeconfig for the proxy; set it to another Secret (manifests/ makes tka-server-key)',
+    );
+  }
+  if (config['tailscale.stateSecret'] !== '' && config['tailscale.stateSecret'] === config['api.serverKeySecret']) {
+    throw new ConfigError(
+      'tailscale.stateSecret and api.serverKeySecret are the same Secret: each server has a state of its own, and all have one key',
+    );
+  }
+}
+
+/** What tka must be allowed to do with the Secrets of this configuration. */
+export function keptAccess(config: Config): readonly AccessQuestion[] {
+  const on = (name: string, verbs: readonly string[]): readonly AccessQuestion[] =>
+    name === ''
+      ? []
+      : verbs.map((verb) => ({
+          verb,
+          group: '',
+          resource: 'secrets',
+          namespace: config['kubernetes.namespace'],
+          name,
+        }));
+  return [
+    ...on(config['tailscale.stateSecret'], ['get', 'patch']),
+    ...on(config['api.serverKeySecret'], ['get', 'watch', 'patch']),
+  ];
+}
+
+export async function openKept({ config, kubernetes, log, onWait }: KeptOptions, stop: AbortSignal): Promise<Kept> {
+  const clock = systemClock;
+  const [stateName, keyName] = [config['tailscale.stateSecret'], config['api.serverKeySecret']];
+  const secretOf = (name: string) => secretAt(kubernetes, config['kubernetes.namespace'], name);
+  const closes: (() => Promise<void>)[] = [];
+  try {
+    let serverKey: WatchedKey;
+    if (keyName === '') {
+      serverKey = watchServerKey(config['tailscale.stateDir'], {
+        onTrouble: (error) =>
+          log.error({ reason: error.message }, 'the server key was not taken over: the last one is in force'),
+      });
+    } else {
+      const shared = await openServerKeySecret({ secret: secretOf(keyName), log, clock, onWait }, stop);
+      closes.push(() => shared.close());
+      serverKey = shared;
+    }
+    if (stateName === '') return { serverKey, state: undefined, lost: new Promise(() => {}), close: closeAll };
+    // The next run of a server goes by the same name.
+    const server = config['replicas.identity'] || hostname();
+    const state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait }, stop);
+    closes.push(() => state.close());
+    return { serverKey, state, lost: state.lost, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+
+  async function closeAll(): Promise<void> {
+    await Promise.all(closes.map((close) => close()));
+  }
+}
