@@ -1,6 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { FrameBoundary, serverFrame } from './frames.ts';
+import { lastFrame } from './spdy.ts';
 
 test('frames of every length, cut anywhere, end where they end', (t) => {
   const frame = fc
@@ -15,7 +16,7 @@ test('frames of every length, cut anywhere, end where they end', (t) => {
         const ends = new Set<number>([0]);
         let at = 0;
         for (const one of frames) ends.add((at += one.length));
-        const boundary = new FrameBoundary();
+        const boundary = new FrameBoundary('websocket');
         let passed = 0;
         for (const cut of [...cuts.map((c) => c % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)) {
           boundary.push(bytes.subarray(passed, cut));
@@ -30,7 +31,7 @@ test('frames of every length, cut anywhere, end where they end', (t) => {
 
 for (const length of [0, 10, 125, 126, 60_000]) {
   test(`a frame of ours with ${length} bytes is one whole frame`, (t) => {
-    const boundary = new FrameBoundary();
+    const boundary = new FrameBoundary('websocket');
     const frame = serverFrame('binary', Buffer.alloc(length));
     boundary.push(frame.subarray(0, -1));
     t.false(boundary.isAtBoundary);
@@ -47,3 +48,23 @@ function wholeFrame(length: number, isMasked: boolean): Buffer {
   if (head.length === 10) head.writeBigUInt64BE(BigInt(length), 2);
   return Buffer.concat([head, Buffer.alloc((isMasked ? 4 : 0) + length)]);
 }
+
+test('SPDY frames, cut anywhere, end where they end', (t) => {
+  const lengths = fc.array(fc.constantFrom(0, 1, 255, 256, 70_000), { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(lengths, fc.array(fc.nat(200_000), { maxLength: 6 }), (each, cuts) => {
+      const bytes = Buffer.concat(each.map((length) => lastFrame(1, Buffer.alloc(length, 0xff))));
+      const ends = new Set<number>([0]);
+      let at = 0;
+      for (const length of each) ends.add((at += 8 + length));
+      const boundary = new FrameBoundary('SPDY/3.1');
+      let passed = 0;
+      for (const cut of [...cuts.map((c) => c % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)) {
+        boundary.push(bytes.subarray(passed, cut));
+        passed = Math.max(passed, cut);
+        t.is(boundary.isAtBoundary, ends.has(passed));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});

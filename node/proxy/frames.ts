@@ -1,11 +1,18 @@
 /**
- * Where one websocket frame ends and the next begins (RFC 6455, 5.2), for whoever wants to put a frame of his own between two.
- * Payloads are skipped, not read.
+ * Where one frame ends and the next begins, of a websocket (RFC 6455, 5.2) or of SPDY/3.1, for whoever wants to put a frame of
+ * his own between two. Payloads are skipped, not read.
  */
+import { spdyPayloadLength } from './spdy.ts';
+
 export class FrameBoundary {
+  readonly #lengthOf: (header: Buffer, have: number) => number | undefined;
   #header = Buffer.alloc(14);
   #have = 0;
   #payloadLeft = 0;
+
+  constructor(protocol: 'websocket' | 'SPDY/3.1') {
+    this.#lengthOf = protocol === 'websocket' ? payloadLength : spdyPayloadLength;
+  }
 
   /** Whether a whole number of frames has passed. */
   get isAtBoundary(): boolean {
@@ -24,7 +31,7 @@ export class FrameBoundary {
       this.#header[this.#have] = chunk[at] ?? 0;
       this.#have += 1;
       at += 1;
-      const length = payloadLength(this.#header, this.#have);
+      const length = this.#lengthOf(this.#header, this.#have);
       if (length !== undefined) {
         this.#payloadLeft = length;
         this.#have = 0;

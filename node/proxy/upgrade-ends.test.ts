@@ -1,8 +1,9 @@
 /** How both sides of an upgraded connection end, and what a cut says. */
 import test from 'ava';
 import { createFixture, statusOf, turns, until } from './fixture.ts';
-import { asking, received, switches, switching } from './fixture-upgrades.ts';
+import { asking, openings, received, switches, switching } from './fixture-upgrades.ts';
 import { serverFrame } from './frames.ts';
+import { lastFrame } from './spdy.ts';
 
 for (const how of ['end', 'destroy'] as const) {
   test(`when the caller's side goes (${how}), so does the API server's`, async (t) => {
@@ -80,16 +81,57 @@ test('a cut inside a frame puts nothing into it', async (t) => {
   await until(() => at.upstream[0]?.isClosed === true && at.proxy.open === 0);
 });
 
-test('a cut of a SPDY stream ends both sides without a word', async (t) => {
-  const { options, far } = switches(switching('SPDY/3.1'));
+const spdyData = lastFrame(3, Buffer.from('spdy'));
+
+test('a cut of a SPDY exec says why on the error stream, then closes both sides', async (t) => {
+  const { options, far } = switches(switching('SPDY/3.1', 'v4.channel.k8s.io'));
   await using at = await createFixture(options);
   const wire = await at.dial('alice', asking(at, 'SPDY/3.1'));
-  (await far).write('spdy');
+  await wire.until(/101/);
+  const up = received(await far);
+  wire.socket.write(openings.errorThenStdin);
+  await until(() => up.text() === openings.errorThenStdin.toString('latin1'));
+  (await far).write(spdyData);
   await wire.until(/spdy$/);
+  const before = wire.bytes.length;
   at.proxy.cut('uid-of-alice', 'the session has ended');
-  t.regex(await wire.closed, /spdy$/);
+  await wire.closed;
+  const last = wire.bytes.subarray(before);
+  t.is(last.subarray(0, 5).toString('hex'), '0000000101');
+  t.is(last.readUIntBE(5, 3), last.length - 8);
+  const status = JSON.parse(last.subarray(8).toString()) as { status: string; message: string };
+  t.like(status, { status: 'Failure', message: 'the session has ended' });
   await until(() => at.upstream[0]?.isClosed === true && at.proxy.open === 0);
 });
+
+for (const [title, { subprotocol, opening, data }] of Object.entries({
+  'of another kind than exec': {
+    subprotocol: 'portforward.k8s.io',
+    opening: openings.errorThenStdin,
+    data: spdyData,
+  },
+  'whose first stream is another': { subprotocol: 'v4.channel.k8s.io', opening: openings.stdout, data: spdyData },
+  'inside a frame': {
+    subprotocol: 'v4.channel.k8s.io',
+    opening: openings.errorThenStdin,
+    data: Buffer.concat([lastFrame(3, Buffer.alloc(100)).subarray(0, 20), Buffer.from('spdy')]),
+  },
+})) {
+  test(`a cut of a SPDY stream ${title} ends both sides without a word`, async (t) => {
+    const { options, far } = switches(switching('SPDY/3.1', subprotocol));
+    await using at = await createFixture(options);
+    const wire = await at.dial('alice', asking(at, 'SPDY/3.1'));
+    await wire.until(/101/);
+    const up = received(await far);
+    wire.socket.write(opening);
+    await until(() => up.text() === opening.toString('latin1'));
+    (await far).write(data);
+    await wire.until(/spdy$/);
+    at.proxy.cut('uid-of-alice', 'the session has ended');
+    t.regex(await wire.closed, /spdy$/);
+    await until(() => at.upstream[0]?.isClosed === true && at.proxy.open === 0);
+  });
+}
 
 test('nothing of the API server comes behind the last word', async (t) => {
   const { options, far } = switches();

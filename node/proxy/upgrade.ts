@@ -3,7 +3,7 @@
  *
  * Any other answer is relayed and the connection closed, so that bytes a caller sent too early are never read as anything. Both
  * sides end together. A cut puts a last word into the stream where the protocol has a place for it: the error channel of
- * Kubernetes' websocket protocols, at a frame's boundary.
+ * Kubernetes' protocols for exec and attach, at a frame's boundary.
  */
 import { request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
@@ -14,6 +14,7 @@ import { FrameBoundary, serverFrame } from './frames.ts';
 import { hangUp } from './hang-up.ts';
 import { returnHeaders } from './headers.ts';
 import { protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
+import { ErrorStream, lastFrame } from './spdy.ts';
 import type { Cut } from './streams.ts';
 import { prefix } from './target.ts';
 import type { Upstream } from './upstream.ts';
@@ -134,23 +135,33 @@ export function upgrade(upgrading: Upgrading): Cut {
     socket.off('end', finish);
     socket.write(switching(response, protocol, requestId), 'latin1');
     const subprotocol = response.headers['sec-websocket-protocol'] ?? '';
-    const frames = protocol === 'websocket' ? new FrameBoundary() : undefined;
+    const frames = new FrameBoundary(protocol);
+    // Earlier versions have words there that no client shows, port-forward has a stream for each connection.
+    const hasStatus = response.headers['x-stream-protocol-version'] === 'v4.channel.k8s.io';
+    const errorStream = protocol === 'SPDY/3.1' && hasStatus ? new ErrorStream() : undefined;
+    const lastBytes = (reason: string): Buffer | undefined => {
+      if (!frames.isAtBoundary) return undefined;
+      if (protocol === 'websocket') return farewell(subprotocol, reason);
+      return errorStream?.id === undefined ? undefined : lastFrame(errorStream.id, statusBytes(reason));
+    };
     let isFarewell = false;
     lastWord = (reason) => {
       isFarewell = true;
       // Nothing comes behind the last word.
       far.destroy();
-      if (frames?.isAtBoundary === true) hangUp(socket, farewell(subprotocol, reason), cutMs);
-      else finish();
+      const bytes = lastBytes(reason);
+      if (bytes === undefined) finish();
+      else hangUp(socket, bytes, cutMs);
     };
     const onward = (chunk: Buffer): boolean => {
       received += chunk.length;
-      frames?.push(chunk);
+      frames.push(chunk);
       tap?.toCaller(chunk);
       return socket.write(chunk);
     };
     const back = (chunk: Buffer): boolean => {
       sent += chunk.length;
+      errorStream?.push(chunk);
       tap?.fromCaller(chunk);
       return far.write(chunk);
     };
@@ -245,6 +256,9 @@ function farewell(subprotocol: string, reason: string): Buffer {
     Buffer.concat([Buffer.from([1008 >> 8, 1008 & 0xff]), Buffer.from(reason.slice(0, 120))]),
   );
   if (!/^v[45]\.channel\.k8s\.io$/.test(subprotocol)) return closing;
-  const status = JSON.stringify(statusObject(new Refusal(401, reason)));
-  return Buffer.concat([serverFrame('binary', Buffer.concat([Buffer.from([3]), Buffer.from(status)])), closing]);
+  return Buffer.concat([serverFrame('binary', Buffer.concat([Buffer.from([3]), statusBytes(reason)])), closing]);
+}
+
+function statusBytes(reason: string): Buffer {
+  return Buffer.from(JSON.stringify(statusObject(new Refusal(401, reason))));
 }
