@@ -14,6 +14,7 @@ import { Caller } from './proxy/caller.ts';
 import type { Entry } from './proxy/caller.ts';
 import { forgedRequests } from './proxy/forged-requests.ts';
 import { whatIsCounted } from './proxy/metrics.ts';
+import { podStreams } from './proxy/pod-streams.ts';
 import { Running } from './proxy/running.ts';
 import { credentialsIn, logged, logOf } from './proxy/server-log.ts';
 import { stolenCredentials } from './proxy/stolen-credentials.ts';
@@ -34,6 +35,8 @@ test.before(async (t) => {
   t.timeout(180_000);
   stack = await startStack({ users: [alice, bob], policy: policyOf(rules) });
   await stack.kubectl(['create', 'configmap', 'standing']);
+  const standIn = await stack.addStandIn();
+  await standIn.addPod('pod');
 });
 test.after.always(() => stack?.close());
 test.afterEach.always(async () => {
@@ -189,6 +192,14 @@ test.serial('every request is in the log under its ID, with who asked for what',
   }
 });
 
+podStreams(test, {
+  stack: () => stack,
+  user: alice,
+  rules,
+  serving: () => Promise.resolve('pod'),
+  listening: () => Promise.resolve('pod'),
+  ticking: () => Promise.resolve('pod'),
+});
 stolenCredentials(() => stack, { alice, bob, rules });
 forgedRequests(() => stack, bob);
 whatIsCounted(() => stack, bob);

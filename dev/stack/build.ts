@@ -36,6 +36,7 @@ export interface ToolPaths {
   readonly headscale: string;
   readonly kube: string;
   readonly kubectl: string;
+  readonly standin: string;
   /** Where a node was asked for. */
   readonly node: NodeTools | undefined;
 }
@@ -77,6 +78,7 @@ export async function buildTools({ progress = silent, signal, node = false }: Bu
     headscale: join(dir('headscale'), 'headscale'),
     kube: join(dir('kube'), 'kube'),
     kubectl: join(dir('kube'), 'kubectl'),
+    standin: join(dir('standin'), 'standin'),
     node: node
       ? {
           node: join(dir('node'), 'node'),

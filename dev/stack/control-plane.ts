@@ -74,7 +74,7 @@ export async function startEtcd(options: ControlPlaneOptions): Promise<void> {
 
 /** Resolves when it answers at all: it refuses what it cannot do yet. */
 export async function startApiServer(options: ControlPlaneOptions, port: number): Promise<Child> {
-  const { processes, kube, pki, node, signal } = options;
+  const { processes, kube, pki, signal } = options;
   const args = [
     'kube-apiserver',
     `--etcd-servers=${etcdClient}`,
@@ -93,7 +93,7 @@ export async function startApiServer(options: ControlPlaneOptions, port: number)
     `--service-cluster-ip-range=${serviceSubnet}`,
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
-    ...(node === undefined ? [] : kubeletFlags(pki)),
+    ...kubeletFlags(pki),
   ];
   const child = await processes.start({ name: 'kube-apiserver', command: kube, args, cwd: kubeDir(options) });
   await child.ready(async () => (await apiStatus(pki, port, '/version')) !== 0, { timeoutMs: 60_000, signal });

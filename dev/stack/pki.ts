@@ -27,11 +27,13 @@ const certificates = {
   admin: { commonName: 'admin', organizations: ['system:masters'] },
   'controller-manager': { commonName: 'system:kube-controller-manager' },
   scheduler: { commonName: 'system:kube-scheduler' },
+  // The API server's towards kubelets, and the one that stands in for a kubelet.
+  'kubelet-client': { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'] },
+  standin: { commonName: 'system:node:standin', organizations: ['system:nodes'], hosts: loopback },
 } as const satisfies Record<string, Certificate>;
 
-/** The API server's towards the kubelet, and those of what runs in the node. */
+/** Of what runs in the node. */
 const nodeCertificates = ({ name, node }: NodeAddresses) => ({
-  'kubelet-client': { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'] },
   kubelet: { commonName: `system:node:${name}`, organizations: ['system:nodes'], hosts: [name, node] },
   node: { commonName: `system:node:${name}`, organizations: ['system:nodes'] },
   'kube-proxy': { commonName: 'system:kube-proxy' },

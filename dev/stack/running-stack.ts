@@ -15,6 +15,7 @@ import type { Pki } from './pki.ts';
 import type { PolicyFile } from './policy-file.ts';
 import type { Processes, Result } from './processes.ts';
 import type { Answer, RequestOptions } from './send.ts';
+import { StandIn } from './stand-in.ts';
 import type { TkaOverrides, TkaServer } from './tka-server.ts';
 
 /** A cluster without a tailnet: for tests of the reconciler. */
@@ -83,6 +84,12 @@ export class Stack implements ClusterStack {
 
   get node(): StackNode {
     return startedNode(this.#node);
+  }
+
+  /** Adds a node that runs no containers, once. */
+  addStandIn(): Promise<StandIn> {
+    const { processes, pki, tools } = this.#ground;
+    return StandIn.start({ processes, pki, standin: tools.standin, kubernetes: this.kubernetes });
   }
 
   get hasNode(): boolean {

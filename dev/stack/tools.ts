@@ -13,7 +13,16 @@ export const goDir = fileURLToPath(new URL('go/', import.meta.url));
 export interface Tool {
   /** Its folder under dev/stack/go. */
   readonly name:
-    'supervise' | 'pki' | 'tailscale' | 'headscale' | 'kube' | 'node' | 'toolbox' | 'containerd' | 'coredns';
+    | 'supervise'
+    | 'pki'
+    | 'tailscale'
+    | 'headscale'
+    | 'kube'
+    | 'standin'
+    | 'node'
+    | 'toolbox'
+    | 'containerd'
+    | 'coredns';
   /** Compiled only where a Kubernetes node is asked for. */
   readonly only?: 'node';
   readonly packages: readonly string[];
@@ -62,6 +71,7 @@ export const tools: readonly Tool[] = [
     links: { kubectl: 'kube' },
     about: 'about 10 min',
   },
+  { name: 'standin', packages: ['.'], module: 'k8s.io/cri-streaming', ldflags: () => stripped },
   { name: 'node', only: 'node', packages: ['.'], ldflags: () => stripped },
   { name: 'toolbox', only: 'node', packages: ['.'], ldflags: () => stripped },
   {
