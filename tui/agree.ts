@@ -66,11 +66,13 @@ async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interacti
 }
 
 async function askAboutChange(
-  { server, peer }: Claim,
+  { server, peer, elsewhere }: Claim,
   pin: KnownServer,
   interaction: Interaction | undefined,
 ): Promise<'agreed'> {
-  const before = describeNode({ id: pin.nodeId, tags: pin.tags });
+  const machine = describeNode({ id: pin.nodeId, tags: pin.tags });
+  const before =
+    elsewhere === undefined ? machine : `${machine} of another tailnet, ${elsewhere || 'which has no name'}`;
   const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
   if (interaction === undefined || peer === undefined) {
     throw denied(`${server} is not the machine that you agreed to`, [

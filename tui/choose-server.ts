@@ -57,7 +57,10 @@ async function byName(runtime: Runtime, flags: GlobalFlags, name: string, option
   // A name that was agreed to needs no search, and nobody who is found can take it.
   const known = readKnownServers(runtime.env).filter(({ cluster }) => cluster === name);
   const [first] = known;
-  if (first !== undefined && known.every(({ nodeId }) => nodeId === first.nodeId)) {
+  if (
+    first !== undefined &&
+    known.every(({ nodeId, tailnet }) => nodeId === first.nodeId && tailnet === first.tailnet)
+  ) {
     return { server: first.server, byHand: false };
   }
   const found = await find(runtime, flags, options.signal);

@@ -89,12 +89,12 @@ test('a new server that is named by hand is used, by the address that tailscaled
   t.is(reached.peer?.id, 'n1');
   t.deepEqual(readKnownServers(runtime.env), []);
   await reached.api.sessions({ signal });
-  t.deepEqual(readKnownServers(runtime.env), [{ server, nodeId: 'n1', tags: ['tag:tka'] }]);
+  t.deepEqual(readKnownServers(runtime.env), [{ server, nodeId: 'n1', tags: ['tag:tka'], tailnet: 'tail.example' }]);
   reached.named('prod');
   t.is(readKnownServers(runtime.env)[0]?.cluster, 'prod');
   reached.named('../evil');
   t.is(readKnownServers(runtime.env)[0]?.cluster, 'prod');
-  t.is(tailscaled.asked.length, 1);
+  t.is(tailscaled.asked.length, 2);
   t.is(stub.calls.length, 1);
   t.is((await connected(t, runtime, { server })).trust, 'pinned');
 });

@@ -13,11 +13,12 @@ import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
 import { isClusterName, readKnownServers, rememberServer } from './known-servers.ts';
-import { proxyFor, withoutSecrets } from './proxy.ts';
+import { withoutSecrets } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
 import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
 import { createTransport } from './transport.ts';
-import { describeNode, judge, type Judgement } from './trust.ts';
+import { describeNode, judge, type Judgement, tailnetOf } from './trust.ts';
+import { isDirect, wayTo } from './way.ts';
 
 export interface Connection {
   /** The server's origin. */
@@ -25,6 +26,8 @@ export interface Connection {
   readonly api: Api;
   /** The proxy in between, fit to be written to a file. */
   readonly proxy: string | undefined;
+  /** Whether this machine has a way of its own to the URL, past its proxy settings. */
+  readonly goesDirect: (url: string) => boolean;
   close(): void;
 }
 
@@ -41,6 +44,8 @@ export interface ReachOptions {
   readonly interaction?: Interaction | undefined;
   readonly remembered?: Remembered;
   readonly warn: (line: string) => void;
+  /** Hears what is waited for, when that takes longer than people wait in silence. */
+  readonly onWait?: ((line: string) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -54,12 +59,14 @@ export interface Reached extends Connection {
 
 /** Throws UserError: usage (2) where there is no telling which server, denied (3) where it is not to be believed, TailnetError (4). */
 export async function reach(runtime: Runtime, flags: ChooseFlags, options: ReachOptions): Promise<Reached> {
-  const { purpose, interaction, remembered = {}, warn, signal } = options;
+  const { purpose, interaction, remembered = {}, warn, onWait, signal } = options;
   const choice = { purpose, interaction, remembered: remembered.server, signal };
   const target = await findTarget(runtime, flags, await chooseServer(runtime, flags, choice), signal);
   const { server, tailnet, judged } = target;
   const pin = createPin(runtime, target, warn);
-  const proxy = await proxyFor(server, runtime.env, remembered.proxy);
+  const { network } = target;
+  const way = { env: runtime.env, network, peer: judged.peer, recorded: remembered.proxy };
+  const { proxy, addresses } = await wayTo(server, way);
   let { trust } = judged;
   if (purpose === 'look') warnOfChange(target, warn);
   else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'agreed') {
@@ -67,12 +74,12 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     trust = 'pinned';
   }
 
-  const addresses = target.network?.userspace === true ? [] : judged.peer?.addresses;
   const transport = await createTransport(new URL(server), proxy, addresses);
-  const mayPin = purpose === 'act' && trust === 'new';
+  const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
   return {
     server,
     api: observed(createApi(transport), {
+      onWait: () => onWait?.(`Waiting for ${server} to answer …`),
       onAnswer: () => {
         if (mayPin) pin.keepOnce();
       },
@@ -83,6 +90,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
       },
     }),
     proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
+    goesDirect: (url) => isDirect(url, network),
     ...(judged.peer === undefined ? {} : { peer: judged.peer }),
     trust,
     named(cluster) {
@@ -141,6 +149,11 @@ function warnOfChange({ server, judged: { trust, peer } }: Target, warn: ReachOp
   warn(`${server} is not the machine that you agreed to: it is ${now}`);
 }
 
+/** Agreed to when pins did not say of which tailnet they were: now it is known. */
+function isOfBefore({ pin }: Judgement): boolean {
+  return pin !== undefined && pin.tailnet === undefined;
+}
+
 interface Pin {
   keep(): void;
   keepOnce(): void;
@@ -150,17 +163,24 @@ interface Pin {
 /** What is known of the server from now on. That it cannot be written is no reason to stop. */
 function createPin(
   { env }: Pick<Runtime, 'env'>,
-  { server, judged: { peer, pin } }: Target,
+  { server, network, judged: { peer, pin, elsewhere } }: Target,
   warn: ReachOptions['warn'],
 ): Pin {
-  let known = pin?.cluster;
+  // What another tailnet's machine called its cluster says nothing of this one's.
+  let known = elsewhere === undefined ? pin?.cluster : undefined;
   let isKept = false;
   const keep = (): void => {
     isKept = true;
-    if (peer === undefined) return;
+    if (peer === undefined || network === undefined) return;
     const { id: nodeId, tags } = peer;
     try {
-      rememberServer(env, { server, nodeId, tags, ...(known === undefined ? {} : { cluster: known }) });
+      rememberServer(env, {
+        server,
+        nodeId,
+        tags,
+        ...tailnetOf(network),
+        ...(known === undefined ? {} : { cluster: known }),
+      });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       warn(`${server} will not be known the next time: ${error.message}`);
@@ -179,19 +199,27 @@ function createPin(
   };
 }
 
+/** Longer than an answer takes, shorter than a person thinks that nothing happens. */
+const silentMs = 2000;
+
 interface Observer {
+  /** A call takes long. */
+  readonly onWait: () => void;
   readonly onAnswer: () => void;
   readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
 }
 
-function observed(api: Api, { onAnswer, explain }: Observer): Api {
+function observed(api: Api, { onWait, onAnswer, explain }: Observer): Api {
   const watch = async (answer: Promise<unknown>): Promise<unknown> => {
+    const timer = setTimeout(onWait, silentMs);
     try {
       const value = await answer;
       onAnswer();
       return value;
     } catch (error) {
       throw error instanceof UnreachableError ? await explain(error) : error;
+    } finally {
+      clearTimeout(timer);
     }
   };
   const methods = Object.entries(api).map(([name, method]: [string, (...args: unknown[]) => unknown]) => [

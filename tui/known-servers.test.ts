@@ -32,6 +32,22 @@ test('a server that is remembered again is replaced', (t) => {
   t.deepEqual(readKnownServers(env), [{ server: 'http://tka', nodeId: 'n9', tags: [] }]);
 });
 
+test('a server is remembered for each tailnet; what does not say of which it is, is replaced', (t) => {
+  const { env } = createTestRuntime(t);
+  const here = { ...tka, tailnet: 'a.example', control: 'control.example' };
+  rememberServer(env, tka);
+  rememberServer(env, here);
+  t.deepEqual(readKnownServers(env), [here]);
+  const there = { ...tka, nodeId: 'n9', tailnet: 'b.example' };
+  const other = { ...here, control: 'other.example' };
+  for (const one of [there, other]) rememberServer(env, one);
+  t.deepEqual(readKnownServers(env), [here, there, other]);
+  rememberServer(env, { ...there, nodeId: 'n10' });
+  t.deepEqual(readKnownServers(env), [here, other, { ...there, nodeId: 'n10' }]);
+  t.true(forgetServer(env, 'http://tka'));
+  t.deepEqual(readKnownServers(env), []);
+});
+
 const broken = [
   '{',
   'null',
@@ -41,6 +57,7 @@ const broken = [
   '{"servers":[{"server":"http://tka/path","nodeId":"n","tags":[]}]}',
   '{"servers":[{"server":"http://tka","nodeId":"","tags":[]}]}',
   '{"servers":[{"server":"http://tka","nodeId":"n","tags":[1]}]}',
+  '{"servers":[{"server":"http://tka","nodeId":"n","tags":[],"tailnet":1}]}',
 ];
 for (const text of broken) {
   test(`a file with ${text} is named, and neither believed nor overwritten`, (t) => {

@@ -1,6 +1,6 @@
 /**
  * Which machine each server was when its user agreed to it: `$XDG_CONFIG_HOME/tka/known-servers.json`, 0600, written in one
- * step. A server is known by its origin; what is pinned is the tailnet node behind it, by stable node ID and tags.
+ * step. A server is known by its origin and its tailnet; what is pinned is the node behind it, by stable node ID and tags.
  *
  * A change reads the file anew under a lock, so two commands at once lose nothing of each other. Synchronous: it takes
  * well under a millisecond, and no signal comes between.
@@ -14,11 +14,17 @@ import type { Runtime } from './runtime.ts';
 
 type Environment = Runtime['env'];
 
+type TailnetName = Pick<KnownServer, 'tailnet' | 'control'>;
+
 export interface KnownServer {
   /** The origin. */
   readonly server: string;
   readonly nodeId: string;
   readonly tags: readonly string[];
+  /** The tailnet's MagicDNS suffix, which may be empty; absent in pins of older versions. */
+  readonly tailnet?: string;
+  /** The host of the tailnet's control server, where tailscaled told. */
+  readonly control?: string;
   /** What it called its cluster, `[a-z0-9.-]{1,63}`. */
   readonly cluster?: string;
 }
@@ -37,11 +43,11 @@ export function readKnownServers(env: Environment): readonly KnownServer[] {
   return parse(text, path);
 }
 
-/** Adds or replaces; throws UserError where the file cannot be written. */
+/** Adds, or replaces what was known on the same tailnet; throws UserError where the file cannot be written. */
 export function rememberServer(env: Environment, known: KnownServer): void {
-  const { server, nodeId, tags, cluster } = known;
-  const entry = { server, nodeId, tags: [...tags].sort(), ...(cluster === undefined ? {} : { cluster }) };
-  change(env, (before) => [...before.filter((one) => one.server !== server), entry]);
+  const { server, tags } = known;
+  const entry = { ...known, tags: [...tags].sort() };
+  change(env, (before) => [...before.filter((one) => one.server !== server || !isSameTailnet(one, known)), entry]);
 }
 
 /** False where it was not known. */
@@ -59,6 +65,13 @@ export function isClusterName(text: unknown): text is string {
   return typeof text === 'string' && /^[a-z0-9.-]{1,63}$/.test(text);
 }
 
+/** IDs of nodes are unique in one tailnet alone. A pin of before, which does not say of which it is, is taken for any once. */
+export function isSameTailnet(one: TailnetName, other: TailnetName): boolean {
+  if (one.tailnet === undefined || other.tailnet === undefined) return true;
+  const isSameControl = one.control === undefined || other.control === undefined || one.control === other.control;
+  return one.tailnet === other.tailnet && isSameControl;
+}
+
 function parse(text: string, path: string): readonly KnownServer[] {
   let value: unknown;
   try {
@@ -70,22 +83,30 @@ function parse(text: string, path: string): readonly KnownServer[] {
   if (!Array.isArray(servers)) throw broken(path, 'it has no list of servers');
   return servers.map((entry: unknown, index) => {
     if (!isKnownServer(entry)) throw broken(path, `servers[${index}] is no server`);
-    const { server, nodeId, tags, cluster } = entry;
-    return { server, nodeId, tags, ...(isClusterName(cluster) ? { cluster } : {}) };
+    const { server, nodeId, tags, tailnet, control, cluster } = entry;
+    return {
+      server,
+      nodeId,
+      tags,
+      ...(tailnet === undefined ? {} : { tailnet }),
+      ...(control === undefined ? {} : { control }),
+      ...(isClusterName(cluster) ? { cluster } : {}),
+    };
   });
 }
 
 function isKnownServer(value: unknown): value is KnownServer {
   if (typeof value !== 'object' || value === null) return false;
   // Every field is checked here, the cluster's name by the caller.
-  const { server, nodeId, tags } = value as Record<string, unknown>;
+  const { server, nodeId, tags, tailnet, control } = value as Record<string, unknown>;
   return (
     typeof server === 'string' &&
     URL.parse(server)?.origin === server &&
     typeof nodeId === 'string' &&
     nodeId !== '' &&
     Array.isArray(tags) &&
-    tags.every((tag) => typeof tag === 'string')
+    tags.every((tag) => typeof tag === 'string') &&
+    [tailnet, control].every((name) => name === undefined || typeof name === 'string')
   );
 }
 

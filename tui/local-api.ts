@@ -1,6 +1,6 @@
 /**
- * The way to the local tailscaled: one GET of its status over a socket, or one run of `tailscale status --json`. Out comes
- * parsed JSON that nobody has looked at yet (tailnet-status.ts does).
+ * The way to the local tailscaled: a GET of its status and one of its settings over a socket, or one run of `tailscale status
+ * --json`. Out comes parsed JSON that nobody has looked at yet (tailnet-status.ts does).
  */
 import { accessSync, constants } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
@@ -10,17 +10,23 @@ import type { Runtime } from './runtime.ts';
 import { socketSetting } from './settings.ts';
 import { type ReadTailnetOptions, TailnetError } from './tailnet.ts';
 
+export interface TailscaledAnswer {
+  readonly status: unknown;
+  /** Undefined where it does not tell. */
+  readonly prefs?: unknown;
+}
+
 /** Throws TailnetError, absent or forbidden; UserError where the configuration file is broken. */
 export async function askTailscaled(
   { env }: Pick<Runtime, 'env'>,
   options: ReadTailnetOptions & { readonly timeoutMs: number; readonly usual?: readonly string[] },
-): Promise<unknown> {
+): Promise<TailscaledAnswer> {
   const chosen = env['TKA_TAILSCALE_SOCKET'] || (await socketSetting(env, options.config));
-  if (chosen !== undefined) return askSocket(chosen, options);
+  if (chosen !== undefined) return askBoth(chosen, options);
   let failure: TailnetError | undefined;
   for (const path of options.usual ?? usualSockets) {
     try {
-      return await askSocket(path, options);
+      return await askBoth(path, options);
     } catch (error) {
       if (!(error instanceof TailnetError)) throw error;
       if (error.problem === 'forbidden') failure ??= error;
@@ -28,7 +34,7 @@ export async function askTailscaled(
   }
   const program = findProgram(env['PATH'] ?? '');
   const answer = program === undefined ? undefined : await askProgram(program, env, options);
-  if (answer !== undefined) return answer;
+  if (answer !== undefined) return { status: answer };
   throw failure ?? absent('no tailscaled answers on this machine');
 }
 
@@ -43,14 +49,28 @@ const usualSockets = [
 /** Some kilobytes for each peer of a tailnet, of which there may be thousands. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
-function askSocket(path: string, { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }): Promise<unknown> {
+interface Ask {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+async function askBoth(path: string, ask: Ask): Promise<TailscaledAnswer> {
+  const [status, prefs] = await Promise.all([
+    askSocket(path, 'status', ask),
+    // Whoever may read the one may read the other; it is no reason to fail.
+    askSocket(path, 'prefs', ask).catch(() => undefined),
+  ]);
+  return { status, prefs };
+}
+
+function askSocket(path: string, what: 'status' | 'prefs', { signal, timeoutMs }: Ask): Promise<unknown> {
   // Importing it as a module evaluates lazy getters: 20 to 40 ms for nothing.
   const http = process.getBuiltinModule('node:http');
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const late = AbortSignal.timeout(timeoutMs);
   const request = http.request({
     socketPath: path,
-    path: '/localapi/v0/status',
+    path: `/localapi/v0/${what}`,
     // The name by which tailscaled knows that no web page is asking.
     headers: { host: 'local-tailscaled.sock' },
     agent: false,

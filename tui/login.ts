@@ -56,8 +56,8 @@ export async function logIn(runtime: Runtime, options: LogInOptions): Promise<Lo
   return withOpenSession(runtime, options, async ({ opened, reached, stages, contextName, signal }) => {
     const { flags, warn } = options;
     stages.begin('kubeconfig');
-    const { server, proxy } = reached;
-    const merged = await place(runtime, { server, proxy, opened, flags, contextName, warn, signal });
+    const { server, proxy, goesDirect } = reached;
+    const merged = await place(runtime, { server, proxy, goesDirect, opened, flags, contextName, warn, signal });
     stages.done(merged.context);
     const { access, mode: _, ...identity } = opened;
     const { context, current, path } = merged;

@@ -18,6 +18,8 @@ export interface Placement {
   readonly server: string;
   /** The proxy that led to the server, without its password. */
   readonly proxy: string | undefined;
+  /** Whether this machine has a way of its own to a URL, past its proxy settings. */
+  readonly goesDirect: (url: string) => boolean;
   readonly opened: OpenedSession;
   readonly flags: Pick<WishFlags, 'namespace' | 'insecureSkipTlsVerify'> & PlacementFlags;
   /** `contextName` of the settings, for where no flag says. */
@@ -108,9 +110,9 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
   );
 }
 
-async function clusterFields(runtime: Runtime, { opened, flags, warn }: Placement): Promise<Fields> {
+async function clusterFields(runtime: Runtime, { opened, flags, goesDirect, warn }: Placement): Promise<Fields> {
   const { access } = opened;
-  const proxy = await kubectlProxyFor(access.url, runtime.env);
+  const proxy = await kubectlProxyFor(access.url, runtime.env, goesDirect(access.url));
   if (proxy.warning !== undefined) warn(proxy.warning);
   const insecure = flags.insecureSkipTlsVerify === true && access.insecureSkipTlsVerify;
   return {

@@ -56,6 +56,15 @@ test.serial('only the given environment counts, not that of the process', async 
   t.is(await proxyFor('http://tka', {}), undefined);
 });
 
+test('where this machine has a way of its own, kubectl is told nothing, and its user that it asks the proxy', async (t) => {
+  const url = 'https://tka.tail.example/k8s';
+  t.deepEqual(await kubectlProxyFor(url, { ALL_PROXY: 'socks5://p:1' }, true), {});
+  t.deepEqual(await kubectlProxyFor(url, { HTTPS_PROXY: 'http://p:1', NO_PROXY: '.tail.example' }, true), {});
+  const { url: none, warning } = await kubectlProxyFor(url, { HTTPS_PROXY: 'http://user:secret@p:1' }, true);
+  t.is(none, undefined);
+  t.is(warning, 'kubectl asks the proxy http://p:1 for tka.tail.example unless NO_PROXY names it: add it there');
+});
+
 const forKubectl: readonly [string, Record<string, string>, string, object][] = [
   ['no proxy', {}, 'https://prod', {}],
   ['HTTPS_PROXY, which it knows', { HTTPS_PROXY: 'http://p:1', ALL_PROXY: 'http://all:1' }, 'https://prod', {}],

@@ -52,8 +52,9 @@ export interface KubectlProxy {
   readonly warning?: string;
 }
 
-/** What the cluster's entry must say so that kubectl finds the way this command would take. */
-export async function kubectlProxyFor(clusterUrl: string, env: Environment): Promise<KubectlProxy> {
+/** What the cluster's entry must say so that kubectl finds the way this command would take. `goesDirect`: past any proxy. */
+export async function kubectlProxyFor(clusterUrl: string, env: Environment, goesDirect = false): Promise<KubectlProxy> {
+  if (goesDirect) return pastTheProxy(clusterUrl, env);
   if (read(env, 'all_proxy') === '' || read(env, 'https_proxy') !== '') return {};
   // Go never uses a proxy from the environment for the machine itself, and neither must a proxy-url.
   if (/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(clusterUrl).hostname)) return {};
@@ -69,6 +70,17 @@ export async function kubectlProxyFor(clusterUrl: string, env: Environment): Pro
   if (scheme.startsWith('socks4'))
     return { warning: 'kubectl ignores ALL_PROXY and knows no SOCKS4: set HTTPS_PROXY for kubectl' };
   return { url: `${scheme}//${proxy.host}` };
+}
+
+/** kubectl has no way to be told so but the environment. */
+async function pastTheProxy(clusterUrl: string, env: Environment): Promise<KubectlProxy> {
+  if (read(env, 'https_proxy') === '') return {};
+  const proxy = await proxyFor(clusterUrl, env);
+  if (proxy === undefined) return {};
+  const { hostname } = new URL(clusterUrl);
+  return {
+    warning: `kubectl asks the proxy ${withoutSecrets(proxy)} for ${hostname} unless NO_PROXY names it: add it there`,
+  };
 }
 
 /** Lower case before upper, as most programs have it; empty is not set. */

@@ -61,7 +61,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
   const remembered = { server: rememberedServer(contexts) };
   const reached = await reach(runtime, way, { purpose: 'act', interaction, remembered, warn, signal });
   try {
-    const { server, api, proxy } = reached;
+    const { server, api, proxy, goesDirect } = reached;
     const timeoutMs = flags.timeoutMs ?? 60_000;
     const session = await findSession(reached, { ...options, meant: meant.session, contexts, signal });
     const own = ownEntries(files, { server, session: session.session });
@@ -86,7 +86,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       const { kubeconfig } = flags;
       const placement = { inlineToken: own.isInline, insecureSkipTlsVerify: own.skipsTlsVerify };
       const placed = { ...placement, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
-      await place(runtime, { server, proxy, opened, flags: placed, warn, signal });
+      await place(runtime, { server, proxy, goesDirect, opened, flags: placed, warn, signal });
     } else if (readCredential(runtime.env, { server, session: opened.session }) !== undefined) {
       keepCredential(runtime.env, { server, opened });
       keepEnding(runtime.env, { server, opened });

@@ -6,8 +6,8 @@ import { isIP } from 'node:net';
 import { printable } from './output.ts';
 import { type Peer, type Tailnet, TailnetError } from './tailnet.ts';
 
-/** Throws TailnetError where this machine is not on its tailnet. */
-export function readStatus(status: unknown): Tailnet {
+/** Throws TailnetError where this machine is not on its tailnet. `prefs`: what it is set to, which it need not tell. */
+export function readStatus(status: unknown, prefs?: unknown): Tailnet {
   const {
     BackendState: state,
     HaveNodeKey: hasKey,
@@ -28,7 +28,14 @@ export function readStatus(status: unknown): Tailnet {
     namesResolve: MagicDNSEnabled === true && !userspace,
     ...(userspace ? { userspace } : {}),
     suffix,
+    ...controlIn(prefs),
   };
+}
+
+function controlIn(prefs: unknown): { readonly control?: string } {
+  const { ControlURL } = fields(prefs);
+  const url = typeof ControlURL === 'string' ? URL.parse(ControlURL) : null;
+  return url === null || url.host === '' ? {} : { control: url.host };
 }
 
 function readNode(node: unknown, suffix: string): Peer | undefined {

@@ -60,10 +60,27 @@ test('whoever asked may give up, which is no problem of the tailnet', async (t) 
   await t.throwsAsync(asked, { message: 'stopped' });
 });
 
+for (const [what, answer, control] of [
+  ['a URL', '{"ControlURL":"https://control.example:8443/"}', 'control.example:8443'],
+  ['none', '{"ControlURL":""}', undefined],
+  ['no URL', '{"ControlURL":"control"}', undefined],
+  ['nothing that is JSON', 'no', undefined],
+] as const) {
+  test(`the control server is known where tailscaled tells; it tells ${what}`, async (t) => {
+    const { socket } = await startTailscaled(t, undefined, (request, response) => {
+      response.end(request.url?.endsWith('/prefs') === true ? answer : JSON.stringify(statusOf([])));
+    });
+    const tailnet = await readTailnet(createTestRuntime(t, { socket }), { signal });
+    t.is(tailnet.control, control);
+    t.is(tailnet.suffix, 'tail.example');
+  });
+}
+
 test('it is asked once, by the name that proves that no web page asks', async (t) => {
   const tailscaled = await startTailscaled(t);
   await readTailnet(createTestRuntime(t, { socket: tailscaled.socket }), { signal });
-  t.deepEqual(tailscaled.asked, ['GET local-tailscaled.sock/localapi/v0/status']);
+  const asked = ['status', 'prefs'].map((what) => `GET local-tailscaled.sock/localapi/v0/${what}`);
+  t.deepEqual(tailscaled.asked.toSorted(), asked.toSorted());
 });
 
 test('TKA_TAILSCALE_SOCKET goes before the configuration file, and a chosen socket is the only one', async (t) => {
@@ -71,9 +88,9 @@ test('TKA_TAILSCALE_SOCKET goes before the configuration file, and a chosen sock
   const fromVariable = await startTailscaled(t);
   const config = `tailscale: {socket: ${fromFile.socket}}`;
   await readTailnet(createTestRuntime(t, { config, socket: fromVariable.socket }), { signal });
-  t.deepEqual([fromVariable.asked.length, fromFile.asked.length], [1, 0]);
+  t.deepEqual([fromVariable.asked.length, fromFile.asked.length], [2, 0]);
   await readTailnet(createTestRuntime(t, { config, env: { TKA_TAILSCALE_SOCKET: '' } }), { signal });
-  t.deepEqual([fromVariable.asked.length, fromFile.asked.length], [1, 1]);
+  t.deepEqual([fromVariable.asked.length, fromFile.asked.length], [2, 2]);
   const missing = createTestRuntime(t, { config, socket: '/nowhere/socket' });
   const error = await t.throwsAsync(readTailnet(missing, { signal }), { instanceOf: TailnetError });
   t.regex(error?.message ?? '', /\/nowhere\/socket \(ENOENT\)/);
@@ -87,7 +104,7 @@ test('without a socket the tailscale program on PATH is run, from absolute direc
   const options = { signal, timeoutMs: 5000, usual: [join(directory, 'none')] };
   const env = (PATH: string): Record<string, string> => ({ TKA_TAILSCALE_SOCKET: '', PATH });
   const runtime = createTestRuntime(t, { env: env(`${directory}:/bin`) });
-  t.deepEqual(await askTailscaled(runtime, options), { BackendState: 'Stopped' });
+  t.deepEqual(await askTailscaled(runtime, options), { status: { BackendState: 'Stopped' } });
   const here = process.cwd();
   process.chdir(directory);
   t.teardown(() => process.chdir(here));
@@ -102,7 +119,7 @@ test('of the usual sockets the first that answers counts', async (t) => {
   writeFileSync(notOne, '');
   const runtime = createTestRuntime(t, { env: { TKA_TAILSCALE_SOCKET: '', PATH: '' } });
   const usual = [join(directory, 'none'), notOne, socket];
-  t.like(await askTailscaled(runtime, { signal, timeoutMs: 1000, usual }), { BackendState: 'Running' });
+  t.like(await askTailscaled(runtime, { signal, timeoutMs: 1000, usual }), { status: { BackendState: 'Running' } });
 });
 
 const network = (): Tailnet =>

@@ -34,6 +34,8 @@ export interface Tailnet {
   readonly userspace?: true;
   /** `example.ts.net`; empty where the tailnet has none. */
   readonly suffix: string;
+  /** The control server's host; absent where tailscaled does not tell. */
+  readonly control?: string;
 }
 
 export type TailnetProblem = 'absent' | 'forbidden' | 'logged-out' | 'stopped' | 'starting';
@@ -63,7 +65,8 @@ export async function readTailnet(runtime: Pick<Runtime, 'env'>, options: ReadTa
     import('./local-api.ts'),
     import('./tailnet-status.ts'),
   ]);
-  return readStatus(await askTailscaled(runtime, { ...options, timeoutMs: options.timeoutMs ?? 2000 }));
+  const { status, prefs } = await askTailscaled(runtime, { ...options, timeoutMs: options.timeoutMs ?? 2000 });
+  return readStatus(status, prefs);
 }
 
 /** The peer (or this machine itself) that has the host name or address; undefined where none or more than one has. */

@@ -17,6 +17,11 @@ const network = readStatus(
   ]),
 );
 const both = ['tag:prod', 'tag:tka'];
+const own = pin('http://tka', 'n1', both);
+const withControl = readStatus(statusOf([{ id: 'n1', name: 'tka', address: '100.64.0.1', tags: both }]), {
+  ControlURL: 'https://control.example',
+});
+const here = { tailnet: 'tail.example', control: 'control.example' };
 
 const cases: readonly [string, string, readonly KnownServer[], typeof network | undefined, Trust][] = [
   ['nobody agreed to it', 'http://tka', [], network, 'new'],
@@ -31,6 +36,28 @@ const cases: readonly [string, string, readonly KnownServer[], typeof network | 
   ['no machine has the name any more', 'http://gone', [pin('http://gone')], network, 'changed'],
   ['another server was agreed to', 'http://tka-evil', [pin('http://tka', 'n1', both)], network, 'new'],
   ['it is no machine of the tailnet', 'http://example.com', [], network, 'unverifiable'],
+  ['it was on this tailnet', 'http://tka', [{ ...own, ...here }], withControl, 'pinned'],
+  ['the control server is not told now', 'http://tka', [{ ...own, ...here }], network, 'pinned'],
+  ['the control server was not told then', 'http://tka', [{ ...own, tailnet: 'tail.example' }], withControl, 'pinned'],
+  ['it was on another tailnet', 'http://tka', [{ ...own, tailnet: 'other.example' }], network, 'changed'],
+  [
+    'it was of another control server',
+    'http://tka',
+    [{ ...own, ...here, control: 'x.example' }],
+    withControl,
+    'changed',
+  ],
+  [
+    'it is known here, and there',
+    'http://tka',
+    [
+      { ...own, tailnet: 'other.example' },
+      { ...own, ...here },
+    ],
+    network,
+    'pinned',
+  ],
+  ['its ID is known from another tailnet', 'https://tka', [{ ...own, tailnet: 'other.example' }], network, 'new'],
   ['tailscaled says nothing', 'http://tka', [pin('http://tka')], undefined, 'unverifiable'],
 ];
 for (const [what, server, known, tailnet, trust] of cases) {
@@ -38,6 +65,12 @@ for (const [what, server, known, tailnet, trust] of cases) {
     t.is(judge(server, known, tailnet).trust, trust);
   });
 }
+
+test('a pin of another tailnet is named with it, one of this tailnet or of before is not', (t) => {
+  t.is(judge('http://tka', [{ ...own, tailnet: 'other.example' }], network).elsewhere, 'other.example');
+  t.is(judge('http://tka', [{ ...own, ...here }], network).elsewhere, undefined);
+  t.is(judge('http://tka', [own], network).elsewhere, undefined);
+});
 
 for (const [one, other, expected] of [
   ['http://a', 'https://b', true],

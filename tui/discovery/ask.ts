@@ -4,10 +4,10 @@ import { slug } from '../cluster-access.ts';
 import type { Cluster } from '../clusters.ts';
 import { RefusedError, UserError } from '../errors.ts';
 import { printable } from '../output.ts';
-import { proxyFor } from '../proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Peer, Tailnet } from '../tailnet.ts';
 import { createTransport } from '../transport.ts';
+import { wayTo } from '../way.ts';
 
 export type ServerAnswer =
   | (Extract<Cluster['answer'], { state: 'here' }> & { readonly cluster: string })
@@ -77,8 +77,7 @@ async function briefly<T>(
 ): Promise<T | UserError | undefined> {
   const late = AbortSignal.timeout(askTimeoutMs);
   try {
-    const proxy = await proxyFor(server, env);
-    const addresses = tailnet?.userspace === true ? [] : peer?.addresses;
+    const { proxy, addresses } = await wayTo(server, { env, network: tailnet, peer });
     const transport = await createTransport(new URL(server), proxy, addresses);
     try {
       return await call(createApi(transport), AbortSignal.any([signal, late]));

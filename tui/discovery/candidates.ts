@@ -4,11 +4,11 @@
  */
 import { parseServer } from '../config.ts';
 import { type KnownServer, readKnownServers } from '../known-servers.ts';
-import { proxyFor } from '../proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import { type Discovery, readSettings } from '../settings.ts';
 import { type Peer, readTailnet, type Tailnet, TailnetError } from '../tailnet.ts';
-import { isSameService, judge, type Judgement } from '../trust.ts';
+import { isOfTailnet, isSameService, judge, type Judgement } from '../trust.ts';
+import { wayTo } from '../way.ts';
 
 export interface Candidate extends Judgement {
   /** The server's origin. */
@@ -55,7 +55,12 @@ export async function findCandidates(
       : await Promise.all(likely(reachable, settings.discovery).map((peer) => originOf(peer, reachable, runtime.env)));
   const all = [
     ...servers.map((server) => candidateAt(server, 'configuration', known, reachable)),
-    ...known.map(({ server }) => candidateAt(server, 'tailnet', known, reachable)),
+    // Those of another tailnet are for when this machine is there again.
+    ...known.flatMap((pin) =>
+      reachable === undefined || isOfTailnet(pin, reachable)
+        ? candidateAt(pin.server, 'tailnet', known, reachable)
+        : [],
+    ),
     ...found.flatMap((server) => (server === undefined ? [] : candidateAt(server, 'tailnet', known, reachable))),
   ];
   return {
@@ -101,9 +106,11 @@ function matches(pattern: string, text: string): boolean {
 }
 
 /** By name where this machine, or the proxy in between, knows what it means; else by address. */
-async function originOf(peer: Peer, { namesResolve }: Tailnet, env: Runtime['env']): Promise<string | undefined> {
+async function originOf(peer: Peer, network: Tailnet, env: Runtime['env']): Promise<string | undefined> {
   const named = peer.name === '' ? undefined : `http://${peer.name}`;
-  if (named !== undefined && (namesResolve || (await proxyFor(named, env)) !== undefined)) return named;
+  const isNamed =
+    network.namesResolve || (named !== undefined && (await wayTo(named, { env, network })).proxy !== undefined);
+  if (named !== undefined && isNamed) return named;
   const [address] = peer.addresses;
   if (address === undefined) return named;
   return `http://${address.includes(':') ? `[${address}]` : address}`;

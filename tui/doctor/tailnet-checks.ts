@@ -1,8 +1,9 @@
 /** The way to the tailnet: the local tailscaled, and how names of the tailnet are found. */
 import { isIP } from 'node:net';
 import { printable } from '../output.ts';
-import { proxyFor, withoutSecrets } from '../proxy.ts';
+import { withoutSecrets } from '../proxy.ts';
 import { TailnetError } from '../tailnet.ts';
+import { wayTo } from '../way.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 
 export const tailnetChecks: readonly Check[] = [
@@ -28,7 +29,7 @@ export const tailnetChecks: readonly Check[] = [
       const network = await ifKnown(tailnet());
       if (reached === undefined) return skipped('there is no server whose name could be looked for');
       const { hostname } = new URL(reached.server);
-      const proxy = await proxyFor(reached.server, runtime.env);
+      const { proxy } = await wayTo(reached.server, { env: runtime.env, network });
       if (proxy !== undefined) return ok(`${hostname} is looked for by the proxy ${withoutSecrets(proxy)}`);
       if (isIP(hostname.replaceAll(/^\[|\]$/g, '')) !== 0) return ok(`the server is named by its address, ${hostname}`);
       if (network === undefined) return skipped('tailscaled does not tell');
