@@ -174,14 +174,17 @@ function waiting({ waitSeconds = 0, ...options }: CallOptions & Waiting): CallOp
 /**
  * A proxy on the way, such as a tailscaled in userspace mode, may hold a connection to a server that has been started
  * again since, and answers 502 once for each. Every call here may be repeated: a login is the same session again.
+ * All of it takes no longer than the call may.
  */
 async function sendThroughGateway(transport: Transport, call: Call, options: CallOptions): Promise<Answer> {
+  const end = performance.now() + (options.timeoutMs ?? defaultTimeoutMs);
+  const left = (): number => Math.max(1, end - performance.now());
   for (const pauseMs of [100, 400, 1000]) {
-    const answer = await send(transport, call, options);
-    if (!isGatewayError(answer)) return answer;
+    const answer = await send(transport, call, { ...options, timeoutMs: left() });
+    if (!isGatewayError(answer) || left() <= pauseMs) return answer;
     await pause(pauseMs, options.signal);
   }
-  return send(transport, call, options);
+  return send(transport, call, { ...options, timeoutMs: left() });
 }
 
 /** The word of a proxy, not of a server: tka's own errors are JSON. */

@@ -23,6 +23,7 @@ export interface LogOutOptions {
   readonly flags?: Pick<GlobalFlags, 'config'>;
   readonly signal?: AbortSignal;
   readonly warn: (line: string) => void;
+  readonly onWait?: ((line: string) => void) | undefined;
 }
 
 export interface LoggedOut {
@@ -50,8 +51,8 @@ export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<
 }
 
 async function endSession(runtime: Runtime, options: LogOutOptions, signal: AbortSignal): Promise<boolean> {
-  const { server, session, timeoutMs = 30_000, flags, warn } = options;
-  const reached = await reach(runtime, { ...flags, server }, { purpose: 'look', warn, signal });
+  const { server, session, timeoutMs = 15_000, flags, warn, onWait } = options;
+  const reached = await reach(runtime, { ...flags, server }, { purpose: 'look', warn, onWait, signal });
   try {
     return await reached.api.logout(session === undefined ? {} : { session }, { signal, timeoutMs });
   } catch (error) {

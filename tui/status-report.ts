@@ -2,7 +2,7 @@
 import type { Session } from '../node/http/contract.ts';
 import { describeSkew, skewOf } from './clock.ts';
 import { type Reached, reach } from './connect.ts';
-import { UserError } from './errors.ts';
+import { exitCodes, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
 import { ownContexts } from './kubeconfig-entries.ts';
@@ -28,17 +28,18 @@ export interface ReporterOptions {
   readonly servers: readonly string[];
   readonly flags: Pick<GlobalFlags, 'config' | 'timeoutMs'> & { readonly kubeconfig?: string };
   readonly warn: (line: string) => void;
+  readonly onWait?: (line: string) => void;
 }
 
-export function createReporter(runtime: Runtime, { servers, flags, warn }: ReporterOptions): Reporter {
+export function createReporter(runtime: Runtime, { servers, flags, warn, onWait }: ReporterOptions): Reporter {
   const { signal, now } = runtime;
   const connections = new Map<string, Reached>();
-  const { config, timeoutMs = 15_000 } = flags;
+  const { config, timeoutMs = lookMs } = flags;
   const connected = async (server: string): Promise<Reached> => {
     const known = connections.get(server);
     if (known !== undefined) return known;
     const way = { server, ...(config === undefined ? {} : { config }) };
-    const reached = await reach(runtime, way, { purpose: 'look', warn, signal });
+    const reached = await reach(runtime, way, { purpose: 'look', warn, onWait, signal });
     connections.set(server, reached);
     return reached;
   };
@@ -72,6 +73,9 @@ export function createReporter(runtime: Runtime, { servers, flags, warn }: Repor
   };
 }
 
+/** For an answer that a server has at hand. One that is away must not hide for long what the others say. */
+const lookMs = 5000;
+
 /**
  * `passedMs`: how long ago the reports were made. What `width` has no room for goes, column by column, and the time that is
  * left last.
@@ -80,7 +84,10 @@ export function renderReports(
   reports: readonly ServerReport[],
   { passedMs = 0, width = Number.POSITIVE_INFINITY } = {},
 ): string {
-  const rows = reports.flatMap(({ server, sessions }) => sessions.map((row) => [server, ...cells(row, passedMs)]));
+  const rows = reports.flatMap(({ server, sessions, failure }) => {
+    const isAway = failure?.exitCode === exitCodes.unreachable;
+    return sessions.map((row) => [server, ...cells(isAway ? { ...row, state: 'unreachable' } : row, passedMs)]);
+  });
   if (rows.length === 0) return '';
   const table = [head, ...rows];
   const given = reports.length < 2 ? ['SERVER'] : [];
@@ -108,7 +115,9 @@ export function sessionNames(reports: readonly ServerReport[]): readonly string[
   return reports.flatMap(({ sessions }) => sessions.map(({ session }) => session));
 }
 
-function cells(row: SessionRow, passedMs: number): readonly string[] {
+type ShownRow = Omit<SessionRow, 'state'> & { readonly state: SessionRow['state'] | 'unreachable' };
+
+function cells(row: ShownRow, passedMs: number): readonly string[] {
   const role = `${row.role ?? '-'}${row.namespaces === undefined ? '' : ` (${row.namespaces.join(',')})`}`;
   const contexts = row.contexts.length === 0 ? '-' : row.contexts.join(',');
   const { remainingSeconds } = row;

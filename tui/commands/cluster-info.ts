@@ -10,8 +10,9 @@ export async function clusterInfo(runtime: Runtime, flags: ClusterInfoFlags): Pr
   const { signal } = runtime;
   const words = createWords(runtime, flags.quiet === true);
   const warn = (line: string): void => words.warn(line);
+  const onWait = (line: string): void => words.say(line);
   const interaction = plainInteraction(runtime, flags);
-  const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, signal });
+  const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, onWait, signal });
   try {
     const info = await reached.api.clusterInfo({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
     const url = printable(info.server_url, 300);

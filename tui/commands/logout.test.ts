@@ -51,3 +51,12 @@ test('where the server cannot be reached logout removes nothing, unless --local'
   t.is((await cli.run(['logout', '--local'])).code, 0);
   t.is(readKubeconfigAt(cli.kubeconfig).contexts.length, 0);
 });
+
+test('a server that does not answer is waited for aloud, and not for long', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url]);
+  stub.answer(calls.logout, () => {});
+  const { code, stderr } = await cli.run(['logout', '--timeout', '3s']);
+  t.is(code, 4);
+  t.regex(stderr, new RegExp(`^Waiting for ${stub.url} to answer .*\nerror: ${stub.url} did not answer within 3 s`));
+});

@@ -61,6 +61,7 @@ async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At
     timeoutMs,
     flags: config === undefined ? {} : { config },
     warn: (line) => words.warn(line),
+    onWait: (line) => words.say(line),
   });
   await leaveShell(runtime, server, session);
   words.say(describe({ server, session, local, ended }));

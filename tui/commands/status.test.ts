@@ -1,7 +1,7 @@
 /** `tka status`. */
 import anyTest from 'ava';
 import { calls, prepare, session } from '../command-fixture.ts';
-import { sendJson } from '../stub-server.ts';
+import { sendJson, startStubServer } from '../stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;
@@ -31,5 +31,23 @@ test('status says what has ended, what is unknown, and that there is nothing', a
   stub.answer(calls.sessions, (_, response) => void response.socket?.destroy());
   const away = await cli.run(['status']);
   t.is(away.code, 4);
-  t.regex(away.stdout, /tka-prod .* unknown /);
+  t.regex(away.stdout, /tka-prod .* unreachable /);
+  t.like(JSON.parse((await cli.run(['status', '-o', 'json'])).stdout), { sessions: [{ state: 'unknown' }] });
+});
+
+test('a server that does not answer is waited for aloud, and hides nothing of the others', async (t) => {
+  const { stub, cli } = await setup(t);
+  const silent = await startStubServer();
+  t.teardown(() => silent.close());
+  await cli.run(['login', '--server', stub.url]);
+  await cli.run(['login', '--server', silent.url, '--context-name', 'elsewhere']);
+  silent.answer(calls.sessions, () => {});
+  const { code, stdout, stderr } = await cli.run(['status', '--all', '--timeout', '3s']);
+  t.is(code, 4);
+  t.regex(stdout, new RegExp(`${stub.url} .* tka-prod .* ready `));
+  t.regex(stdout, new RegExp(`${silent.url} .* elsewhere .* unreachable `));
+  t.true(stderr.startsWith(`Waiting for ${silent.url} to answer`), stderr);
+  t.false(stderr.includes(`Waiting for ${stub.url}`));
+  const quiet = await cli.run(['status', '--all', '--timeout', '3s', '-q']);
+  t.notRegex(quiet.stderr, /Waiting/);
 });

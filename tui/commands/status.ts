@@ -22,7 +22,8 @@ export async function status(runtime: Runtime, flags: StatusFlags): Promise<Exit
   const servers = await serversOf(runtime, flags, contexts);
   const isAll = flags.all === true;
   const warn = (line: string): void => words.warn(line);
-  const reporter = createReporter(runtime, { servers, flags, warn });
+  const onWait = (line: string): void => (flags.watch === true ? undefined : words.say(line));
+  const reporter = createReporter(runtime, { servers, flags, warn, onWait });
   try {
     if (flags.watch === true) {
       const { watchStatus } = await import('../status-watch.ts');

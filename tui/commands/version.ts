@@ -91,6 +91,7 @@ async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: s
     purpose: 'look',
     interaction: plainInteraction(runtime, flags),
     warn: (line) => words.warn(line),
+    onWait: (line) => words.say(line),
     signal,
   });
   try {

@@ -3,13 +3,13 @@ import { reach } from '../connect.ts';
 import { writeData } from '../data.ts';
 import type { WhoamiFlags } from '../flags.ts';
 import { plainInteraction } from '../interaction.ts';
-import { createWords, renderTable } from '../output.ts';
+import { createWords, renderTable, type Words } from '../output.ts';
 import { printableWhoami } from '../identity.ts';
 import type { Runtime } from '../runtime.ts';
 
 export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
-  const { server, answer } = await askWhoami(runtime, flags, (line) => words.warn(line));
+  const { server, answer } = await askWhoami(runtime, flags, words);
   const { username, node, tags, subject, rules, dropped } = answer;
   if (flags.output !== undefined) return writeData(runtime, flags.output, { server, ...answer }, username);
   const rows = [
@@ -27,10 +27,12 @@ export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void
 }
 
 /** Made printable. */
-export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, warn: (line: string) => void) {
+export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, words: Words) {
   const { signal } = runtime;
   const interaction = plainInteraction(runtime, flags);
-  const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, signal });
+  const warn = (line: string): void => words.warn(line);
+  const onWait = (line: string): void => words.say(line);
+  const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, onWait, signal });
   try {
     const answer = await reached.api.whoami({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
     return { server: reached.server, answer: printableWhoami(answer) };
