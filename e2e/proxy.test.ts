@@ -8,7 +8,9 @@ import test from 'ava';
 import { policyOf } from '../dev/stack/policy.ts';
 import { startStack } from '../dev/stack/stack.ts';
 import type { Stack } from '../dev/stack/stack.ts';
+import type { StandIn } from '../dev/stack/stand-in.ts';
 import { until } from '../dev/stack/until.ts';
+import { browserAttacks } from './browser/attacks.ts';
 import { Person } from './person.ts';
 import { Caller } from './proxy/caller.ts';
 import type { Entry } from './proxy/caller.ts';
@@ -30,12 +32,13 @@ const rules = {
 };
 
 let stack: Stack;
+let standIn: StandIn;
 
 test.before(async (t) => {
   t.timeout(180_000);
   stack = await startStack({ users: [alice, bob], policy: policyOf(rules) });
   await stack.kubectl(['create', 'configmap', 'standing']);
-  const standIn = await stack.addStandIn();
+  standIn = await stack.addStandIn();
   await standIn.addPod('pod');
 });
 test.after.always(() => stack?.close());
@@ -203,6 +206,11 @@ podStreams(test, {
 stolenCredentials(() => stack, { alice, bob, rules });
 forgedRequests(() => stack, bob);
 whatIsCounted(() => stack, bob);
+browserAttacks(
+  () => stack,
+  alice,
+  () => standIn,
+);
 
 test.serial('no credential of the whole run is in the log', async (t) => {
   const [admin, viewer] = [Caller.of(stack, alice), Caller.of(stack, bob)];
