@@ -193,7 +193,11 @@ test('the notices have the licence of every work that the bill of materials name
     const texts = notices.split(/^-{100}$/m).slice(1);
     for (const { name, version } of (await json(billOfMaterials, schema)).components) {
       const own = texts.filter((text) => text.split('\n\n', 1)[0]?.split('\n').includes(`${name} ${version}`));
-      t.true(own.length > 0 && own.every((text) => text.length > 200), `${name} ${version}`);
+      // Some have a short notice besides.
+      t.true(
+        own.some((text) => text.length > 500),
+        `${name} ${version}`,
+      );
     }
   }
 });

@@ -1,0 +1,72 @@
+/** What the workflow files promise: least rights, known actions, and no script that is not there. actionlint says the rest. */
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { parse } from 'yaml';
+import * as z from 'zod';
+
+const root = join(import.meta.dirname, '../..');
+const folder = join(root, '.github/workflows');
+const rights = z.record(z.string(), z.enum(['read', 'write', 'none']));
+const workflowSchema = z.looseObject({
+  name: z.string(),
+  permissions: rights,
+  jobs: z.record(
+    z.string(),
+    z.looseObject({
+      permissions: rights.optional(),
+      'timeout-minutes': z.number(),
+      steps: z.array(
+        z.looseObject({ uses: z.string().optional(), run: z.string().optional(), with: z.unknown().optional() }),
+      ),
+    }),
+  ),
+});
+
+const workflows = await Promise.all(
+  (await readdir(folder)).map(async (file) => workflowSchema.parse(parse(await readFile(join(folder, file), 'utf8')))),
+);
+const jobs = workflows.flatMap((workflow) =>
+  Object.entries(workflow.jobs).map(([name, job]) => ({ ...job, name: `${workflow.name}/${name}` })),
+);
+const steps = jobs.flatMap((job) => job.steps);
+
+test('a workflow may read the sources and nothing else; the one job that publishes may do that', (t) => {
+  t.deepEqual(
+    workflows.map(({ permissions }) => permissions),
+    workflows.map(() => ({ contents: 'read' })),
+  );
+  const more = jobs.filter(({ permissions }) => permissions !== undefined);
+  t.deepEqual(
+    more.map(({ name }) => name),
+    ['release/publish'],
+  );
+  t.deepEqual(more[0]?.permissions, { contents: 'write', 'id-token': 'write', packages: 'write' });
+});
+
+test("actions are GitHub's own, and a checkout leaves no credential behind", (t) => {
+  const used = steps.flatMap(({ uses }) => uses ?? []);
+  t.true(used.length > 0);
+  for (const action of used) t.regex(action, /^actions\/[a-z-]+@v\d+$/);
+  for (const step of steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'))) {
+    t.like(step.with, { 'persist-credentials': false });
+  }
+});
+
+test('scripts that are run are there', async (t) => {
+  const schema = z.object({ scripts: z.record(z.string(), z.string()) });
+  const { scripts } = schema.parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
+  const named = steps.flatMap(({ run = '' }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name));
+  t.deepEqual(named, ['build:packages', 'build:image']);
+  for (const name of named) t.true(name in scripts, name);
+  const ci = steps.filter(({ run }) => run === '.ci/run');
+  t.is(ci.length, 2);
+});
+
+test('the changelog begins with what is not released, or with the version that is', async (t) => {
+  const { version } = z
+    .object({ version: z.string() })
+    .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
+  const [first] = [...(await readFile(join(root, 'CHANGELOG.md'), 'utf8')).matchAll(/^## \[(.+?)\]/gm)];
+  t.true(['Unreleased', version].includes(first?.[1] ?? ''), first?.[0]);
+});
