@@ -1,6 +1,8 @@
+import type { WriteStream } from 'node:tty';
 import test from 'ava';
 import * as fc from 'fast-check';
-import { formatRemaining, isInteractive, printable, renderTable } from './output.ts';
+import { formatRemaining, isInteractive, printable, renderTable, renderTableWithin, widthFor } from './output.ts';
+import type { Terminal } from './runtime.ts';
 
 const texts: readonly [string, string][] = [
   ['plain', 'plain'],
@@ -59,6 +61,29 @@ test('columns are as wide as their widest cell', (t) => {
     ]),
     'A     B\nlong\n      x\n',
   );
+});
+
+for (const [width, expected] of [
+  [Number.POSITIVE_INFINITY, 'A    B    C\none  two  three\n'],
+  [15, 'A    B    C\none  two  three\n'],
+  [14, 'A    C\none  three\n'],
+  [4, 'C\nthree\n'],
+] as const) {
+  test(`of a table, what may go and does not fit into ${width} columns goes, in its order`, (t) => {
+    const rows = [
+      ['A', 'B', 'C'],
+      ['one', 'two', 'three'],
+    ];
+    t.is(renderTableWithin(rows, { width, expendable: ['B', 'A'] }), expected);
+  });
+}
+
+test('data is as wide as its terminal, and as wide as it likes elsewhere', (t) => {
+  const stdout = { columns: 60 } as WriteStream; // as much of one as is looked at
+  const terminal = (): Terminal => ({ stdout }) as Terminal;
+  const write = (): boolean => true;
+  t.is(widthFor({ stdout: { write, isTTY: true }, terminal }), 60);
+  t.is(widthFor({ stdout: { write }, terminal }), Number.POSITIVE_INFINITY);
 });
 
 test('a prompt is welcome only on a terminal, without the flag, and not in CI', (t) => {

@@ -75,6 +75,23 @@ export function renderTable(rows: readonly (readonly string[])[]): string {
     .join('');
 }
 
+/** The same, without as many of the `expendable` columns, named by the first row, as do not fit into the width. */
+export function renderTableWithin(
+  [head = [], ...rows]: readonly (readonly string[])[],
+  { width, expendable }: { readonly width: number; readonly expendable: readonly string[] },
+): string {
+  for (let count = 0; ; count += 1) {
+    const left = new Set(expendable.slice(0, count));
+    const text = renderTable([head, ...rows].map((row) => row.filter((_, i) => !left.has(head[i] ?? ''))));
+    if (count === expendable.length || text.split('\n').every((line) => line.length <= width)) return text;
+  }
+}
+
+/** Columns of the terminal that the data goes to; Infinity where it goes elsewhere. */
+export function widthFor({ stdout, terminal }: Pick<Runtime, 'stdout' | 'terminal'>): number {
+  return stdout.isTTY === true ? terminal().stdout.columns : Number.POSITIVE_INFINITY;
+}
+
 function paint(color: 'red' | 'yellow', text: string, stream: Runtime['stderr']): string {
   // styleText itself honours NO_COLOR and FORCE_COLOR, but only for a stream that it can ask.
   return stream.isTTY === true ? styleText(color, text) : text;

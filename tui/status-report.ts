@@ -6,7 +6,7 @@ import { exitCodes, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
 import { ownContexts } from './kubeconfig-entries.ts';
-import { formatRemaining, renderTable } from './output.ts';
+import { formatRemaining, renderTableWithin } from './output.ts';
 import type { Runtime } from './runtime.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 
@@ -89,13 +89,12 @@ export function renderReports(
     return sessions.map((row) => [server, ...cells(isAway ? { ...row, state: 'unreachable' } : row, passedMs)]);
   });
   if (rows.length === 0) return '';
-  const table = [head, ...rows];
-  const given = reports.length < 2 ? ['SERVER'] : [];
-  for (let count = 0; ; count += 1) {
-    const left = new Set([...given, ...expendable.slice(0, count)]);
-    const text = renderTable(table.map((row) => row.filter((_, i) => !left.has(head[i] ?? ''))));
-    if (count === expendable.length || text.split('\n').every((line) => line.length <= width)) return text;
-  }
+  // Of one server nobody has to be told which.
+  const skip = reports.length < 2 ? 1 : 0;
+  return renderTableWithin(
+    [head, ...rows].map((row) => row.slice(skip)),
+    { width, expendable },
+  );
 }
 
 const head = ['SERVER', 'CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT'];

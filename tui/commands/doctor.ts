@@ -3,12 +3,13 @@
  * checks run at once, and are told in their order, each as soon as those before it are.
  */
 import { styleText } from 'node:util';
+import { wrapLines } from '../components/columns.ts';
 import { examine, type Finding } from '../doctor/check.ts';
 import { gatherFacts } from '../doctor/facts.ts';
 import { checks } from '../doctor/index.ts';
 import { type ExitCode, exitCodes } from '../errors.ts';
 import type { DoctorFlags } from '../flags.ts';
-import { createWords } from '../output.ts';
+import { createWords, widthFor } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTheme, type Theme } from '../theme.ts';
 
@@ -63,19 +64,24 @@ function exitCodeOf(findings: readonly Finding[]): ExitCode {
   return [exitCodes.unreachable, exitCodes.denied, exitCodes.error].find((code) => codes.has(code)) ?? exitCodes.ok;
 }
 
-function render(name: string, finding: Finding, { glyphs, styles }: Theme, { stdout }: Runtime): string {
+function render(name: string, finding: Finding, { glyphs, styles }: Theme, runtime: Runtime): string {
   const { state } = finding;
   const marks = { ok: glyphs.tick, warning: glyphs.warning, failed: glyphs.cross, skipped: '-' };
   const colours = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'dim' } as const;
   const word = `${marks[state]} ${state.padEnd(nameAt - 2)}`;
-  const isColoured = stdout.isTTY === true && styles.ok.color !== undefined;
+  const isColoured = runtime.stdout.isTTY === true && styles.ok.color !== undefined;
   // styleText would ask another stream than the one that is written to.
   const shown = isColoured ? styleText(colours[state], word, { validateStream: false }) : word;
   const remedy = 'remedy' in finding ? finding.remedy : [];
-  const lines = remedy.map((line) => `${' '.repeat(findingAt)}${line}\n`);
-  return `${shown}${name.padEnd(findingAt - nameAt)}${finding.finding}\n${lines.join('')}`;
+  // Too narrow for a column of words, the terminal breaks the lines.
+  const room = widthFor(runtime) - findingAt;
+  const fit = (line: string): readonly string[] => (room < narrowest ? [line] : wrapLines(line, room));
+  const [first = '', ...rest] = [...fit(finding.finding), ...remedy.flatMap(fit)];
+  const lines = rest.map((line) => `${' '.repeat(findingAt)}${line}\n`);
+  return `${shown}${name.padEnd(findingAt - nameAt)}${first}\n${lines.join('')}`;
 }
 
 /** Columns. */
 const nameAt = 10;
 const findingAt = 25;
+const narrowest = 30;

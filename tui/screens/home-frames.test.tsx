@@ -110,7 +110,7 @@ tka - alice@example.com                                   4 clusters, 3 sessions
   o again to log out, any other key keeps it.
 
 context tka-dev (current) - until 18:00 - alice-view-0123456789
-o log out  any other key keep it
+o log out  any other key keeps it
 `,
   );
 });

@@ -97,7 +97,7 @@ export function keysFor(
   if (view.name === 'confirm')
     return [
       ['o', 'log out'],
-      ['any other key', 'keep it'],
+      ['any other key', 'keeps it'],
     ];
   const quit = [
     ['?', 'help'],

@@ -1,0 +1,35 @@
+import type { WriteStream } from 'node:tty';
+import test from 'ava';
+import type { Terminal } from '../runtime.ts';
+import { createTestRuntime, type TestRuntime } from '../tailscaled-fixture.ts';
+import { doctor } from './doctor.ts';
+
+function onTerminal(runtime: TestRuntime, columns: number): TestRuntime {
+  const stdout = { columns } as WriteStream; // as much of one as is looked at
+  const terminal = (): Terminal => ({ stdout }) as Terminal;
+  return { ...runtime, stdout: { ...runtime.stdout, isTTY: true }, terminal };
+}
+
+test('what is found is broken between words and stands under itself, where the terminal is narrow', async (t) => {
+  const runtime = createTestRuntime(t, { env: { NO_COLOR: '1' } });
+  t.is(await doctor(onTerminal(runtime, 60), {}), 4);
+  const lines = runtime.out.text.split('\n');
+  t.deepEqual(
+    lines.filter((line) => line.length > 60),
+    [],
+  );
+  const at = lines.findIndex((line) => /^\S+ failed +tailscaled /.test(line));
+  t.true(at >= 0, runtime.out.text);
+  t.regex(lines[at + 1] ?? '', /^ {25}\S/);
+});
+
+test('a terminal that is too narrow for columns, and what is no terminal, get whole lines', async (t) => {
+  for (const columns of [40, undefined]) {
+    const runtime = createTestRuntime(t, { env: { NO_COLOR: '1' } });
+    await doctor(columns === undefined ? runtime : onTerminal(runtime, columns), {});
+    t.regex(
+      runtime.out.text,
+      /^ {25}Install Tailscale, or start its daemon \(for example: sudo systemctl start tailscaled\)\.$/m,
+    );
+  }
+});
