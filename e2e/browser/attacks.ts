@@ -252,12 +252,23 @@ function fetching(url: string, options: object = {}): string {
   )`;
 }
 
-/** Names and ends: empty where there is none. */
+interface Metadata {
+  readonly name: string;
+  readonly uid: string;
+  readonly deletionTimestamp?: string;
+}
+
+/** What makes them what they are; empty where there is none. */
 async function sessionsOf(stack: Stack): Promise<string> {
-  const columns = 'custom-columns=:.metadata.name,:.spec.expiresAt,:.metadata.deletionTimestamp';
-  const { code, stdout, stderr } = await stack.kubectl(['get', 'tkasignins', '-A', '--no-headers', '-o', columns]);
-  if (code !== 0) throw new Error(stderr);
-  return stdout.trim();
+  const { status, body } = await stack.kubernetes.api('GET', '/apis/tka.specht-labs.de/v1alpha1/tkasignins');
+  if (status !== 200) throw new Error(`${status} ${body}`);
+  // A TkaSigninList, says 200.
+  const { items } = JSON.parse(body) as { items: readonly { metadata: Metadata; spec: object }[] };
+  return items
+    .map(({ metadata: { name, uid, deletionTimestamp }, spec }) =>
+      JSON.stringify({ name, uid, deletionTimestamp, spec }),
+    )
+    .join('\n');
 }
 
 /** Resolves when that many foreign requests were refused. */
