@@ -199,6 +199,9 @@ function createPin(
   };
 }
 
+/** For an answer that a server has at hand. One that is away must not hold for long whoever only looks. */
+export const lookMs = 5000;
+
 /** Longer than an answer takes, shorter than a person thinks that nothing happens. */
 const silentMs = 2000;
 

@@ -1,8 +1,15 @@
-import type { WriteStream } from 'node:tty';
+import { stripVTControlCharacters } from 'node:util';
 import test from 'ava';
 import * as fc from 'fast-check';
-import { formatRemaining, isInteractive, printable, renderTable, renderTableWithin, widthFor } from './output.ts';
-import type { Terminal } from './runtime.ts';
+import {
+  formatRemaining,
+  isInteractive,
+  printable,
+  renderTable,
+  renderError,
+  renderTableWithin,
+  widthOf,
+} from './output.ts';
 
 const texts: readonly [string, string][] = [
   ['plain', 'plain'],
@@ -79,11 +86,23 @@ for (const [width, expected] of [
 }
 
 test('data is as wide as its terminal, and as wide as it likes elsewhere', (t) => {
-  const stdout = { columns: 60 } as WriteStream; // as much of one as is looked at
-  const terminal = (): Terminal => ({ stdout }) as Terminal;
   const write = (): boolean => true;
-  t.is(widthFor({ stdout: { write, isTTY: true }, terminal }), 60);
-  t.is(widthFor({ stdout: { write }, terminal }), Number.POSITIVE_INFINITY);
+  t.is(widthOf({ write, isTTY: true, columns: 60 }), 60);
+  t.is(widthOf({ write, isTTY: true }), Number.POSITIVE_INFINITY);
+  t.is(widthOf({ write, columns: 60 }), Number.POSITIVE_INFINITY);
+});
+
+test('an error is broken between words on its terminal, and a line each elsewhere', (t) => {
+  const write = (): boolean => true;
+  const advice = ['Start it again.', 'See https://example.com/a/long/address'];
+  t.is(
+    renderError('the server is away', advice, { write }),
+    'error: the server is away\n  Start it again.\n  See https://example.com/a/long/address\n',
+  );
+  const narrow = stripVTControlCharacters(
+    renderError('the server is away', advice, { write, isTTY: true, columns: 20 }),
+  );
+  t.is(narrow, 'error: the server is\n  away\n  Start it again.\n  See\n  https://example.com/a/long/address\n');
 });
 
 test('a prompt is welcome only on a terminal, without the flag, and not in CI', (t) => {

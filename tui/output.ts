@@ -39,7 +39,11 @@ export function createWords({ stderr }: Pick<Runtime, 'stderr'>, quiet: boolean)
 
 /** `error: …`, then a line for each piece of advice. */
 export function renderError(message: string, advice: readonly string[], stderr: Runtime['stderr']): string {
-  return [`${paint('red', 'error:', stderr)} ${message}`, ...advice.map((line) => `  ${line}`), ''].join('\n');
+  const width = widthOf(stderr);
+  const mark = 'error:';
+  const [first = '', ...rest] = wrapWords(`${mark} ${message}`, width);
+  const lines = [...rest, ...advice].flatMap((line) => wrapWords(line, width - 2));
+  return [first.replace(mark, paint('red', mark, stderr)), ...lines.map((line) => `  ${line}`), ''].join('\n');
 }
 
 /** A prompt or a moving display is welcome only on a terminal, and never in CI. */
@@ -87,9 +91,20 @@ export function renderTableWithin(
   }
 }
 
-/** Columns of the terminal that the data goes to; Infinity where it goes elsewhere. */
-export function widthFor({ stdout, terminal }: Pick<Runtime, 'stdout' | 'terminal'>): number {
-  return stdout.isTTY === true ? terminal().stdout.columns : Number.POSITIVE_INFINITY;
+/** Columns of the terminal that the stream goes to; Infinity where it goes elsewhere. */
+export function widthOf({ isTTY, columns }: Runtime['stdout']): number {
+  return isTTY === true && columns !== undefined && columns > 0 ? columns : Number.POSITIVE_INFINITY;
+}
+
+/** Lines that a terminal need not break inside words; a word that is too long stays whole, for copying. */
+export function wrapWords(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 function paint(color: 'red' | 'yellow', text: string, stream: Runtime['stderr']): string {

@@ -35,4 +35,4 @@ export interface Terminal {
   readonly stderr: WriteStream;
 }
 
-export type OutputStream = Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY'>>;
+export type OutputStream = Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;

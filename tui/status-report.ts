@@ -1,7 +1,7 @@
 /** The sessions at some servers as they are now: asked for as often as one likes, over connections that stay open. */
 import type { Session } from '../node/http/contract.ts';
 import { describeSkew, skewOf } from './clock.ts';
-import { type Reached, reach } from './connect.ts';
+import { lookMs, type Reached, reach } from './connect.ts';
 import { exitCodes, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
@@ -72,9 +72,6 @@ export function createReporter(runtime: Runtime, { servers, flags, warn, onWait 
     },
   };
 }
-
-/** For an answer that a server has at hand. One that is away must not hide for long what the others say. */
-const lookMs = 5000;
 
 /**
  * `passedMs`: how long ago the reports were made. What `width` has no room for goes, column by column, and the time that is

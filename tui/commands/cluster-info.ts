@@ -1,5 +1,5 @@
 /** `tka cluster-info`: where the server says that the API server is, and how to trust it. Only shown: nothing follows from it. */
-import { reach } from '../connect.ts';
+import { lookMs, reach } from '../connect.ts';
 import { writeData } from '../data.ts';
 import type { ClusterInfoFlags } from '../flags.ts';
 import { createWords, printable, renderTable } from '../output.ts';
@@ -14,7 +14,7 @@ export async function clusterInfo(runtime: Runtime, flags: ClusterInfoFlags): Pr
   const interaction = plainInteraction(runtime, flags);
   const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, onWait, signal });
   try {
-    const info = await reached.api.clusterInfo({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
+    const info = await reached.api.clusterInfo({ signal, timeoutMs: flags.timeoutMs ?? lookMs });
     const url = printable(info.server_url, 300);
     const labels = Object.entries(info.labels).map(
       ([key, value]) => [printable(key, 63), printable(value, 63)] as const,

@@ -5,7 +5,7 @@
 import { type Cluster, findClusters } from '../clusters.ts';
 import { writeData } from '../data.ts';
 import type { ClustersFlags } from '../flags.ts';
-import { createWords, printable, renderTableWithin, widthFor } from '../output.ts';
+import { createWords, printable, renderTableWithin, widthOf } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 
 export async function clusters(runtime: Runtime, flags: ClustersFlags): Promise<void> {
@@ -23,7 +23,7 @@ export async function clusters(runtime: Runtime, flags: ClustersFlags): Promise<
     const names = found.map(({ name }) => name);
     await writeData(runtime, flags.output, { clusters: rows.map(toRecord) }, names);
   } else if (rows.length > 0) {
-    const fit = { width: widthFor(runtime), expendable: ['MODES', 'VERSION', 'TRUST'] };
+    const fit = { width: widthOf(runtime.stdout), expendable: ['MODES', 'VERSION', 'TRUST'] };
     runtime.stdout.write(renderTableWithin([head, ...rows.map(toCells)], fit));
   }
   if (problem !== undefined && found.length === 0) throw problem;

@@ -3,13 +3,12 @@
  * checks run at once, and are told in their order, each as soon as those before it are.
  */
 import { styleText } from 'node:util';
-import { wrapLines } from '../components/columns.ts';
 import { examine, type Finding } from '../doctor/check.ts';
 import { gatherFacts } from '../doctor/facts.ts';
 import { checks } from '../doctor/index.ts';
 import { type ExitCode, exitCodes } from '../errors.ts';
 import type { DoctorFlags } from '../flags.ts';
-import { createWords, widthFor } from '../output.ts';
+import { createWords, widthOf, wrapWords } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTheme, type Theme } from '../theme.ts';
 
@@ -74,8 +73,8 @@ function render(name: string, finding: Finding, { glyphs, styles }: Theme, runti
   const shown = isColoured ? styleText(colours[state], word, { validateStream: false }) : word;
   const remedy = 'remedy' in finding ? finding.remedy : [];
   // Too narrow for a column of words, the terminal breaks the lines.
-  const room = widthFor(runtime) - findingAt;
-  const fit = (line: string): readonly string[] => (room < narrowest ? [line] : wrapLines(line, room));
+  const room = widthOf(runtime.stdout) - findingAt;
+  const fit = (line: string): readonly string[] => (room < narrowest ? [line] : wrapWords(line, room));
   const [first = '', ...rest] = [...fit(finding.finding), ...remedy.flatMap(fit)];
   const lines = rest.map((line) => `${' '.repeat(findingAt)}${line}\n`);
   return `${shown}${name.padEnd(findingAt - nameAt)}${first}\n${lines.join('')}`;

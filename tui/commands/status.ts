@@ -12,7 +12,7 @@ import type { StatusFlags } from '../flags.ts';
 import { plainInteraction } from '../interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
 import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
-import { createWords, renderError, widthFor } from '../output.ts';
+import { createWords, renderError, widthOf } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 import { asData, createReporter, renderReports, type ServerReport, sessionNames } from '../status-report.ts';
 
@@ -36,7 +36,7 @@ export async function status(runtime: Runtime, flags: StatusFlags): Promise<Exit
     if (flags.output !== undefined) {
       await writeData(runtime, flags.output, asData(reports, isAll), sessionNames(reports));
     } else {
-      runtime.stdout.write(renderReports(reports, { width: widthFor(runtime) }));
+      runtime.stdout.write(renderReports(reports, { width: widthOf(runtime.stdout) }));
       const empty = reports.filter(({ sessions, failure }) => sessions.length === 0 && failure === undefined);
       for (const { server } of empty) words.say(`Not logged in at ${server}. Log in with: tka login`);
       if (servers.length === 0) words.say('No context of your kubeconfig comes from a login. Log in with: tka login');

@@ -80,7 +80,7 @@ function numberOf(flag: string, text: string, pattern: RegExp, read: (text: stri
 }
 
 async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: string; version: string }> {
-  const [{ reach }, { createWords, printable }, { plainInteraction }] = await Promise.all([
+  const [{ lookMs, reach }, { createWords, printable }, { plainInteraction }] = await Promise.all([
     import('../connect.ts'),
     import('../output.ts'),
     import('../interaction.ts'),
@@ -95,7 +95,7 @@ async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: s
     signal,
   });
   try {
-    const { version } = await reached.api.wellKnown({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
+    const { version } = await reached.api.wellKnown({ signal, timeoutMs: flags.timeoutMs ?? lookMs });
     return { url: reached.server, version: printable(version, 80) };
   } finally {
     reached.close();

@@ -1,5 +1,5 @@
 /** `tka whoami`: who the caller is to a server. What that grants is another question: `tka roles`. */
-import { reach } from '../connect.ts';
+import { lookMs, reach } from '../connect.ts';
 import { writeData } from '../data.ts';
 import type { WhoamiFlags } from '../flags.ts';
 import { plainInteraction } from '../interaction.ts';
@@ -34,7 +34,7 @@ export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, words: Wor
   const onWait = (line: string): void => words.say(line);
   const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, onWait, signal });
   try {
-    const answer = await reached.api.whoami({ signal, timeoutMs: flags.timeoutMs ?? 15_000 });
+    const answer = await reached.api.whoami({ signal, timeoutMs: flags.timeoutMs ?? lookMs });
     return { server: reached.server, answer: printableWhoami(answer) };
   } finally {
     reached.close();
