@@ -14,6 +14,7 @@ import { startStack } from '../dev/stack/stack.ts';
 import type { Stack } from '../dev/stack/stack.ts';
 import type { TkaOverrides } from '../dev/stack/tka-server.ts';
 import { until } from '../dev/stack/until.ts';
+import { startReceiver } from '../node/tracing/receiver.ts';
 import { Person } from './person.ts';
 
 let stack: Stack;
@@ -178,6 +179,47 @@ test.serial('neither SIGTERM nor SIGKILL leaves an engine behind', async (t) => 
   stack.killTka('SIGKILL');
   await stack.tka.exited;
   await until(() => !isAlive(engine), { what: 'the engine to end with its server', timeoutMs: 10_000 });
+});
+
+test.serial('a login of the command is one trace at a receiver; without the receiver it goes on', async (t) => {
+  t.timeout(90_000);
+  const receiver = await startReceiver();
+  await stack.stopTka();
+  await stack.startTka({ config: { tracing: { endpoint: `http://127.0.0.1:${receiver.port}` } } });
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
+  const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
+  const { code, stdout, stderr } = await stack.tkaCommand(bob, ['login', '--non-interactive', '-o', 'json'], {
+    env: { TKA_SERVER: stack.tka.url, TRACEPARENT: traceparent },
+  });
+  t.is(code, 0, stderr);
+  const { session } = JSON.parse(stdout);
+  const wanted = ['POST /api/v1alpha1/login', 'grant', 'store', 'reconcile', 'usable', 'token'];
+  const ofTrace = () => receiver.spans.filter((span) => span.traceId === traceId);
+  await until(() => wanted.every((name) => ofTrace().some((span) => span.name === name)), {
+    what: `spans ${wanted.join()} of the caller's trace, among ${receiver.spans.map(({ name }) => name).join()}`,
+    timeoutMs: 20_000,
+  });
+  const ids = new Set(ofTrace().map(({ spanId }) => spanId));
+  const outside = ofTrace().filter(({ parentSpanId }) => !ids.has(parentSpanId));
+  t.true(
+    outside.every(({ parentSpanId }) => parentSpanId === 'b7ad6b7169203331'),
+    JSON.stringify(outside),
+  );
+  const login = ofTrace().find(({ name }) => name === wanted[0]);
+  t.like(login, { hasFailed: false, attributes: { 'http.response.status_code': 200 } });
+  t.true(stack.tka.readLog().includes(String(login?.attributes['tka.request_id'])), 'the audit line has the same ID');
+  for (const secret of [session, 'bob', '@', 'eyJ', 'tka_']) t.false(receiver.bodies.join().includes(secret), secret);
+
+  await receiver[Symbol.asyncDispose]();
+  const before = stack.tka.readLog().length;
+  await as(bob).login();
+  t.true(await as(bob).can('list', 'pods'));
+  const told = (): number => stack.tka.readLog().slice(before).split('traces cannot be sent').length - 1;
+  await until(() => told() > 0, { what: 'the log to say that traces cannot be sent', timeoutMs: 30_000 });
+  t.is(told(), 1);
+  // Without traces again, for the tests after it.
+  await stack.stopTka();
+  await stack.startTka({ config: { tracing: undefined } });
 });
 
 /** Starts the server with what cannot work; resolves with the log of this run alone. */

@@ -2,7 +2,7 @@
  * The Kubernetes API through tka: what the real kubectl and a client library do with it on a real tailnet, who is let
  * through, and what of it is written down. One stack for the whole file; each test leaves no session behind.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { policyOf } from '../dev/stack/policy.ts';
@@ -220,6 +220,18 @@ test.serial('no credential of the whole run is in the log', async (t) => {
   t.true(logOf(stack).some(({ event }) => event === 'k8s'));
   for (const { token } of entries) t.false(log.includes(token));
   t.deepEqual(credentialsIn(stack), []);
+});
+
+test.serial('docs/audit.md has every field of every audit line', async (t) => {
+  const docs = await readFile(new URL('../docs/audit.md', import.meta.url), 'utf8');
+  const cells = [...docs.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)]);
+  const documented = new Set([...cells.map(([, field]) => field), 'level', 'service', 'audit', 'msg']);
+  const lines = logOf(stack).filter((line) => line['audit'] === true);
+  t.true(lines.length > 100);
+  t.deepEqual(
+    [...new Set(lines.flatMap((line) => Object.keys(line)))].filter((field) => !documented.has(field)),
+    [],
+  );
 });
 
 const none: Entry = { session: '', token: '', url: '' };

@@ -32,6 +32,7 @@ import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
 import { listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
 import { createTailnetServer } from './tailnet-server.ts';
+import { openTracing } from './tracing.ts';
 import type { TailnetNode } from './tsnet/node.ts';
 
 const drainMs = 20_000;
@@ -90,6 +91,9 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     downs.push({ what: 'health port', down: () => health.close() });
     log.info({ address: config['health.address'], port: health.port }, 'health port is open');
 
+    const tracing = await openTracing(loaded, { version, log });
+    downs.push({ what: 'traces', down: () => tracing.stop() });
+
     const kubernetes = connectKubernetes({
       log,
       version,
@@ -115,6 +119,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       log,
       observer: metrics.reconciler,
       ...(replicas === undefined ? {} : { replicas }),
+      trace: tracing.reconciler,
       onEnding(signin, reason) {
         const cut =
           started.proxy?.cut(signin.metadata.uid, `the session has ended (${reason}): run \`tka login\``) ?? 0;
@@ -216,6 +221,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
         readyGraceMs: 2_000,
       },
       metrics: metrics.http,
+      trace: tracing.http,
       log,
       now: () => new Date(),
       newRequestId: randomUUID,

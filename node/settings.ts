@@ -194,7 +194,21 @@ export const settings = {
     'Address of the health port.',
     { fallbackInWords: '`127.0.0.1`; in a pod, where the kubelet asks, `0.0.0.0`' },
   ),
-  'health.port': port(8080, 'Port of `/livez`, `/readyz` and `/metrics`. Not on the tailnet.'),
+  'health.port': port(
+    8080,
+    'Port of `/livez`, `/readyz`, `/metrics`, `/docs` and `/openapi.json`. Not on the tailnet.',
+  ),
+  'tracing.endpoint': url(
+    'OTLP over HTTP: traces of logins go to `/v1/traces` below it. Empty: none are made. `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is taken as it is.',
+    { env: ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'] },
+  ),
+  'tracing.sampleRatio': {
+    schema: z.number().min(0).max(1),
+    fallback: 1,
+    about: 'Share of the requests that are traced, from 0 to 1.',
+    read: (given: string): unknown => (/^\d+(?:\.\d+)?$/.test(given.trim()) ? Number(given) : given),
+    env: ['OTEL_TRACES_SAMPLER_ARG'],
+  } satisfies Setting<number>,
   'log.level': choice(['debug', 'info', 'warn', 'error'], 'info', 'Least level that is logged.'),
 } as const;
 

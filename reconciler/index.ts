@@ -7,7 +7,7 @@
  */
 import type { Logger } from 'pino';
 import { endOf } from '../crd/parse.ts';
-import { finalizer, type TkaSignin } from '../crd/tkasignin.ts';
+import { finalizer, signinName, type TkaSignin } from '../crd/tkasignin.ts';
 import { createApply } from './apply.ts';
 import { SigninCache } from './cache.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -19,7 +19,7 @@ import { Expiry } from './expiry.ts';
 import { Informer } from './informer.ts';
 import { createLeadership, type Replicas } from './leadership.ts';
 import { createPasses } from './passes.ts';
-import type { Reconciler, ReconcilerObserver } from './reconciler.ts';
+import type { Reconciler, ReconcilerObserver, ReconcilerTrace } from './reconciler.ts';
 import { createRoles } from './roles.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSignins } from './signins.ts';
@@ -34,6 +34,8 @@ export interface ReconcilerDeps {
   readonly namespace: string;
   readonly log: Logger;
   readonly observer: ReconcilerObserver;
+  /** Absent: no traces. */
+  readonly trace?: ReconcilerTrace;
   /**
    * Told at least once, as soon as this process knows that a session is over or being ended: whatever it has open elsewhere
    * must end too. `reason` as `end` takes it, `expired`, or `revoked` where somebody else ended it.
@@ -50,7 +52,7 @@ export interface ReconcilerDeps {
 
 export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { cluster, namespace, log, observer } = deps;
-  const { clock = systemClock, random = Math.random, concurrency = 32, onEnding = () => {} } = deps;
+  const { clock = systemClock, random = Math.random, concurrency = 32, onEnding = () => {}, trace = noTrace } = deps;
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -58,13 +60,22 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const signins = createSignins(cluster, namespace);
   const apply = createApply(cluster);
   const roles = createRoles(cluster, clock);
-  const tokens = createTokens({ cluster, clock, onMinted: (seconds) => observer.tokenMinted(seconds) });
+  const tokens = createTokens({
+    cluster,
+    clock,
+    onMinted: (seconds) => observer.tokenMinted(seconds),
+    around: async (mint) => await trace.step('token', mint),
+  });
 
   const queue = new WorkQueue({
     clock,
     random,
     concurrency,
-    process: async (name) => await passes.process(name),
+    process: async (name) =>
+      // A replica that follows does nothing for a login.
+      leadership.term === undefined
+        ? await passes.process(name)
+        : await trace.pass(name, async () => await passes.process(name)),
     onRetry(name, error, attempt, delayMs) {
       if (signal.aborted) return;
       observer.retried();
@@ -194,11 +205,16 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   };
 
   return {
-    signIn,
+    async signIn(request, caller) {
+      // Before the object is there: its first pass may begin at once.
+      trace.follow(signinName(request));
+      return await trace.step('store', async () => await signIn(request, caller));
+    },
     get: (name) => cache.get(name),
     list: () => cache.list(),
 
-    usable: async (name, caller) => await usable(name, AbortSignal.any([caller, signal])),
+    usable: async (name, caller) =>
+      await trace.step('usable', async () => await usable(name, AbortSignal.any([caller, signal]))),
 
     async end(name, reason, caller) {
       const signin = cache.get(name) ?? (await readOrUndefined(name, caller));
@@ -267,6 +283,12 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     }
   }
 }
+
+const noTrace: ReconcilerTrace = {
+  step: (_name, work) => work(),
+  follow: () => {},
+  pass: (_session, work) => work(),
+};
 
 function isHeldByUs(signin: TkaSignin | undefined, uid: string): boolean {
   return signin?.metadata.uid === uid && signin.metadata.finalizers?.includes(finalizer) === true;

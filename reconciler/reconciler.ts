@@ -79,3 +79,12 @@ export interface ReconcilerObserver {
   tokenMinted(seconds: number): void;
   retried(): void;
 }
+
+/** Makes traces of the reconciler's work; node/tracing.ts gives them their form. */
+export interface ReconcilerTrace {
+  /** Runs a step of what is under way for whoever called. */
+  step<T>(name: 'store' | 'usable' | 'token', work: () => Promise<T>): Promise<T>;
+  /** From now on passes over the session belong to what is under way, until one has succeeded. */
+  follow(session: string): void;
+  pass<T>(session: string, work: () => Promise<T>): Promise<T>;
+}

@@ -25,6 +25,8 @@ export interface TokensDeps {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly onMinted: (seconds: number) => void;
+  /** Runs each mint. */
+  readonly around?: <T>(mint: () => Promise<T>) => Promise<T>;
 }
 
 export const minimumSeconds = 600;
@@ -39,6 +41,7 @@ interface Held extends SessionToken {
 }
 
 export function createTokens(deps: TokensDeps): Tokens {
+  const { around = (mint) => mint() } = deps;
   const held = new Map<string, Held>();
   const minting = new Map<string, Promise<Held>>();
   const obtain = async (signin: TkaSignin, isKept: boolean, signal: AbortSignal): Promise<SessionToken> => {
@@ -59,7 +62,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       }
       // One that is forgotten meanwhile leaves nothing behind.
       const isWanted = (): boolean => minting.get(uid) === minted;
-      const minted: Promise<Held> = mint(deps, signin, isKept)
+      const minted: Promise<Held> = around(async () => await mint(deps, signin, isKept))
         .then((token) => {
           if (isWanted()) held.set(uid, token);
           return token;

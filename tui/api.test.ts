@@ -37,6 +37,19 @@ test('a login asks the server to wait, and sends a body only for a wish', async 
   t.deepEqual(JSON.parse(wish?.body ?? ''), { role: 'view', period: '90m' });
 });
 
+test('every call is a part of the trace that it was given, and of none where that is none', async (t) => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const { stub } = await setup(t);
+  const transport = await createTransport(new URL(stub.url), undefined);
+  t.teardown(() => transport.close());
+  const given = [traceparent, '', 'x\r\nimpersonate-user: root', undefined];
+  for (const trace of given) await createApi(transport, trace).login({}, { signal });
+  t.deepEqual(
+    stub.requests.map(({ headers }) => headers['traceparent']),
+    [traceparent, undefined, undefined, undefined],
+  );
+});
+
 test('202 means later, after as long as the server says, within bounds', async (t) => {
   const waits: readonly [Record<string, string>, number][] = [
     [{ 'retry-after': '2' }, 2000],

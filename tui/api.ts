@@ -75,10 +75,12 @@ interface KubeconfigQuery {
   readonly mode?: Mode | undefined;
 }
 
-export function createApi(transport: Transport): Api {
+/** `traceparent`: the trace that every call shall be a part of (W3C Trace Context); whatever is none is not sent. */
+export function createApi(transport: Transport, traceparent = ''): Api {
   let date: string | undefined;
+  const headers = /^[0-9a-f]{2}(?:-[0-9a-f]+){3}$/.test(traceparent) ? { traceparent } : {};
   const exchange = async (request: Call, options: CallOptions): Promise<Answer & { readonly value: unknown }> => {
-    const answer = await sendThroughGateway(transport, request, options);
+    const answer = await sendThroughGateway(transport, { ...request, headers }, options);
     date = answer.headers.date;
     return { ...answer, ...(await checked(transport, answer)) };
   };
@@ -139,7 +141,7 @@ const defaultTimeoutMs = 15_000;
 const contract = () => import('../node/http/contract.ts');
 type Contract = Awaited<ReturnType<typeof contract>>;
 
-interface Call extends Pick<Exchange, 'method' | 'path'> {
+interface Call extends Pick<Exchange, 'method' | 'path' | 'headers'> {
   readonly body?: object;
   readonly prefer?: string;
 }
@@ -204,13 +206,14 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 async function send(transport: Transport, call: Call, options: CallOptions): Promise<Answer> {
   // The request must have left before the processor is taken for anything else.
   const { promise: sent, resolve: onSent } = Promise.withResolvers<void>();
-  const { method, path, body = {}, prefer } = call;
+  const { method, path, body = {}, prefer, headers } = call;
   const hasBody = Object.keys(body).length > 0;
   const answer = transport.send({
     method,
     path,
     ...(hasBody ? { body: JSON.stringify(body) } : {}),
     headers: {
+      ...headers,
       accept: 'application/json',
       ...(prefer === undefined ? {} : { prefer }),
       ...(hasBody ? { 'content-type': 'application/json' } : {}),

@@ -78,7 +78,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
   const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
   return {
     server,
-    api: observed(createApi(transport), {
+    api: observed(createApi(transport, runtime.env['TRACEPARENT']), {
       onWait: () => onWait?.(`Waiting for ${server} to answer …`),
       onAnswer: () => {
         if (mayPin) pin.keepOnce();

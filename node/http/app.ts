@@ -1,7 +1,7 @@
 /**
  * The API as a Koa application: createApp(deps).callback() serves any http.Server.
  *
- * In this order: one error shape around everything, the audit line, the request's origin, the caller, the route. Nothing
+ * In this order: the trace and one error shape around everything, the audit line, the request's origin, the caller, the route. Nothing
  * of a request but its target, Host and Origin is looked at before its caller is known, and no body is read before.
  */
 import { Router } from '@koa/router';
@@ -23,6 +23,7 @@ import { sessionListRoute } from './routes/session-list.ts';
 import { wellKnownRoute } from './routes/well-known.ts';
 import { whoamiRoute } from './routes/whoami.ts';
 import type { ApiMiddleware, RequestState } from './state.ts';
+import { traceCalls } from './trace.ts';
 
 export function createApp(deps: HttpDeps): Koa<RequestState> {
   const router = new Router<RequestState>({ strict: true, sensitive: true });
@@ -42,6 +43,7 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
   const app = new Koa<RequestState>();
   // What reaches Koa's own handler is a broken connection: the errors of routes end in answerErrors.
   app.on('error', (error: unknown) => deps.log.debug({ err: error }, 'a connection broke'));
+  app.use(traceCalls(deps));
   app.use(answerErrors(deps));
   app.use(createAuditMiddleware(deps));
   app.use(async (ctx, next) => {

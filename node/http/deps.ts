@@ -52,6 +52,29 @@ export interface HttpMetrics {
   headerRejected(kind: 'host' | 'origin' | 'target'): void;
 }
 
+export interface TracedCall {
+  readonly method: string;
+  /** Absent for a path that is none of ours. */
+  readonly route: string | undefined;
+  /** What the caller sent, unread. */
+  readonly traceparent: string;
+}
+
+export interface HttpTrace {
+  /** Runs a request; `answered` is asked when it is over. */
+  request(
+    call: TracedCall,
+    work: () => Promise<void>,
+    answered: () => { readonly status: number; readonly requestId: string },
+  ): Promise<void>;
+  /** Runs a step of the request under way. */
+  step<T>(
+    name: 'grant',
+    work: () => T | Promise<T>,
+    attributesOf: (result: T) => Readonly<Record<string, string | number>>,
+  ): Promise<T>;
+}
+
 export interface HttpDeps {
   /** Undefined for a socket that did not come from the tailnet. */
   connectionOf(socket: Socket): Connection | undefined;
@@ -69,6 +92,7 @@ export interface HttpDeps {
   ownCa(): string | undefined;
   readonly settings: HttpSettings;
   readonly metrics: HttpMetrics;
+  readonly trace: HttpTrace;
   readonly log: Logger;
   now(): Date;
   newRequestId(): string;

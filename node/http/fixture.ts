@@ -145,6 +145,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       loginStage: () => {},
       headerRejected: (kind) => rejectedHeaders.push(kind),
     },
+    trace: { request: (_call, work) => work(), step: async (_name, work) => await work() },
     log: pino(
       { level: 'debug' },
       // One JSON line a call; the test reads them back.

@@ -45,7 +45,11 @@ async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
     });
   }
   const wish = await readBody(ctx.req, loginRequestSchema);
-  const { rule, periodMs } = granted(caller, wish, capability);
+  const { rule, periodMs } = await deps.trace.step(
+    'grant',
+    () => granted(caller, wish, capability),
+    (chosen) => ({ 'tka.role': chosen.rule.role, 'tka.period_seconds': chosen.periodMs / 1000 }),
+  );
   audit.rule = rule;
 
   const startedAt = deps.now().getTime();
