@@ -32,11 +32,12 @@ import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
 import { listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
 import { createTailnetServer } from './tailnet-server.ts';
+import { orStopped, takeDown } from './stop.ts';
 import { openTracing } from './tracing.ts';
 import type { TailnetNode } from './tsnet/node.ts';
 
 const drainMs = 20_000;
-const stopDeadlineMs = 10_000;
+const stopDeadlineMs = drainMs + 10_000;
 
 export interface ServeOptions {
   readonly loaded: LoadedConfig;
@@ -261,7 +262,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
   } finally {
     isStopping = true;
     log.info('stopping');
-    for (const { what, down } of downs.toReversed()) await takeDown(what, down, log);
+    for (const { what, down } of downs.toReversed()) await takeDown(what, down, { log, withinMs: stopDeadlineMs });
   }
   log.info('stopped');
 }
@@ -275,33 +276,4 @@ function failureOf(node: TailnetNode): Promise<never> {
   });
   promise.catch(() => {});
   return promise;
-}
-
-async function orStopped(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
-  const stopped = Promise.withResolvers<void>();
-  const onAbort = (): void => stopped.resolve();
-  if (stop.aborted) onAbort();
-  stop.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([work, stopped.promise]);
-  } finally {
-    stop.removeEventListener('abort', onAbort);
-    work.catch(() => {});
-  }
-}
-
-/** One that hangs must not keep the others up; the requests have a deadline of their own. */
-async function takeDown(what: string, down: () => Promise<void> | void, log: Logger): Promise<void> {
-  const late = AbortSignal.timeout(drainMs + stopDeadlineMs);
-  const overdue = new Promise<never>((_resolve, reject) => {
-    late.addEventListener('abort', () => reject(new Error('it did not stop in time')));
-  });
-  try {
-    await Promise.race([down(), overdue]);
-  } catch (error) {
-    log.warn(
-      { what, reason: error instanceof Error ? error.message : String(error) },
-      'something did not stop cleanly',
-    );
-  }
 }
