@@ -15,7 +15,7 @@ const introduction = `\
 scrapes. No label ever names a user, a machine or an address. Until the server has reached the API server, gauges of the
 reconciler have no sample; all else is there from the start.
 
-Alerts on them, a PodMonitor and a dashboard are in \`manifests/monitoring\`; what to do about each alert: [runbooks](runbooks.md).
+Alerts on them, a ServiceMonitor and a dashboard are in \`manifests/monitoring\`; what to do about each alert: [runbooks](runbooks.md).
 Besides these there are \`process_*\` and \`nodejs_*\`, as prom-client makes them.
 `;
 

@@ -90,6 +90,22 @@ for (const [title, path, sources, status, body] of answers) {
   });
 }
 
+test('a page that cannot be made is 500, and the server lives on', async (t) => {
+  const broken = {
+    ...good,
+    get version(): string {
+      throw new Error('/secret');
+    },
+  };
+  const health = await startHealth('127.0.0.1', 0, broken);
+  t.teardown(() => health.close());
+  for (const path of ['/docs', '/openapi.json']) {
+    const response = await fetch(`http://127.0.0.1:${health.port}${path}`);
+    t.is(response.status, 500);
+    t.notRegex(await response.text(), /secret/);
+  }
+});
+
 test('a port that is taken is an error that names the setting and the address', async (t) => {
   const health = await startHealth('127.0.0.1', 0, good);
   t.teardown(() => health.close());

@@ -40,7 +40,11 @@ const freshMs = 150_000;
 export async function startHealth(address: string, port: number, sources: HealthSources): Promise<Health> {
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5_000 },
-    (req, res) => void answer(req, res, sources),
+    (req, res) =>
+      void answer(req, res, sources).catch(() => {
+        if (!res.headersSent) res.writeHead(500, { 'Content-Type': 'application/json' });
+        res.end(`${JSON.stringify({ message: 'this cannot be answered' })}\n`);
+      }),
   );
   await listen(server, address, port);
   const bound = server.address();

@@ -148,6 +148,26 @@ test('every metric of our own is on the dashboard', (t) => {
   );
 });
 
+const monitorSchema = z.object({
+  spec: z.object({
+    selector: z.object({ matchLabels: z.record(z.string(), z.string()) }),
+    endpoints: z.tuple([z.object({ port: z.string(), path: z.literal('/metrics') })]),
+  }),
+});
+const serviceSchema = z.object({
+  metadata: z.object({ labels: z.record(z.string(), z.string()) }),
+  spec: z.object({ ports: z.array(z.object({ name: z.string() })) }),
+});
+
+test("the ServiceMonitor finds the server's Service and a port of it", async (t) => {
+  const { selector, endpoints } = monitorSchema.parse(
+    parse(await file('manifests/monitoring/service-monitor.yaml')),
+  ).spec;
+  const { metadata, spec } = serviceSchema.parse(parse(await file('manifests/server/service.yaml')));
+  t.like(metadata.labels, selector.matchLabels);
+  t.true(spec.ports.some(({ name }) => name === endpoints[0].port));
+});
+
 const wrong: readonly [expr: string, problem: RegExp][] = [
   ['sum(tka_made_up)', /no metric tka_made_up/],
   ['tka_login_total{outcome="failed"}', /no label outcome/],
