@@ -28,7 +28,7 @@ const stopMs = 3000;
 const callersPerMinute = 60;
 
 export function startOtlpTracing(options: TracingOptions): Tracing {
-  const { url, sampleRatio, version, log, random, now, delayMs = 2000, timeoutMs = 10_000 } = options;
+  const { url, sampleRatio, version, log, random, now, delayMs = 2000, timeoutMs = 5000 } = options;
   const limiter = createLoginLimiter({ perSubjectPerMinute: callersPerMinute, totalPerMinute: callersPerMinute }, now);
   const exporter = tellingExporter(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs }), url, log);
   const provider = new TracerProvider({
