@@ -39,6 +39,8 @@ export interface ToolPaths {
   readonly standin: string;
   /** Where a node was asked for. */
   readonly node: NodeTools | undefined;
+  /** Where it was asked for. */
+  readonly helm: string | undefined;
 }
 
 /** The oldest Go that compiles all of them: tailscale.com asks for it. */
@@ -49,11 +51,14 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
   /** Those of a Kubernetes node too. */
   readonly node?: boolean | undefined;
+  /** Helm too. */
+  readonly helm?: boolean | undefined;
 }
 
-export async function buildTools({ progress = silent, signal, node = false }: BuildOptions = {}): Promise<ToolPaths> {
+export async function buildTools(options: BuildOptions = {}): Promise<ToolPaths> {
+  const { progress = silent, signal, node = false, helm = false } = options;
   const cache = cacheDir();
-  const wanted = tools.filter((tool) => node || tool.only !== 'node');
+  const wanted = tools.filter(({ only }) => only === undefined || (only === 'node' ? node : helm));
   const dirs = new Map(wanted.map((tool) => [tool.name, join(cache, cacheKey(tool))]));
   const dir = (name: Tool['name']): string => dirs.get(name) ?? '';
   const missing = wanted.filter((tool) => !existsSync(dir(tool.name)));
@@ -88,6 +93,7 @@ export async function buildTools({ progress = silent, signal, node = false }: Bu
           ...(await systemPrograms({ cache, supervise, progress, signal })),
         }
       : undefined,
+    helm: helm ? join(dir('helm'), 'helm') : undefined,
   };
 }
 

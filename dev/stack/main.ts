@@ -37,7 +37,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
     switch (positionals.join(' ')) {
       case 'build':
-        await buildTools({ progress, signal: ended });
+        await buildTools({ progress, signal: ended, helm: true });
         await buildNode(ended);
         await buildOwn(progress, ended);
         return 0;

@@ -22,9 +22,10 @@ export interface Tool {
     | 'node'
     | 'toolbox'
     | 'containerd'
-    | 'coredns';
-  /** Compiled only where a Kubernetes node is asked for. */
-  readonly only?: 'node';
+    | 'coredns'
+    | 'helm';
+  /** Compiled only where a Kubernetes node is asked for, or helm. */
+  readonly only?: 'node' | 'helm';
   readonly packages: readonly string[];
   readonly tags?: readonly string[];
   /** The module in its go.mod whose version is the tool's own; absent: the sources are all here. */
@@ -38,6 +39,7 @@ export interface Tool {
 
 const stripped = '-s -w';
 const containerd = 'github.com/containerd/containerd/v2';
+const helm = 'helm.sh/helm/v4';
 const networkPlugins = 'github.com/containernetworking/plugins/plugins';
 
 /** In the order in which they are compiled. The first one runs the compilers of the others. */
@@ -94,6 +96,14 @@ export const tools: readonly Tool[] = [
     module: 'github.com/coredns/coredns',
     ldflags: () => stripped,
     about: 'about 1 min',
+  },
+  {
+    name: 'helm',
+    only: 'helm',
+    packages: [`${helm}/cmd/helm`],
+    module: helm,
+    ldflags: (version) => `${stripped} -X ${helm}/internal/version.version=v${version}`,
+    about: 'about 2 min',
   },
 ];
 

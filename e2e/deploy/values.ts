@@ -1,0 +1,123 @@
+/** Values of the Helm chart, and what each is expected to change in what it renders: paths of fields, as `flatten` writes them. */
+
+/** What each value changes: fields that are new or other, and fields that are gone. */
+export interface Change {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly changed: Readonly<Record<string, unknown>>;
+  /** `Kind namespace/name: *` is a whole object. */
+  readonly gone?: readonly string[];
+}
+
+export const pod = 'StatefulSet tka-system/tka: spec.template.spec';
+export const settings = 'ConfigMap tka-system/tka-config: data.config.yaml';
+export const changes: readonly Change[] = [
+  {
+    values: { image: { repository: 'registry.example/tka', tag: '1.2.3', pullPolicy: 'Always' } },
+    changed: {
+      [`${pod}.containers.0.image`]: 'registry.example/tka:1.2.3',
+      [`${pod}.containers.0.imagePullPolicy`]: 'Always',
+    },
+  },
+  {
+    values: { image: { digest: `sha256:${'a'.repeat(64)}`, pullSecrets: [{ name: 'pull' }] } },
+    changed: {
+      [`${pod}.containers.0.image`]: `ghcr.io/spechtlabs/tka-server@sha256:${'a'.repeat(64)}`,
+      [`${pod}.imagePullSecrets.0.name`]: 'pull',
+    },
+  },
+  { values: { replicas: 2 }, changed: { 'StatefulSet tka-system/tka: spec.replicas': 2 } },
+  {
+    values: {
+      clusterName: 'prod',
+      labels: { env: 'prod' },
+      hostname: 'tka-prod',
+      tags: ['tag:tka'],
+      controlUrl: 'https://hs.example',
+    },
+    changed: {
+      [`${settings}.operator.clusterName`]: 'prod',
+      [`${settings}.clusterInfo.labels.env`]: 'prod',
+      [`${pod}.containers.0.env.0.value`]: 'tka-prod',
+      [`${settings}.tailscale.tags.0`]: 'tag:tka',
+      [`${settings}.tailscale.controlUrl`]: 'https://hs.example',
+    },
+  },
+  {
+    values: { extraCA: { configMap: 'roots' } },
+    changed: {
+      [`${settings}.tailscale.caFile`]: '/etc/tka/ca.crt',
+      [`${pod}.volumes.0.projected.sources.1.configMap.name`]: 'roots',
+    },
+  },
+  {
+    values: { roles: { clusterWide: ['view'], namespaced: ['edit', 'view', 'deployer'] } },
+    changed: {
+      [`${settings}.roles.namespaced.0`]: 'edit',
+      [`${settings}.roles.namespaced.1`]: 'view',
+      [`${settings}.roles.namespaced.2`]: 'deployer',
+      'ClusterRole /tka-bindable-roles: rules.0.resourceNames.2': 'deployer',
+    },
+    gone: [
+      ...[1, 2, 3].map((index) => `${settings}.roles.clusterWide.${index}`),
+      `${settings}.roles.namespaced.3`,
+      'ClusterRole /tka-bindable-roles: rules.0.resourceNames.3',
+    ],
+  },
+  {
+    values: { modes: ['proxy'] },
+    changed: { [`${settings}.api.modes.0`]: 'proxy' },
+    gone: [`${settings}.api.modes.1`],
+  },
+  {
+    values: { settings: { limits: { streams: 5 }, tailscale: { port: 8080 } } },
+    changed: { [`${settings}.limits.streams`]: 5, [`${settings}.tailscale.port`]: 8080 },
+  },
+  {
+    values: { auth: { secretName: 'join' } },
+    changed: { [`${pod}.containers.0.envFrom.0.secretRef.name`]: 'join' },
+  },
+  {
+    values: {
+      resources: { requests: { memory: '256Mi' }, limits: { memory: '1Gi' } },
+      nodeSelector: { pool: 'infra' },
+      tolerations: [{ key: 'infra', operator: 'Exists' }],
+      podAnnotations: { team: 'platform' },
+      priorityClassName: 'system-cluster-critical',
+    },
+    changed: {
+      [`${pod}.containers.0.resources.requests.memory`]: '256Mi',
+      [`${pod}.containers.0.resources.limits.memory`]: '1Gi',
+      [`${pod}.nodeSelector.pool`]: 'infra',
+      [`${pod}.tolerations.0.key`]: 'infra',
+      [`${pod}.tolerations.0.operator`]: 'Exists',
+      [`${pod}.priorityClassName`]: 'system-cluster-critical',
+      'StatefulSet tka-system/tka: spec.template.metadata.annotations.team': 'platform',
+    },
+    gone: ['PriorityClass /tka: *'],
+  },
+  {
+    values: { networkPolicy: { metricsFrom: 'observability', egressPorts: [8443] } },
+    changed: {
+      'NetworkPolicy tka-system/tka: spec.ingress.0.from.0.namespaceSelector.matchLabels.kubernetes.io/metadata.name':
+        'observability',
+      'NetworkPolicy tka-system/tka: spec.egress.0.ports.5.protocol': 'TCP',
+      'NetworkPolicy tka-system/tka: spec.egress.0.ports.5.port': 8443,
+    },
+  },
+  { values: { networkPolicy: { enabled: false } }, changed: {}, gone: ['NetworkPolicy tka-system/tka: *'] },
+];
+
+/** What the chart's schema refuses. */
+export const refused: readonly Record<string, unknown>[] = [
+  { replica: 2 },
+  { replicas: 3 },
+  { roles: { clusterWide: 'view' } },
+  { roles: { clusterWide: ['a/b'] } },
+  { modes: ['indirect'] },
+  { modes: [] },
+  { controlUrl: 'hs.example' },
+  { tags: ['tka'] },
+  { image: { digest: 'sha256:abc' } },
+  { auth: { secretName: '' } },
+  { auth: { workloadIdentity: { clientId: 'abc' } } },
+];
