@@ -1,28 +1,29 @@
 /**
- * The README, run: with the policy that it gives, its examples do what it says they do. Not those that need somebody's key or
- * build the whole project; e2e/join.test.ts runs `--join`, dev/test.ts is what `npm test` runs.
+ * The README and the guides, run. The README: with the policy that it gives, its examples do what it says they do. Not those that
+ * need somebody's key or build the whole project; e2e/join.test.ts runs `--join`, dev/test.ts is what `npm test` runs. The guides
+ * follow it on the same stack: the policies of all pages, the upgrade, and headscale, which takes alice's machine away at last.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import type { Page } from '../dev/docs/markdown.ts';
+import { readPages } from '../dev/docs/markdown.ts';
 import type { Policy } from '../dev/stack/policy.ts';
 import type { Result } from '../dev/stack/processes.ts';
 import { startStack } from '../dev/stack/stack.ts';
 import type { Stack } from '../dev/stack/stack.ts';
-
-interface Block {
-  readonly language: string;
-  readonly text: string;
-}
+import { headscaleCases } from './documents/headscale.ts';
+import { policyCases } from './documents/policies.ts';
+import { securityCases } from './documents/security.ts';
+import { upgradeGuideCases } from './documents/upgrade.ts';
 
 const alice = 'alice@example.com';
-const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
-const blocks: readonly Block[] = [...readme.matchAll(/^( *)```(\w*)\n(.*?)^ *```$/gms)].map(
-  ([, indent = '', language = '', text = '']) => ({
-    language,
-    text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
-  }),
-);
+const pages = await readPages();
+const page = (path: string): Page => {
+  const found = pages.find((one) => one.path === path);
+  if (found === undefined) throw new Error(`there is no ${path}`);
+  return found;
+};
+const { blocks } = page('README.md');
 const scripts = blocks.filter(
   ({ language, text }) => language === 'sh' && /^(tka |context=|eval )/.test(text) && !text.includes('tskey-'),
 );
@@ -74,3 +75,8 @@ for (const { text } of consoles) {
     }
   });
 }
+
+policyCases(() => stack, pages);
+securityCases(() => stack, alice, page('docs/security.md'));
+upgradeGuideCases(() => stack, alice, page('docs/upgrade.md'));
+headscaleCases(() => stack, alice, page('docs/headscale.md'));

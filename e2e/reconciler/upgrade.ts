@@ -10,7 +10,7 @@ import { login, namespace, patience, signIn, tokenOf, type World } from './world
 
 const manifests = fileURLToPath(new URL('../../manifests', import.meta.url));
 
-const oldCrd = `
+export const oldCrd = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: tkasignins.tka.specht-labs.de}
@@ -37,7 +37,7 @@ spec:
               properties: {provisioned: {type: boolean}, signed_in: {type: string}, valid_until: {type: string}}
 `;
 
-const oldSession = (user: string, place: string, role: string, finalizers = '[]'): string => `
+export const oldSession = (user: string, place: string, role: string, finalizers = '[]'): string => `
 apiVersion: tka.specht-labs.de/v1alpha1
 kind: TkaSignin
 metadata: {name: tka-user-${user}, namespace: ${place}, finalizers: ${finalizers}}
