@@ -70,7 +70,7 @@ async function commandPackage(project: Project, options: PackagesOptions): Promi
   const { name, version, description, license, engines, bin, keywords } = project;
   const folder = join(options.outdir, name);
   const bundles = await buildBundles(join(folder, 'dist'));
-  for (const from of ['manifests', 'crd']) await copyYaml(from, folder);
+  for (const from of ['manifests', 'crd']) await copyObjects(from, folder);
   const components = await bundledPackages(root, [...new Set(bundles.flatMap(({ inputs }) => inputs))]);
   await copyFiles(['README.md', 'CHANGELOG.md'], folder);
   const manifest = {
@@ -174,8 +174,9 @@ async function copyFiles(names: readonly string[], folder: string): Promise<void
   await Promise.all(names.map((name) => cp(join(root, name), join(folder, name))));
 }
 
-async function copyYaml(from: string, folder: string): Promise<void> {
-  for await (const file of glob(`${from}/**/*.yaml`, { cwd: root })) {
+/** What `kubectl apply -k` reads. */
+async function copyObjects(from: string, folder: string): Promise<void> {
+  for await (const file of glob(`${from}/**/*.{yaml,json}`, { cwd: root })) {
     await mkdir(join(folder, dirname(file)), { recursive: true });
     await cp(join(root, file), join(folder, file));
   }
