@@ -17,12 +17,15 @@ const server: Readonly<Record<string, readonly string[]>> = {
 };
 const serverFlags = new Set(['-c', '--config', '--debug', '--help', ...flagSettings().flatMap(({ names }) => names)]);
 
-/** Lines that are typed: of shell blocks, and code that begins like a command. */
+/** Lines that are typed: of shell blocks, without comments, and code that begins like a command. */
 function typed({ blocks, code }: Page): readonly string[] {
   const lines = blocks
     .filter(({ language }) => ['sh', 'console', 'bash', 'yaml'].includes(language))
     .flatMap(({ language, text }) => {
-      const joined = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
+      const joined = text
+        .replaceAll(/\\\n\s*/g, ' ')
+        .replaceAll(/(^|\s)#.*$/gm, '$1')
+        .split('\n');
       return language === 'console' ? joined.filter((line) => line.startsWith('$ ')) : joined;
     });
   // What is quoted with a gap in it, or has the name in its middle, is a message.
