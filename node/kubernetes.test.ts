@@ -15,6 +15,7 @@ import {
   GoneError,
   InvalidError,
   NotFoundError,
+  NotLeadingError,
   UnauthorizedError,
 } from '../reconciler/errors.ts';
 import { connectKubernetes, KubeconfigError, type KubernetesOptions } from './kubernetes.ts';
@@ -253,4 +254,39 @@ test('a kubeconfig that is not there is named, with the key that sets it', (t) =
     instanceOf: KubeconfigError,
     message: /\/nowhere\/config.*set kubernetes\.kubeconfig/,
   });
+});
+
+test('what is asked apart does not wait behind what the others ask', async (t) => {
+  const waiting: ServerResponse[] = [];
+  let isSlow = true;
+  const answer = (response: ServerResponse): void =>
+    void response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  const { kubernetes } = await start(t, ({ url = '' }, response) => {
+    if (isSlow && url.endsWith('slow')) waiting.push(response);
+    else answer(response);
+  });
+  // More than there are connections.
+  const slow = Array.from({ length: 70 }, () => kubernetes.core.readNamespace({ name: 'slow' }, during(never)));
+  await t.notThrowsAsync(kubernetes.apart.core.readNamespace({ name: 'quick' }, during(never)));
+  isSlow = false;
+  for (const response of waiting) answer(response);
+  await Promise.all(slow);
+});
+
+test('a check that throws keeps a request from leaving, and the caller gets what it threw', async (t) => {
+  const { kubernetes, seen } = await start(t, (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  });
+  let mayGo = true;
+  const { core } = kubernetes.checkedBy(() => {
+    if (!mayGo) throw new NotLeadingError('another replica leads');
+  });
+  await core.readNamespace({ name: 'a' }, during(never));
+  mayGo = false;
+  await t.throwsAsync(core.readNamespace({ name: 'b' }, during(never)), { instanceOf: NotLeadingError });
+  await kubernetes.core.readNamespace({ name: 'c' }, during(never));
+  t.deepEqual(
+    seen.map(({ url }) => url.at(-1)),
+    ['a', 'c'],
+  );
 });

@@ -67,6 +67,8 @@ export interface Kubernetes extends Cluster {
   exists(path: string, signal: AbortSignal): Promise<boolean>;
   /** Whether tka itself may. */
   may(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
+  /** Over a connection of its own: what must not wait behind everything else. None is opened before it is used. */
+  readonly apart: Clients;
   readonly endpoint: ClusterEndpoint;
   /** The name of the kubeconfig's context, for people. */
   readonly contextName: string;
@@ -92,6 +94,7 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
     ...(options.interceptors && { interceptors: options.interceptors }),
   };
   const own = createTransport({ ...shared, kubeConfig });
+  const apart = createTransport({ ...shared, kubeConfig });
   const server = new ServerConfiguration(serverOf(kubeConfig), {});
   const configuration = createConfiguration({ baseServer: server, httpApi: own.http });
 
@@ -106,6 +109,7 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
 
   return {
     ...clientsOf(configuration),
+    apart: clientsOf(createConfiguration({ baseServer: server, httpApi: apart.http })),
     checkedBy: (check) => clientsOf(createConfiguration({ baseServer: server, httpApi: own.checkedBy(check) })),
     watch: (path, query, signal) => own.watch(path, query, signal),
     withToken: (token) =>
@@ -136,7 +140,7 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
     endpoint: endpointOf(cluster),
     contextName: kubeConfig.getCurrentContext(),
     async close() {
-      await Promise.all([own.close(), anonymous.close()]);
+      await Promise.all([own.close(), apart.close(), anonymous.close()]);
     },
   };
 }

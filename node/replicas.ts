@@ -9,9 +9,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as z from 'zod';
 import { createLeaseStore } from '../reconciler/lease.ts';
-import type { Cluster } from '../reconciler/cluster.ts';
 import type { Replicas } from '../reconciler/leadership.ts';
 import type { Replica } from './http/contract.ts';
+import type { Kubernetes } from './kubernetes.ts';
 import { electionLease } from './preflight.ts';
 import type { Config } from './settings.ts';
 import type { NodeState } from './tsnet/node.ts';
@@ -22,14 +22,15 @@ const cardSchema = z.object({ name: z.string().min(1) });
 /** Undefined where this is the only one. */
 export function replicasOf(
   config: Config,
-  cluster: Cluster,
+  cluster: Pick<Kubernetes, 'apart'>,
   node: () => Pick<NodeState, 'stableNodeId' | 'dnsName'> | undefined,
 ): Replicas | undefined {
   if (!config['replicas.election']) return undefined;
   const leaseMs = config['replicas.leaseSeconds'] * 1000;
   const own = config['replicas.identity'];
   return {
-    store: createLeaseStore(cluster, electionLease),
+    // A renewal that waited behind a hundred logins would come too late.
+    store: createLeaseStore(cluster.apart, electionLease),
     identity: own === '' ? `${hostname()}_${randomBytes(8).toString('hex')}` : own,
     leaseMs,
     renewDeadlineMs: (leaseMs * 2) / 3,
@@ -41,6 +42,11 @@ export function replicasOf(
       return { key: `${cardPrefix}${stableNodeId}`, value: JSON.stringify({ name: dnsName }) };
     },
   };
+}
+
+/** How long news of the tailnet may take from one replica's node to another's: seconds, where both reach the control server. */
+export function newsMs(replicas: Replicas | undefined): number {
+  return replicas === undefined ? 0 : 60_000;
 }
 
 /** All of them, this one included, by name. Whatever else lies on the Lease is none. */

@@ -37,6 +37,9 @@ export interface ElectionOptions {
   readonly log: Logger;
 }
 
+/** Shorter, and a busy API server would look like one that is away. */
+const leastTryMs = 1500;
+
 export class Election {
   readonly #options: Required<ElectionOptions>;
   readonly #stopping = new AbortController();
@@ -254,7 +257,7 @@ export class Election {
     const late = new AbortController();
     const cancel = clock.schedule(
       () => late.abort(new Error('the API server did not answer in time')),
-      renewDeadlineMs / 4,
+      Math.max(leastTryMs, renewDeadlineMs / 4),
     );
     try {
       return await work(AbortSignal.any([outer, late.signal]));

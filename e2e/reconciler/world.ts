@@ -280,7 +280,7 @@ export async function isMissing(read: Promise<unknown>): Promise<boolean> {
 /** As node/replicas.ts has it, at another pace. */
 function asReplica(cluster: Kubernetes, identity: string): Replicas {
   return {
-    store: createLeaseStore(cluster, electionLease),
+    store: createLeaseStore(cluster.apart, electionLease),
     identity,
     leaseMs: 3000,
     renewDeadlineMs: 2000,

@@ -59,6 +59,14 @@ test("discovery reads tka's own CA where it has one", async (t) => {
   t.like((await fixture.call('GET', paths.wellKnown)).json, { ca: 'PEM' });
 });
 
+test('discovery reads which replicas there are, where there are several', async (t) => {
+  const replicas = ['a', 'b'].map((node) => ({ node, name: `tka-${node}.tail.example` }));
+  await using several = await createFixture({ deps: { replicas: () => replicas } });
+  t.deepEqual(wellKnownSchema.parse((await several.call('GET', paths.wellKnown)).json).replicas, replicas);
+  await using one = await createFixture({ deps: { replicas: () => replicas.slice(1) } });
+  t.false('replicas' in ((await one.call('GET', paths.wellKnown)).json as object));
+});
+
 test('cluster-info has the fields that released clients decode', async (t) => {
   await using fixture = await createFixture();
   const answer = await fixture.call('GET', paths.clusterInfo);
