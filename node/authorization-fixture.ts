@@ -22,6 +22,7 @@ export interface World {
   readonly shortened: [name: string, endsAt: string][];
   readonly log: Record<string, unknown>[];
   rechecks: number;
+  admitted(uid: string): void;
   hint(): void;
   /** When `count` passes more have been made. */
   passes(count: number): Promise<void>;
@@ -41,6 +42,7 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
     shortened: [],
     log: [],
     rechecks: 0,
+    admitted: (uid) => authorization.admitted(uid),
     hint: () => listeners.forEach((listener) => listener()),
     async passes(count) {
       const target = world.rechecks + count;
@@ -85,6 +87,8 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
     everyMs: 1,
     secondLookMs: 2,
     maxUnknownMs: 1000,
+    newsMs: 0,
+    isLeading: () => true,
     now: () => world.now,
     date: () => start,
     ...overrides,

@@ -6,6 +6,10 @@
  * when its login name is another's, or when no rule gives it its role on all of its namespaces; its end comes forward
  * where a login now would not get as long. A node that is missing once may be missing from a netmap that is being built, so it
  * is asked for again before it counts as gone. While nobody can say, nothing ends, but only for `maxUnknownMs`.
+ *
+ * Of several replicas each looks with its own view of the tailnet, and any may end a session: what the news has reached first counts.
+ * The other way round, news of a grant may reach the replica that admits somebody before the others. So one that has neither
+ * admitted a session nor ever seen its grant in force holds its peace for a while (`newsMs`).
  */
 import type { Logger } from 'pino';
 import { endOf } from '../crd/parse.ts';
@@ -37,6 +41,10 @@ export interface AuthorizationDeps {
   readonly secondLookMs?: number;
   readonly hintDelayMs?: number;
   readonly maxUnknownMs: number;
+  /** How long news of the tailnet may take from one replica to another; 0 where there is one alone. */
+  readonly newsMs: number;
+  /** Whether it falls to this replica to end what nobody can say anything of. */
+  isLeading(): boolean;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
   date(): Date;
@@ -45,6 +53,8 @@ export interface AuthorizationDeps {
 export interface Authorization {
   /** When every grant was last known, milliseconds of `now`. */
   readonly knownAt: number;
+  /** This replica has let somebody in: it has seen the grant. */
+  admitted(uid: string): void;
   stop(): Promise<void>;
 }
 
@@ -58,6 +68,10 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   const { everyMs = 10_000, secondLookMs = 2000, hintDelayMs = 200 } = deps;
   /** Since when each node that was missing in the last pass is. */
   let missing: ReadonlyMap<string, number> = new Map();
+  /** UIDs of sessions whose grant this replica has seen in force. */
+  const seen = new Set<string>();
+  /** Since when one that it has never seen so looks wrong. */
+  const doubted = new Map<string, number>();
   let knownAt = deps.now();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -93,6 +107,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       const sessions = live();
       const found = await identitiesOf([...new Set(sessions.map(nodeOf))].filter((node) => node !== ''));
       knownAt = deps.now();
+      forgetAllBut(new Set(sessions.map(({ metadata }) => metadata.uid)));
       const before = missing;
       const isMissing = (node: string): boolean =>
         (found.get(node)?.refusal ?? (found.has(node) ? '' : 'unknown')) === 'unknown';
@@ -141,7 +156,12 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       return;
     }
     const endsAt = sessionEnd(deps.date(), verdict.periodMs);
-    if (endOf(signin) - endsAt.getTime() <= shortenSlackMs) return;
+    if (endOf(signin) - endsAt.getTime() <= shortenSlackMs) {
+      seen.add(signin.metadata.uid);
+      doubted.delete(signin.metadata.uid);
+      return;
+    }
+    if (mayBeNews(signin)) return;
     deps.log.info({ ...auditOf(signin), event: 'shortened', until: endsAt.toISOString() }, 'audit');
     await deps
       .shorten(signin, endsAt, deadline())
@@ -156,12 +176,29 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       { reason: cause instanceof Error ? cause.message : String(cause), unknownSeconds: Math.round(unknownMs / 1000) },
       'nobody can say whether grants still hold',
     );
-    if (unknownMs <= deps.maxUnknownMs) return;
+    if (unknownMs <= deps.maxUnknownMs || !deps.isLeading()) return;
     const reason = 'nobody could say for too long whether its grant holds';
-    await Promise.all(live().map(async (signin) => await end(signin, reason)));
+    await Promise.all(live().map(async (signin) => await endNow(signin, reason)));
+  }
+
+  /** Another replica may know more than this one. */
+  function mayBeNews({ metadata: { uid } }: TkaSignin): boolean {
+    if (seen.has(uid)) return false;
+    const since = doubted.get(uid) ?? knownAt;
+    doubted.set(uid, since);
+    return knownAt - since < deps.newsMs;
+  }
+
+  function forgetAllBut(uids: ReadonlySet<string>): void {
+    for (const uid of seen) if (!uids.has(uid)) seen.delete(uid);
+    for (const uid of doubted.keys()) if (!uids.has(uid)) doubted.delete(uid);
   }
 
   async function end(signin: TkaSignin, reason: string): Promise<void> {
+    if (!mayBeNews(signin)) await endNow(signin, reason);
+  }
+
+  async function endNow(signin: TkaSignin, reason: string): Promise<void> {
     deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
     await deps
       .end(signin.metadata.name, reason, deadline())
@@ -183,6 +220,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     get knownAt() {
       return knownAt;
     },
+    admitted: (uid) => void seen.add(uid),
     async stop() {
       stopping.abort(new Error('authorization was stopped'));
       unsubscribe();

@@ -26,7 +26,7 @@ import { checkKept, openKept } from './kept.ts';
 import { connectKubernetes } from './kubernetes.ts';
 import { createMetrics } from './metrics.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
-import { listReplicas, replicasOf } from './replicas.ts';
+import { listReplicas, newsMs, replicasOf } from './replicas.ts';
 import { createSessions } from './sessions.ts';
 import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
@@ -182,6 +182,8 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       },
       log,
       maxUnknownMs: config['limits.unknownGrantSeconds'] * 1000,
+      newsMs: newsMs(replicas),
+      isLeading: () => reconciler.state.isLeading,
       now: () => performance.now(),
       date: () => new Date(),
     });
@@ -191,7 +193,14 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       connectionOf: (socket) => node.connectionOf(socket),
       ownNames: () => ownNamesOf(node.state),
       sessions: createSessions({
-        reconciler,
+        reconciler: {
+          ...reconciler,
+          async signIn(request, signal) {
+            const signin = await reconciler.signIn(request, signal);
+            authorization.admitted(signin.metadata.uid);
+            return signin;
+          },
+        },
         cluster: reconciler,
         bindable: { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] },
         proxyToken: (session) => keys.token(session),
