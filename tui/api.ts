@@ -220,6 +220,8 @@ async function send(transport: Transport, call: Call, options: CallOptions): Pro
     },
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
     signal: options.signal,
+    // The second of two logouts says that there was nothing to end, and does not wait for the end.
+    isRepeatable: path !== logoutPath,
     onSent,
   });
   const meanwhile = Promise.race([sent, answer.then(() => {})]).then(options.meanwhile);

@@ -55,7 +55,9 @@ async function byName(runtime: Runtime, flags: GlobalFlags, name: string, option
     throw usageError(`--cluster ${JSON.stringify(printable(name, 80))} is no name of a cluster`, [listThem]);
   }
   // A name that was agreed to needs no search, and nobody who is found can take it.
-  const known = readKnownServers(runtime.env).filter(({ cluster }) => cluster === name);
+  const known = readKnownServers(runtime.env).filter(
+    ({ cluster, replicaOf }) => cluster === name && replicaOf === undefined,
+  );
   const [first] = known;
   if (
     first !== undefined &&

@@ -1,7 +1,7 @@
 /**
  * Which tka servers there are: peers of the local tailscaled tagged `tag:tka*` or named `tka*` (or as the configuration file's
  * `discovery` says), the servers that the configuration file names, and those that were agreed to before. Each is asked at
- * `/.well-known/tka`, 8 at once, 1 s each. Being found means nothing: trust is another question (connect.ts).
+ * `/.well-known/tka`, 8 at once, 1 s each; replicas of one server are one cluster. Being found means nothing: trust is another question (connect.ts).
  */
 import type { Mode } from '../node/http/contract.ts';
 import type { ServerAnswer } from './discovery/ask.ts';
@@ -53,14 +53,15 @@ export interface Found {
 
 /** Sorted by name. Rejects only when aborted, or where the configuration file or that of known servers is broken. */
 export async function findClusters(runtime: Runtime, options: FindOptions): Promise<Found> {
-  const [{ findCandidates }, { askServer }, { nameClusters }] = await Promise.all([
+  const [{ findCandidates }, { askServer }, { nameClusters }, { mergeReplicas }] = await Promise.all([
     import('./discovery/candidates.ts'),
     import('./discovery/ask.ts'),
     import('./discovery/names.ts'),
+    import('./discovery/replicas.ts'),
   ]);
   const { candidates, tailnet, problem } = await findCandidates(runtime, options);
   const asked: Asking[] = candidates.map((candidate) => ({ candidate, answer: undefined }));
-  const list = (): readonly Cluster[] => nameClusters(asked);
+  const list = (): readonly Cluster[] => nameClusters(mergeReplicas(asked));
   options.onChange?.(list());
   let next = 0;
   const work = async (): Promise<void> => {

@@ -5,6 +5,7 @@
  * A node that the local tailscaled knows is connected to by its address there, so that no DNS has a say in who it is; it
  * is pinned once it has answered as a tka server does.
  */
+import type { Replica } from '../node/http/contract.ts';
 import { checkTrust } from './agree.ts';
 import { type Api, createApi } from './api.ts';
 import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
@@ -16,7 +17,8 @@ import { isClusterName, readKnownServers, rememberServer } from './known-servers
 import { withoutSecrets } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
 import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
-import { createTransport } from './transport.ts';
+import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
+import { createTransport, type Transport } from './transport.ts';
 import { describeNode, judge, type Judgement, tailnetOf } from './trust.ts';
 import { isDirect, wayTo } from './way.ts';
 
@@ -55,6 +57,10 @@ export interface Reached extends Connection {
   readonly trust: Trust;
   /** Keeps the name of the cluster with the pin, where there is one. */
   named(cluster: string): void;
+  /** The origin of the replica that answers in the server's place, where one does. */
+  standIn(): string | undefined;
+  /** Keeps which replicas the server says there are, where it is believed. */
+  replicated(replicas: readonly Replica[]): void;
 }
 
 /** Throws UserError: usage (2) where there is no telling which server, denied (3) where it is not to be believed, TailnetError (4). */
@@ -66,15 +72,24 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
   const pin = createPin(runtime, target, warn);
   const { network } = target;
   const way = { env: runtime.env, network, peer: judged.peer, recorded: remembered.proxy };
-  const { proxy, addresses } = await wayTo(server, way);
-  let { trust } = judged;
-  if (purpose === 'look') warnOfChange(target, warn);
+  const { proxy } = await wayTo(server, way);
+  let trust = target.isGone ? 'pinned' : judged.trust;
+  if (trust === 'pinned') {
+    // The machine that was agreed to, or a replica of it that it named itself.
+  } else if (purpose === 'look') warnOfChange(target, warn);
   else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'agreed') {
     pin.keep();
     trust = 'pinned';
   }
 
-  const transport = await createTransport(new URL(server), proxy, addresses);
+  let standIn: string | undefined;
+  const transport = await transportTo(runtime, target, {
+    proxy: remembered.proxy,
+    onMove(other) {
+      standIn = other;
+      warn(`${server} does not answer: going on with ${other}, which is the same server`);
+    },
+  });
   const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
   return {
     server,
@@ -93,11 +108,41 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     goesDirect: (url) => isDirect(url, network),
     ...(judged.peer === undefined ? {} : { peer: judged.peer }),
     trust,
+    standIn: () => standIn,
     named(cluster) {
       if ((mayPin || trust === 'pinned') && isClusterName(cluster)) pin.name(cluster);
     },
+    replicated(replicas) {
+      const { peer } = judged;
+      const tailnet = target.network;
+      if (!(mayPin || trust === 'pinned') || tailnet === undefined || peer === undefined) return;
+      pin.tries(() => learnReplicas(runtime.env, { server, peer, tailnet, replicas }));
+    },
     close: () => transport.close(),
   };
+}
+
+/** To the server itself, or, where it has replicas, to whichever of them answers. */
+async function transportTo(
+  { env }: Pick<Runtime, 'env'>,
+  { server, judged, network, siblings, isGone }: Target,
+  { proxy, onMove }: { readonly proxy: string | undefined; readonly onMove: (server: string) => void },
+): Promise<Transport> {
+  const open = async (origin: string, peer: Peer | undefined): Promise<Transport> => {
+    const way = await wayTo(origin, { env, network, peer, recorded: proxy });
+    return createTransport(new URL(origin), way.proxy, way.addresses);
+  };
+  const all = [...(isGone ? [] : [{ server, peer: judged.peer }]), ...siblings];
+  const [first, ...others] = all
+    .toSorted((a, b) => Number(b.peer?.online ?? true) - Number(a.peer?.online ?? true))
+    .map((one) => ({ server: one.server, open: () => open(one.server, one.peer) }));
+  if (first === undefined || siblings.length === 0) return open(server, judged.peer);
+  const { createFailover } = await import('./failover.ts');
+  return createFailover({
+    server: new URL(server),
+    replicas: [first, ...others],
+    onMove,
+  });
 }
 
 interface Target extends Pick<Chosen, 'server' | 'byHand'> {
@@ -106,6 +151,10 @@ interface Target extends Pick<Chosen, 'server' | 'byHand'> {
   readonly network: Tailnet | undefined;
   readonly problem: TailnetError | undefined;
   readonly judged: Judgement;
+  /** Its replicas, as far as it may be believed about them. */
+  readonly siblings: readonly Sibling[];
+  /** Its node has left the tailnet, and a replica is there. */
+  readonly isGone: boolean;
 }
 
 async function findTarget(
@@ -117,7 +166,12 @@ async function findTarget(
   const tailnet = isThisMachine(server) ? undefined : (heardBy(found) ?? (await askTailnet(runtime, config, signal)));
   const problem = tailnet instanceof TailnetError ? tailnet : undefined;
   const network = tailnet instanceof TailnetError ? undefined : tailnet;
-  return { server, byHand, tailnet, network, problem, judged: judge(server, readKnownServers(runtime.env), network) };
+  const known = readKnownServers(runtime.env);
+  const judged = judge(server, known, network);
+  const isAbsent = judged.trust === 'changed' && judged.peer === undefined;
+  const siblings = isAbsent || judged.trust === 'pinned' ? siblingsOf(server, known, network) : [];
+  const isGone = isAbsent && siblings.length > 0;
+  return { server, byHand, tailnet, network, problem, judged, siblings, isGone };
 }
 
 /** Reached without a tailnet, whatever there is of one. */
@@ -156,6 +210,8 @@ function isOfBefore({ pin }: Judgement): boolean {
 
 interface Pin {
   keep(): void;
+  /** Warns where something cannot be written. */
+  tries(write: () => void): void;
   keepOnce(): void;
   name(cluster: string): void;
 }
@@ -169,25 +225,29 @@ function createPin(
   // What another tailnet's machine called its cluster says nothing of this one's.
   let known = elsewhere === undefined ? pin?.cluster : undefined;
   let isKept = false;
-  const keep = (): void => {
-    isKept = true;
-    if (peer === undefined || network === undefined) return;
-    const { id: nodeId, tags } = peer;
+  const tries = (write: () => void): void => {
     try {
-      rememberServer(env, {
-        server,
-        nodeId,
-        tags,
-        ...tailnetOf(network),
-        ...(known === undefined ? {} : { cluster: known }),
-      });
+      write();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       warn(`${server} will not be known the next time: ${error.message}`);
     }
   };
+  const keep = (): void => {
+    isKept = true;
+    if (peer === undefined || network === undefined) return;
+    const { id: nodeId, tags } = peer;
+    const replicaOf = elsewhere === undefined && pin?.nodeId === nodeId ? pin.replicaOf : undefined;
+    const more = {
+      ...tailnetOf(network),
+      ...(known === undefined ? {} : { cluster: known }),
+      ...(replicaOf === undefined ? {} : { replicaOf }),
+    };
+    tries(() => rememberServer(env, { server, nodeId, tags, ...more }));
+  };
   return {
     keep,
+    tries,
     keepOnce: () => {
       if (!isKept) keep();
     },

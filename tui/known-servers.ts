@@ -27,6 +27,8 @@ export interface KnownServer {
   readonly control?: string;
   /** What it called its cluster, `[a-z0-9.-]{1,63}`. */
   readonly cluster?: string;
+  /** The origin of the server on whose word it is known, being a replica of it. */
+  readonly replicaOf?: string;
 }
 
 /** Throws UserError where the file is there and cannot be understood: a pin must not be lost silently. */
@@ -50,10 +52,11 @@ export function rememberServer(env: Environment, known: KnownServer): void {
   change(env, (before) => [...before.filter((one) => one.server !== server || !isSameTailnet(one, known)), entry]);
 }
 
-/** False where it was not known. */
-export function forgetServer(env: Environment, server: string): boolean {
-  if (!readKnownServers(env).some((known) => known.server === server)) return false;
-  change(env, (before) => before.filter((known) => known.server !== server));
+/** `of`: what was known on that tailnet alone; default: on each. False where it was not known. */
+export function forgetServer(env: Environment, server: string, of: TailnetName = {}): boolean {
+  const isMeant = (known: KnownServer): boolean => known.server === server && isSameTailnet(known, of);
+  if (!readKnownServers(env).some(isMeant)) return false;
+  change(env, (before) => before.filter((known) => !isMeant(known)));
   return true;
 }
 
@@ -83,7 +86,7 @@ function parse(text: string, path: string): readonly KnownServer[] {
   if (!Array.isArray(servers)) throw broken(path, 'it has no list of servers');
   return servers.map((entry: unknown, index) => {
     if (!isKnownServer(entry)) throw broken(path, `servers[${index}] is no server`);
-    const { server, nodeId, tags, tailnet, control, cluster } = entry;
+    const { server, nodeId, tags, tailnet, control, cluster, replicaOf } = entry;
     return {
       server,
       nodeId,
@@ -91,8 +94,13 @@ function parse(text: string, path: string): readonly KnownServer[] {
       ...(tailnet === undefined ? {} : { tailnet }),
       ...(control === undefined ? {} : { control }),
       ...(isClusterName(cluster) ? { cluster } : {}),
+      ...(isOrigin(replicaOf) ? { replicaOf } : {}),
     };
   });
+}
+
+function isOrigin(value: unknown): value is string {
+  return typeof value === 'string' && URL.parse(value)?.origin === value;
 }
 
 function isKnownServer(value: unknown): value is KnownServer {
@@ -100,8 +108,7 @@ function isKnownServer(value: unknown): value is KnownServer {
   // Every field is checked here, the cluster's name by the caller.
   const { server, nodeId, tags, tailnet, control } = value as Record<string, unknown>;
   return (
-    typeof server === 'string' &&
-    URL.parse(server)?.origin === server &&
+    isOrigin(server) &&
     typeof nodeId === 'string' &&
     nodeId !== '' &&
     Array.isArray(tags) &&

@@ -59,7 +59,7 @@ export async function logIn(runtime: Runtime, options: LogInOptions): Promise<Lo
     const { server, proxy, goesDirect } = reached;
     const merged = await place(runtime, { server, proxy, goesDirect, opened, flags, contextName, warn, signal });
     stages.done(merged.context);
-    const { access, mode: _, ...identity } = opened;
+    const { access, mode: _, replicas: __, ...identity } = opened;
     const { context, current, path } = merged;
     return { server, ...identity, mode: modeOf(opened), url: access.url, context, current, kubeconfig: path };
   });
@@ -105,6 +105,7 @@ export async function withOpenSession<T>(
       meanwhile: loadTheRest,
     });
     reached.named(opened.cluster);
+    if (opened.replicas !== undefined) reached.replicated(opened.replicas);
     const skewed = describeSkew(opened.skewMs, server);
     if (skewed !== undefined) warn(skewed);
     return await use({ opened, reached, stages, contextName: settings.contextName, signal });

@@ -5,7 +5,7 @@
  * Stepwise: facts, whoami, POST login, GET login until it is provisioned, GET kubeconfig: each a stage to be seen.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LoginRequest, LoginResponse, Mode, WhoamiResponse } from '../node/http/contract.ts';
+import type { LoginRequest, LoginResponse, Mode, Replica, WhoamiResponse } from '../node/http/contract.ts';
 import { type Api, NotTkaError, type ServerFacts } from './api.ts';
 import { skewOf } from './clock.ts';
 import type { ClusterAccess } from './cluster-access.ts';
@@ -36,6 +36,8 @@ export interface OpenedSession {
   /** What was asked for; undefined: the server chose. */
   readonly mode: Mode | undefined;
   readonly access: ClusterAccess;
+  /** What the server says of its replicas; undefined where it says nothing of itself. */
+  readonly replicas: readonly Replica[] | undefined;
 }
 
 export interface OpeningOptions extends Deadline {
@@ -67,7 +69,8 @@ export async function openSession(options: OpeningOptions): Promise<OpenedSessio
     options.stages.done();
     const { slug } = await import('./cluster-access.ts');
     const cluster = facts === undefined ? access.name.replace(/^tka-/, '') : slug(facts.cluster);
-    return { ...session, skewMs: skewOf(options.api, options.now), cluster, mode, access };
+    const replicas = facts === undefined ? undefined : (facts.replicas ?? []);
+    return { ...session, skewMs: skewOf(options.api, options.now), cluster, mode, access, replicas };
   });
 }
 

@@ -18,6 +18,8 @@ export interface Exchange {
   readonly body?: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Whether it does no harm, and tells the same, if it is carried out twice. */
+  readonly isRepeatable?: boolean;
   /** Called once the request has left: work that may as well be done while the server thinks. */
   readonly onSent?: () => void;
 }

@@ -10,7 +10,12 @@ import { describeNode } from '../trust.ts';
 export async function clustersForget(runtime: Runtime, { name, quiet }: ClustersForgetFlags): Promise<void> {
   const known = readKnownServers(runtime.env);
   const byName = known.filter(({ cluster }) => cluster === name);
-  const matching = byName.length > 0 ? byName : known.filter(({ server }) => server === originOf(name));
+  const origin = originOf(name);
+  // Its replicas are known on its word, and go with it.
+  const byServer = known.filter(
+    ({ server, replicaOf }) => origin !== undefined && [server, replicaOf].includes(origin),
+  );
+  const matching = byName.length > 0 ? byName : byServer;
   if (matching.length === 0) {
     const advice =
       known.length === 0 ? ['None is known.'] : [`Known are: ${known.map(titleOf).slice(0, 20).join(', ')}`];

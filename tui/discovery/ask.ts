@@ -10,7 +10,11 @@ import { createTransport } from '../transport.ts';
 import { wayTo } from '../way.ts';
 
 export type ServerAnswer =
-  | (Extract<Cluster['answer'], { state: 'here' }> & { readonly cluster: string })
+  | (Extract<Cluster['answer'], { state: 'here' }> & {
+      readonly cluster: string;
+      /** Stable node IDs, as it says. */
+      readonly replicas: readonly string[];
+    })
   | Extract<Cluster['answer'], { state: 'away' }>;
 
 export interface AskOptions {
@@ -46,6 +50,7 @@ export async function askServer(
     cluster: slug(facts.cluster),
     version: printable(facts.version, 80),
     modes: facts.modes,
+    replicas: (facts.replicas ?? []).slice(0, 16).map(({ node }) => node),
     labels: Object.fromEntries(
       Object.entries(facts.labels)
         .slice(0, 32)

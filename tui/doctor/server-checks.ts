@@ -47,6 +47,14 @@ export const serverChecks: readonly Check[] = [
     async run({ server, answer }) {
       if ((await ifKnown(server())) === undefined) return skipped('there is no server to reach');
       const { cluster, tookMs } = await answer();
+      const reached = await server();
+      const other = reached.standIn();
+      if (other !== undefined) {
+        return warning(
+          `${reached.server} does not answer; ${other}, a replica of it, does within ${tookMs} ms`,
+          'kubectl goes through the one that was there at the last login. If it does not get through: tka login',
+        );
+      }
       return ok(`it answers within ${tookMs} ms, for the cluster ${printable(cluster, 63)}`);
     },
   },
