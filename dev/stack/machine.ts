@@ -97,10 +97,16 @@ export class Machine {
   }
 
   /** A connection to a tailnet address, for bytes of one's own. */
-  connect(host: string, port: number): Promise<Socket> {
+  connect(host: string, port: number, signal?: AbortSignal): Promise<Socket> {
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const asked = request(this.proxy, { method: 'CONNECT', path: target, headers: { host: target }, agent: false });
+    const asked = request(this.proxy, {
+      method: 'CONNECT',
+      path: target,
+      headers: { host: target },
+      agent: false,
+      ...(signal === undefined ? {} : { signal }),
+    });
     asked.once('error', reject);
     asked.once('connect', (response, socket: Socket, head: Buffer) => {
       if (response.statusCode === 200) {
@@ -119,7 +125,9 @@ export class Machine {
   async send(url: string, options: RequestOptions = {}): Promise<Answer> {
     const { hostname, port, protocol } = new URL(url);
     const host = hostname.replace(/^\[|\]$/g, '');
-    const socket = await this.connect(host, Number(port) || (protocol === 'https:' ? 443 : 80));
+    // A machine that died silently is dialled for longer than anybody waits for an answer.
+    const late = AbortSignal.timeout(options.timeoutMs ?? 5000);
+    const socket = await this.connect(host, Number(port) || (protocol === 'https:' ? 443 : 80), late);
     return send(url, { ...options, socket });
   }
 

@@ -51,6 +51,8 @@ export interface StackParts {
   readonly node: StackNode | undefined;
   readonly headscale: Headscale;
   readonly tka: TkaServer;
+  /** Where there are several replicas, the others. */
+  readonly others: readonly TkaServer[];
   readonly policy: PolicyFile;
   readonly machines: Machines;
 }
@@ -61,7 +63,10 @@ export class Stack implements ClusterStack {
   readonly dir: string;
   readonly kubernetes: Kubernetes;
   readonly headscale: Headscale;
+  /** The server, or the first replica. */
   readonly tka: TkaServer;
+  /** All of them. */
+  readonly servers: readonly TkaServer[];
   /** The policy in force; `write` another. */
   readonly policy: PolicyFile;
   /** Holds `tka` and `kubectl`; first on the PATH of whatever runs as a user. */
@@ -76,6 +81,7 @@ export class Stack implements ClusterStack {
     this.kubernetes = parts.kubernetes;
     this.headscale = parts.headscale;
     this.tka = parts.tka;
+    this.servers = [parts.tka, ...parts.others];
     this.policy = parts.policy;
     this.#machines = parts.machines;
     this.#node = parts.node;
@@ -131,10 +137,14 @@ export class Stack implements ClusterStack {
     return machine;
   }
 
-  /** As `tka.start`, and every machine knows the server when it resolves. */
+  /** As `tka.start`, of every server; every machine knows them when it resolves. */
   async startTka(overrides: TkaOverrides = {}, signal?: AbortSignal): Promise<void> {
-    await this.tka.start(overrides, signal);
-    if (overrides.untilReady !== false) await this.#machines.reach(this.tka.ip, 80, signal);
+    await Promise.all(this.servers.map((server) => this.startServer(server, overrides, signal)));
+  }
+
+  async startServer(server: TkaServer, overrides: TkaOverrides = {}, signal?: AbortSignal): Promise<void> {
+    await server.start(overrides, signal);
+    if (overrides.untilReady !== false) await this.#machines.reach(server.ip, 80, signal);
   }
 
   async restartTka(overrides: TkaOverrides = {}, signal?: AbortSignal): Promise<void> {
@@ -193,7 +203,7 @@ export class Stack implements ClusterStack {
   /** Ends the server in its own order, then everything else at once. */
   async close(): Promise<void> {
     // A server that does not end in time is killed with the rest.
-    await this.tka.stop({ graceMs: 5000 });
+    await Promise.all(this.servers.map((server) => server.stop({ graceMs: 5000 })));
     await this.#machines.close();
     await this.#ground.processes[Symbol.asyncDispose]();
   }

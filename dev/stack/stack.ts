@@ -5,6 +5,7 @@
  * is left. Whoever started a stack closes it (`await using`), and if that process dies instead, however it does, the
  * stack dies with it, temporary directory included. TKA_STACK_KEEP=1 keeps the directory, for its logs.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -49,6 +50,8 @@ export interface StackOptions extends ClusterOptions {
   readonly policy?: Policy | string;
   /** Start the server too, from the bundles in dist/; with these settings. Default true. */
   readonly tka?: boolean | TkaOverrides;
+  /** So many servers, `tka-0` and on, one of which leads; default: one, `tka`. */
+  readonly replicas?: number;
   /** Hears why a changed policy file was refused. Default: standard error. */
   readonly onPolicyRefused?: (reason: Error) => void;
 }
@@ -150,18 +153,25 @@ function clusterStack({ ground }: Start, { kubernetes, node }: Cluster): Cluster
 async function startTailnet(start: Start, options: StackOptions, cluster: Promise<Cluster>): Promise<Stack> {
   const { ground, signal, progress } = start;
   const { processes, pki } = ground;
-  const { tka: wanted = true } = options;
+  const { tka: wanted = true, replicas = 1 } = options;
   const [{ kubernetes, node }, tailnet] = await Promise.all([
     cluster,
     step(progress, 'tailnet', startNetwork(start, options)),
   ]);
-  const tka = new TkaServer({
-    processes,
-    headscale: tailnet.headscale,
-    caFile: pki.caFile,
-    kubeconfig: () => kubernetes.accountKubeconfig('tka-system', 'tka'),
-  });
-  const stack = new Stack(ground, { ...tailnet, kubernetes, node, tka });
+  const serverKey = randomBytes(32).toString('hex');
+  const server = (hostname?: string): TkaServer =>
+    new TkaServer({
+      processes,
+      headscale: tailnet.headscale,
+      caFile: pki.caFile,
+      kubeconfig: () => kubernetes.accountKubeconfig('tka-system', 'tka'),
+      ...(hostname === undefined ? {} : { replica: { hostname, serverKey } }),
+    });
+  const [tka, ...others] =
+    replicas === 1
+      ? ([server()] as const)
+      : ([server('tka-0'), ...Array.from({ length: replicas - 1 }, (_, i) => server(`tka-${i + 1}`))] as const);
+  const stack = new Stack(ground, { ...tailnet, kubernetes, node, tka, others });
   if (wanted !== false) await step(progress, 'tka', stack.startTka(wanted === true ? {} : wanted, signal));
   return stack;
 }

@@ -2,7 +2,7 @@
  * The server under test, as a stack runs it: `dist/tka-server.js` in a process of its own, as tka's own account in the
  * cluster and tagged `tag:tka` on the tailnet. Fault tests stop, kill and restart it with other settings.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,12 +40,15 @@ export interface TkaServerOptions {
   readonly caFile: string;
   /** Path of a kubeconfig for tka's own account. */
   readonly kubeconfig: () => Promise<string>;
+  /** Of several replicas: its name on the tailnet and on the Lease, and the key that all of them share. */
+  readonly replica?: { readonly hostname: string; readonly serverKey: string };
 }
 
 const entry = fileURLToPath(new URL('../../dist/tka-server.js', import.meta.url));
 
 export class TkaServer {
-  readonly hostname = 'tka';
+  /** `tka`, or a replica's own. */
+  readonly hostname: string;
   readonly log: string;
   readonly #options: TkaServerOptions;
   #child: Child | undefined;
@@ -55,7 +58,8 @@ export class TkaServer {
 
   constructor(options: TkaServerOptions) {
     this.#options = options;
-    this.log = join(options.processes.dir, 'logs', 'tka-server.log');
+    this.hostname = options.replica?.hostname ?? 'tka';
+    this.log = join(options.processes.dir, 'logs', `${this.hostname}-server.log`);
   }
 
   /** By its address: a name would depend on what the client can resolve. Empty before it was ready once. */
@@ -130,20 +134,22 @@ export class TkaServer {
   }
 
   async #run(overrides: TkaOverrides, healthPort: number, signal?: AbortSignal): Promise<void> {
-    const { processes, headscale, caFile, kubeconfig } = this.#options;
+    const { processes, headscale, caFile, kubeconfig, replica } = this.#options;
     if (overrides.freshState === true || this.#runs === 0) this.#runs += 1;
-    const dir = join(processes.dir, 'tka', String(this.#runs));
+    const dir = join(processes.dir, this.hostname, String(this.#runs));
     await mkdir(dir, { recursive: true, mode: 0o700 });
     const [kubeconfigPath, authKey] = await Promise.all([
       overrides.kubeconfig ?? kubeconfig(),
       overrides.authKey ?? headscale.authKey({ owner: serverTag }),
     ]);
     const stateDir = join(dir, 'state');
-    const base = tkaConfig({ controlUrl: headscale.url, caFile, kubeconfig: kubeconfigPath, stateDir, healthPort });
+    if (replica !== undefined) keepServerKey(stateDir, replica.serverKey);
+    const alone = tkaConfig({ controlUrl: headscale.url, caFile, kubeconfig: kubeconfigPath, stateDir, healthPort });
+    const base = replica === undefined ? alone : merge(alone, replicaConfig(replica.hostname));
     const file = join(dir, 'config.yaml');
     writeFileSync(file, stringify(merge(base, overrides.config ?? {})), { mode: 0o600 });
     const child = await processes.start({
-      name: 'tka-server',
+      name: `${this.hostname}-server`,
       command: process.execPath,
       args: [entry, 'serve', '--config', file],
       env: { TS_AUTHKEY: authKey, ...passedOn(process.env), ...overrides.env },
@@ -182,6 +188,16 @@ export function tkaConfig(options: TkaConfigOptions): Settings {
     health: { address: '127.0.0.1', port: healthPort },
     log: { level: 'debug' },
   };
+}
+
+/** A lease so short that a test can wait for its end. */
+function replicaConfig(hostname: string): Settings {
+  return { tailscale: { hostname }, replicas: { election: true, identity: hostname, leaseSeconds: 8 } };
+}
+
+function keepServerKey(stateDir: string, key: string): void {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  writeFileSync(join(stateDir, 'server-key'), `${key}\n`, { mode: 0o600 });
 }
 
 /** `over` wins; objects are merged, everything else replaced; undefined removes. */

@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Machine } from '../../dev/stack/machine.ts';
 import type { Answer, RequestOptions } from '../../dev/stack/send.ts';
 import type { Stack } from '../../dev/stack/stack.ts';
+import type { TkaServer } from '../../dev/stack/tka-server.ts';
 import { described } from '../described.ts';
 import { Watch } from './watch.ts';
 
@@ -26,9 +27,11 @@ export interface Entry {
 export class Caller {
   readonly machine: Machine;
   readonly #stack: Stack;
+  readonly #server: TkaServer;
 
-  constructor(stack: Stack, machine: Machine) {
+  constructor(stack: Stack, machine: Machine, server = stack.tka) {
     this.#stack = stack;
+    this.#server = server;
     this.machine = machine;
   }
 
@@ -38,12 +41,12 @@ export class Caller {
 
   /** Path of tka's own CA, once somebody has logged in. */
   get caFile(): string {
-    return join(this.#stack.dir, 'tka-ca.pem');
+    return join(this.#stack.dir, `${this.#server.hostname}-ca.pem`);
   }
 
   /** Of the plain HTTP API. */
   api(path: string, options: RequestOptions = {}): Promise<Answer> {
-    const answer = this.machine.send(`${this.#stack.tka.url}${path}`, { timeoutMs: 30_000, ...options });
+    const answer = this.machine.send(`${this.#server.url}${path}`, { timeoutMs: 30_000, ...options });
     return described(options.method ?? 'GET', path, answer);
   }
 
@@ -87,7 +90,7 @@ export class Caller {
 
   /** A TLS connection to the server. */
   async connect(): Promise<TLSSocket> {
-    const { dnsName } = this.#stack.tka;
+    const { dnsName } = this.#server;
     const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
     const socket = tlsConnect({
       socket: await this.machine.connect(dnsName, 443),
