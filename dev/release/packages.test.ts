@@ -62,8 +62,8 @@ const allowed = {
 
 test('the archives hold what is listed here, the parts of the bundles and the objects to install, and nothing else', async (t) => {
   const files = await filesIn(command);
-  const objects = files.filter((file) => /^package\/(crd|manifests)\//.test(file));
-  const { stdout } = await run('git', ['ls-files', 'crd', 'manifests'], { cwd: root });
+  const objects = files.filter((file) => /^package\/(charts|crd|manifests)\//.test(file));
+  const { stdout } = await run('git', ['ls-files', 'charts', 'crd', 'manifests'], { cwd: root });
   const tracked = stdout.trim().split('\n');
   t.true(tracked.includes('crd/tkasignin.yaml'));
   t.deepEqual(

@@ -26,6 +26,9 @@ export const platforms: readonly Platform[] = [
   { os: 'darwin', cpu: 'arm64' },
 ];
 
+/** Folders of what is installed in a cluster. */
+const installation = ['charts', 'crd', 'manifests'];
+
 export interface PackagesOptions {
   /** Made anew: what is in it goes. */
   readonly outdir: string;
@@ -70,7 +73,7 @@ async function commandPackage(project: Project, options: PackagesOptions): Promi
   const { name, version, description, license, engines, bin, keywords } = project;
   const folder = join(options.outdir, name);
   const bundles = await buildBundles(join(folder, 'dist'));
-  for (const from of ['manifests', 'crd']) await copyObjects(from, folder);
+  for (const from of installation) await copyObjects(from, folder);
   const components = await bundledPackages(root, [...new Set(bundles.flatMap(({ inputs }) => inputs))]);
   await copyFiles(['README.md', 'CHANGELOG.md'], folder);
   const manifest = {
@@ -82,7 +85,7 @@ async function commandPackage(project: Project, options: PackagesOptions): Promi
     ...origin(options.repository),
     type: 'module',
     bin,
-    files: ['dist', 'manifests', 'crd', 'CHANGELOG.md', 'THIRD-PARTY-NOTICES'],
+    files: ['dist', ...installation, 'CHANGELOG.md', 'THIRD-PARTY-NOTICES'],
     engines,
     optionalDependencies: Object.fromEntries(platforms.map((platform) => [engineName(platform), version])),
     publishConfig,
@@ -174,9 +177,9 @@ async function copyFiles(names: readonly string[], folder: string): Promise<void
   await Promise.all(names.map((name) => cp(join(root, name), join(folder, name))));
 }
 
-/** What `kubectl apply -k` reads. */
+/** What kubectl and helm read, of folders that have TypeScript too. */
 async function copyObjects(from: string, folder: string): Promise<void> {
-  for await (const file of glob(`${from}/**/*.{yaml,json}`, { cwd: root })) {
+  for await (const file of glob(`${from}/**/*.{yaml,json,tpl,txt}`, { cwd: root })) {
     await mkdir(join(folder, dirname(file)), { recursive: true });
     await cp(join(root, file), join(folder, file));
   }
