@@ -4,7 +4,7 @@ import { type Channel, openChannel } from './channel.ts';
 import { EngineGoneError, EngineRequestError, ProtocolMismatchError } from './errors.ts';
 import { type EngineEvent, MAX_LINE } from './protocol.ts';
 
-const HELLO = '{"type":"hello","version":2}\n';
+const HELLO = '{"type":"hello","version":3}\n';
 
 interface Side {
   readonly channel: Channel;
@@ -58,7 +58,7 @@ test('answers find their calls in any order', async (t) => {
   say(HELLO);
   const first = channel.call({ type: 'ping' });
   const second = channel.call({ type: 'whoIs', address: '100.64.0.1' });
-  const third = channel.call({ type: 'listen', listener: '1', port: 80, tls: false });
+  const third = channel.call({ type: 'listen', listener: '1', port: 80, tls: false, decide: false });
   const ids = written.slice(1).map((line) => (JSON.parse(line) as { id: number }).id);
   t.is(new Set(ids).size, 3);
   const identity = { nodeId: 'n', nodeKey: 'k', nodeName: 'm', tags: [], capabilities: {} };

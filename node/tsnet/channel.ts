@@ -5,6 +5,7 @@
  * other side thinks.
  */
 import { EngineGoneError, EngineRequestError, ProtocolMismatchError } from './errors.ts';
+import { createLineReader, LineTooLongError } from './lines.ts';
 import {
   type EngineAnswer,
   type EngineEvent,
@@ -38,38 +39,32 @@ export function openChannel({ write, onEvent, onFailure }: ChannelDependencies):
   let isGreeted = false;
   let failure: Error | undefined;
   let nextId = 0;
-  let partial: Buffer[] = [];
-  let partialBytes = 0;
 
   write(`${JSON.stringify({ type: 'hello', version: PROTOCOL_VERSION })}\n`);
 
   function fail(error: Error): void {
     if (failure) return;
     failure = error;
-    partial = [];
     greeting.reject(error);
     for (const call of pending.values()) call.reject(error);
     pending.clear();
     onFailure(error);
   }
 
+  const lines = createLineReader(MAX_LINE, receiveLine);
+
   function receive(chunk: Buffer): void {
-    let rest = chunk;
-    for (let end = rest.indexOf(10); end >= 0 && !failure; end = rest.indexOf(10)) {
-      const line = Buffer.concat([...partial, rest.subarray(0, end)]);
-      partial = [];
-      partialBytes = 0;
-      rest = rest.subarray(end + 1);
-      if (line.length > MAX_LINE) return fail(tooLong());
-      receiveLine(line.toString('utf8'));
+    if (failure) return;
+    try {
+      lines.push(chunk);
+    } catch (error) {
+      if (!(error instanceof LineTooLongError)) throw error;
+      fail(new EngineGoneError(`the engine sent ${error.message}`));
     }
-    if (failure || rest.length === 0) return;
-    partial.push(rest);
-    partialBytes += rest.length;
-    if (partialBytes > MAX_LINE) fail(tooLong());
   }
 
   function receiveLine(line: string): void {
+    if (failure) return;
     const message = parse(line);
     if (!isGreeted) {
       if (message?.type !== 'hello') {
@@ -132,8 +127,4 @@ function parse(line: string): EngineMessage | undefined {
   } catch {
     return undefined;
   }
-}
-
-function tooLong(): Error {
-  return new EngineGoneError(`the engine sent a line of more than ${MAX_LINE} bytes`);
 }

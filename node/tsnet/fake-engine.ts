@@ -54,7 +54,7 @@ const state = (more: object): boolean =>
   });
 
 if (fault === 'babble') process.stdout.write('Usage: something else\n');
-else say({ type: 'hello', version: fault === 'version' ? 99 : 2 });
+else say({ type: 'hello', version: fault === 'version' ? 99 : 3 });
 
 createInterface({ input: process.stdin })
   .on('line', (line) => answer(JSON.parse(line) as Request))

@@ -9,6 +9,7 @@ import type { NodeOptions, TailnetNode } from './node.ts';
 import { EmbeddedNode } from './tailnet-node.ts';
 
 export * from './errors.ts';
+export type * from './decider.ts';
 export type * from './node.ts';
 
 /**

@@ -4,6 +4,7 @@
  * waits for the next.
  */
 import type { Server } from 'node:http';
+import type { Decider } from './decider.ts';
 import { EngineRequestError } from './errors.ts';
 import type { TailnetListener } from './node.ts';
 import type { EngineAnswer, EngineRequest } from './protocol.ts';
@@ -12,6 +13,7 @@ interface Entry {
   readonly name: string;
   readonly port: number;
   readonly tls: boolean;
+  readonly decider: Decider | undefined;
   readonly opened: PromiseWithResolvers<void>;
   server?: Server;
 }
@@ -30,8 +32,8 @@ export class ListenerSet {
     this.#engine = engine;
   }
 
-  async listen(port: number, tls: boolean): Promise<TailnetListener> {
-    const entry: Entry = { name: `${this.#next++}`, port, tls, opened: Promise.withResolvers() };
+  async listen(port: number, tls: boolean, decider?: Decider): Promise<TailnetListener> {
+    const entry: Entry = { name: `${this.#next++}`, port, tls, decider, opened: Promise.withResolvers() };
     this.#entries.set(entry.name, entry);
     const engine = this.#engine();
     // One that ends meanwhile is followed by another, which opens it.
@@ -62,15 +64,19 @@ export class ListenerSet {
     return this.#entries.get(name)?.server;
   }
 
+  deciderOf(name: string): Decider | undefined {
+    return this.#entries.get(name)?.decider;
+  }
+
   /** There will be no engine any more. */
   abandon(reason: Error): void {
     for (const { opened } of this.#entries.values()) opened.reject(reason);
     this.#entries.clear();
   }
 
-  async #open(engine: Callable, { name, port, tls, opened }: Entry): Promise<void> {
+  async #open(engine: Callable, { name, port, tls, decider, opened }: Entry): Promise<void> {
     try {
-      await engine.call({ type: 'listen', listener: name, port, tls });
+      await engine.call({ type: 'listen', listener: name, port, tls, decide: decider !== undefined });
       opened.resolve();
     } catch (error) {
       if (!(error instanceof EngineRequestError)) throw error;

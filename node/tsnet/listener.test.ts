@@ -47,6 +47,7 @@ async function start(t: ExecutionContext, { nonce = (): string | undefined => NO
     nonce,
     preambleWithinMs,
     log: (_level, message) => logged.push(message),
+    onDecisions: () => false,
     onConnection: (socket, preamble) => {
       if (preamble.listener !== '1') return false;
       sockets.push(socket);

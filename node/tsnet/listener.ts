@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeOptions } from './node.ts';
 import { createPreambleReader, PreambleError } from './preamble.ts';
-import type { Preamble } from './protocol.ts';
+import type { DecisionsPreamble, Preamble } from './protocol.ts';
 
 /** The system's limit for a unix socket's path is 107 bytes on Linux, 103 on macOS. */
 const MAX_SOCKET_PATH = 103;
@@ -20,6 +20,8 @@ export interface HandOverDependencies {
   readonly nonce: () => string | undefined;
   /** False: nobody listens for it. */
   readonly onConnection: (socket: Socket, preamble: Preamble) => boolean;
+  /** A channel of the engine's own, by which it asks. False: nobody decides for that listener. */
+  readonly onDecisions: (socket: Socket, preamble: DecisionsPreamble) => boolean;
   readonly preambleWithinMs: number;
   readonly log: NonNullable<NodeOptions['log']>;
 }
@@ -96,14 +98,19 @@ function receive(socket: Socket, deps: HandOverDependencies): void {
       if (!result) continue;
       stop();
       if (result.rest.length > 0) socket.unshift(result.rest);
-      describePeer(socket, result.preamble);
-      if (!deps.onConnection(socket, result.preamble)) socket.destroy();
+      if (!pass(socket, result.preamble, deps)) socket.destroy();
       return;
     }
   };
   socket.on('readable', onReadable);
   socket.on('end', onEnd);
   socket.on('close', stop);
+}
+
+function pass(socket: Socket, preamble: Preamble | DecisionsPreamble, deps: HandOverDependencies): boolean {
+  if ('decisions' in preamble) return deps.onDecisions(socket, preamble);
+  describePeer(socket, preamble);
+  return deps.onConnection(socket, preamble);
 }
 
 function read(socket: Socket): Buffer | null {

@@ -3,6 +3,7 @@
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Decider } from './decider.ts';
 
 export interface NodeOptions {
   /** The name asked for on the tailnet; the control server may add a suffix. */
@@ -131,8 +132,11 @@ export interface TailnetNode {
   readonly state: NodeState;
   /** Resolves once ready; rejects when it has failed for good (bad key, bad control URL) or the signal aborts. */
   whenReady(signal?: AbortSignal): Promise<void>;
-  /** Ports survive an engine restart. */
-  listen(port: number, options: { readonly tls: boolean }): Promise<TailnetListener>;
+  /**
+   * Ports survive an engine restart. With a decider, plain requests are forwarded by the engine, each as it is decided here, and
+   * only connections with something else to say come to the attached server, from that on.
+   */
+  listen(port: number, options: { readonly tls: boolean; readonly decider?: Decider }): Promise<TailnetListener>;
   /** `address` is `ip` or `ip:port`. Rejects with EngineGoneError, or answers with refusal `unknown`. */
   whoIs(address: string, signal?: AbortSignal): Promise<Identity>;
   /**

@@ -4,7 +4,8 @@
  * engine; nothing of what such a preamble says is believed, or repeated in an error.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type Preamble, preambleMessage } from './protocol.ts';
+import * as z from 'zod';
+import { type DecisionsPreamble, decisionsPreamble, type Preamble, preambleMessage } from './protocol.ts';
 
 export const MAX_PREAMBLE = 1 << 20;
 const LENGTH_BYTES = 4;
@@ -16,7 +17,7 @@ export class PreambleError extends Error {
 
 export interface PreambleReader {
   /** Undefined while more bytes are needed; throws a PreambleError. */
-  push(chunk: Buffer): { readonly preamble: Preamble; readonly rest: Buffer } | undefined;
+  push(chunk: Buffer): { readonly preamble: Preamble | DecisionsPreamble; readonly rest: Buffer } | undefined;
 }
 
 export function createPreambleReader(nonce: string): PreambleReader {
@@ -42,14 +43,16 @@ export function createPreambleReader(nonce: string): PreambleReader {
   };
 }
 
-function parse(bytes: Buffer, nonce: string): Preamble {
+const either = z.union([decisionsPreamble, preambleMessage]);
+
+function parse(bytes: Buffer, nonce: string): Preamble | DecisionsPreamble {
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString('utf8'));
   } catch {
     throw new PreambleError('a preamble that is no JSON');
   }
-  const { data } = preambleMessage.safeParse(json);
+  const { data } = either.safeParse(json);
   if (!data) throw new PreambleError('a preamble that is not of the protocol');
   if (!isSame(data.nonce, nonce)) throw new PreambleError('a preamble with a wrong nonce');
   return data;

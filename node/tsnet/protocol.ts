@@ -11,7 +11,7 @@
 import * as z from 'zod';
 import type { Identity } from './node.ts';
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 /** A Secret's worth of state in base64, and the rest of `start`. */
 export const MAX_LINE = 2 << 20;
 
@@ -54,6 +54,8 @@ export interface ListenRequest {
   readonly listener: string;
   readonly port: number;
   readonly tls: boolean;
+  /** Requests are asked about, one by one, over a channel of their own (decisions-protocol.ts). */
+  readonly decide: boolean;
 }
 
 /** Closes a listener; the connections it accepted go on. */
@@ -122,7 +124,7 @@ export type EngineRequest =
 const id = z.number().int().positive();
 
 /** An unknown one has a refusal and nothing else. */
-const identity = z.object({
+export const identity = z.object({
   nodeId: z.string(),
   nodeKey: z.string(),
   nodeName: z.string(),
@@ -189,7 +191,7 @@ export const engineMessage = z.discriminatedUnion('type', [
   save,
 ]);
 
-const endpoint = z.object({ address: z.string(), port: z.number().int().min(0).max(65535) });
+export const endpoint = z.object({ address: z.string(), port: z.number().int().min(0).max(65535) });
 
 /**
  * Comes before a connection's own bytes on the unix socket: four bytes of length, big endian, then this as JSON.
@@ -203,6 +205,9 @@ export const preambleMessage = z.object({
   identity,
 });
 
+/** The same, before a decision channel's lines. */
+export const decisionsPreamble = z.object({ nonce: z.string(), listener: z.string(), decisions: z.literal(true) });
+
 export type EngineMessage = z.infer<typeof engineMessage>;
 export type EngineAnswer =
   | z.infer<typeof done>
@@ -211,3 +216,4 @@ export type EngineAnswer =
   | z.infer<typeof addressAnswer>;
 export type EngineEvent = z.infer<typeof state> | z.infer<typeof peers> | z.infer<typeof log> | z.infer<typeof save>;
 export type Preamble = z.infer<typeof preambleMessage>;
+export type DecisionsPreamble = z.infer<typeof decisionsPreamble>;

@@ -8,10 +8,12 @@ import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { abortable } from './abortable.ts';
+import { type Accepted, connectionFrom } from './connection.ts';
+import type { Decider } from './decider.ts';
+import { serveDecisions } from './decisions.ts';
 import type { Engine } from './engine.ts';
 import { engineEnvironment } from './environment.ts';
 import { EngineGoneError, JoinRefusedError, NodeClosedError } from './errors.ts';
-import { pinIdentity } from './identity.ts';
 import { keep, namingStore, startFields } from './keeping.ts';
 import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
@@ -25,9 +27,10 @@ import type {
   TailnetNode,
   TailnetProxy,
 } from './node.ts';
-import type { EngineEvent, EngineRequest, Preamble } from './protocol.ts';
+import type { DecisionsPreamble, EngineEvent, EngineRequest, Preamble } from './protocol.ts';
 import { askIdentities, askIdentity, UNKNOWN } from './questions.ts';
 import { RecentCallers } from './recent-callers.ts';
+import { FIRST_STATE, stateFrom } from './states.ts';
 import { Supervisor, type SupervisorTimings } from './supervisor.ts';
 
 export interface NodeDependencies {
@@ -38,17 +41,6 @@ export interface NodeDependencies {
   readonly random: () => number;
   readonly nowMs: () => number;
 }
-
-const FIRST_STATE: NodeState = {
-  status: 'Starting',
-  ready: false,
-  addresses: [],
-  dnsName: '',
-  stableNodeId: '',
-  certDomains: [],
-  health: [],
-  restarts: 0,
-};
 
 export class EmbeddedNode implements TailnetNode {
   readonly #options: NodeOptions;
@@ -76,6 +68,7 @@ export class EmbeddedNode implements TailnetNode {
     this.#handOver = openHandOver({
       nonce: () => this.#nonce,
       onConnection: (socket, preamble) => this.#accept(socket, preamble),
+      onDecisions: (socket, preamble) => this.#acceptDecisions(socket, preamble),
       preambleWithinMs: deps.timings.preambleWithinMs,
       log: this.#log,
     });
@@ -104,10 +97,13 @@ export class EmbeddedNode implements TailnetNode {
     }
   }
 
-  async listen(port: number, { tls }: { readonly tls: boolean }): Promise<TailnetListener> {
+  async listen(
+    port: number,
+    { tls, decider }: { readonly tls: boolean; readonly decider?: Decider },
+  ): Promise<TailnetListener> {
     if (this.#closed) throw new NodeClosedError('the tailnet node was closed');
     if (this.#failure) throw this.#failure;
-    return this.#listeners.listen(port, tls);
+    return this.#listeners.listen(port, tls, decider);
   }
 
   whoIs(address: string, signal?: AbortSignal): Promise<Identity> {
@@ -240,27 +236,34 @@ export class EmbeddedNode implements TailnetNode {
   #accept(socket: Socket, preamble: Preamble): boolean {
     const server = this.#listeners.serverOf(preamble.listener);
     if (!server) return false;
-    const { source, destination, tls, identity } = preamble;
-    this.#callers.note(source.address);
-    const remote = source.address.includes(':') ? `[${source.address}]` : source.address;
-    this.#connections.set(socket, {
-      remoteAddress: source.address,
-      localPort: destination.port,
-      tls,
-      identity: pinIdentity({
-        first: identity,
-        takenAtMs: this.#deps.nowMs(),
-        ask: () => this.whoIs(`${remote}:${source.port}`),
-        nowMs: this.#deps.nowMs,
-        hints: () => this.#hints,
-        destroy: (error) => {
-          this.#log('warn', `the connection from ${source.address} was destroyed: ${error.message}`);
-          socket.destroy();
-        },
-      }),
-    });
+    this.#connections.set(
+      socket,
+      this.#connectionFrom(preamble, () => socket.destroy()),
+    );
     server.emit('connection', socket);
     return true;
+  }
+
+  #acceptDecisions(socket: Socket, { listener }: DecisionsPreamble): boolean {
+    const decider = this.#listeners.deciderOf(listener);
+    if (!decider) return false;
+    serveDecisions(socket, {
+      decider,
+      connectionFrom: (opened, destroy) => this.#connectionFrom(opened, destroy),
+      log: this.#log,
+    });
+    return true;
+  }
+
+  #connectionFrom(accepted: Accepted, destroy: () => void): TailnetConnection {
+    this.#callers.note(accepted.source.address);
+    return connectionFrom(accepted, {
+      ask: (address) => this.whoIs(address),
+      nowMs: this.#deps.nowMs,
+      hints: () => this.#hints,
+      destroy,
+      log: this.#log,
+    });
   }
 
   #observe(event: EngineEvent): void {
@@ -273,12 +276,8 @@ export class EmbeddedNode implements TailnetNode {
         this.#hints++;
         this.#events.emit('peers');
         return;
-      case 'state': {
-        const { type: _, status, ...rest } = event;
-        // To its users a node that is coming back is still Restarting.
-        const isComingBack = this.#state.status === 'Restarting' && status === 'Starting';
-        this.#setState({ ...rest, status: isComingBack ? 'Restarting' : status, restarts: this.#state.restarts });
-      }
+      case 'state':
+        this.#setState(stateFrom(event, this.#state));
     }
   }
 

@@ -50,6 +50,16 @@ func describe(who *apitype.WhoIsResponse, source netip.Addr, capabilities []stri
 	return answer
 }
 
+// pinOf is what must stay the same while a connection lasts: the node, its key, and whether a user (and which) or tags speak
+// for it.
+func pinOf(who identity) string {
+	user := ""
+	if who.User != nil {
+		user = "user " + who.User.ID
+	}
+	return who.NodeID + "\n" + who.NodeKey + "\n" + user
+}
+
 // refuse names the first reason to turn node away, or none.
 func refuse(node *tailcfg.Node, source netip.Addr, now time.Time) refusal {
 	switch {

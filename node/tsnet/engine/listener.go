@@ -35,6 +35,8 @@ type handOver struct {
 	log        func(logLevel, string)
 	buffers    bufferPool
 
+	channels decisionChannels
+
 	mu    sync.Mutex
 	open  map[net.Conn]netip.Addr
 	peers map[netip.Addr]int
@@ -51,16 +53,16 @@ func newHandOver(socketPath, nonce string, config *tls.Config,
 }
 
 // serve accepts until the listener is closed.
-func (h *handOver) serve(listener net.Listener, name string, endTLS bool) {
+func (h *handOver) serve(listener net.Listener, request *listenRequest) {
 	for {
 		connection, err := listener.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				h.log(logError, fmt.Sprintf("listener %s ended: %v", name, err))
+				h.log(logError, fmt.Sprintf("listener %s ended: %v", request.Listener, err))
 			}
 			return
 		}
-		go h.handle(connection, name, endTLS)
+		go h.handle(connection, request)
 	}
 }
 
@@ -90,7 +92,15 @@ func (h *handOver) closeAll() {
 	}
 }
 
-func (h *handOver) handle(connection net.Conn, name string, endTLS bool) {
+// caller is one connection and what is known of it.
+type caller struct {
+	listener            string
+	tls                 bool
+	source, destination netip.AddrPort
+	whoIs               func(context.Context) identity
+}
+
+func (h *handOver) handle(connection net.Conn, request *listenRequest) {
 	defer connection.Close()
 	source, destination := addrPort(connection.RemoteAddr()), addrPort(connection.LocalAddr())
 	if !h.admit(connection, source.Addr()) {
@@ -101,7 +111,7 @@ func (h *handOver) handle(connection net.Conn, name string, endTLS bool) {
 
 	_, funnel := connection.(*ipn.FunnelConn)
 	peer := halfClosing(connection)
-	if endTLS {
+	if request.TLS {
 		secured := tls.Server(peer, h.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 		err := secured.HandshakeContext(ctx)
@@ -114,16 +124,28 @@ func (h *handOver) handle(connection net.Conn, name string, endTLS bool) {
 		peer = secured
 	}
 
+	c := &caller{listener: request.Listener, tls: request.TLS, source: source, destination: destination}
+	c.whoIs = func(ctx context.Context) identity {
+		who := h.identify(ctx, source)
+		if funnel {
+			who.Refusal = refusedFunnel
+		}
+		return who
+	}
+	if request.Decide {
+		h.serveDecided(peer, c)
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 	defer cancel()
-	who := h.identify(ctx, source)
-	if funnel {
-		who.Refusal = refusedFunnel
-	}
+	h.pass(ctx, peer, c, c.whoIs(ctx))
+}
+
+// pass gives a connection to Node, and returns when it has ended.
+func (h *handOver) pass(ctx context.Context, peer halfCloser, c *caller, who identity) {
 	node, err := h.dial(ctx, preamble{
-		Nonce: h.nonce, Listener: name, TLS: endTLS, Identity: who,
-		Source:      endpoint{source.Addr().String(), source.Port()},
-		Destination: endpoint{destination.Addr().String(), destination.Port()},
+		Nonce: h.nonce, Listener: c.listener, TLS: c.tls, Identity: who,
+		Source: endpointOf(c.source), Destination: endpointOf(c.destination),
 	})
 	if err != nil {
 		h.log(logWarn, fmt.Sprintf("a connection could not be handed over: %v", err))
@@ -132,8 +154,8 @@ func (h *handOver) handle(connection net.Conn, name string, endTLS bool) {
 	splice(peer, node, &h.buffers)
 }
 
-// dial connects to Node and writes the preamble.
-func (h *handOver) dial(ctx context.Context, first preamble) (*net.UnixConn, error) {
+// dial connects to Node and writes the preamble, of one kind or the other.
+func (h *handOver) dial(ctx context.Context, first any) (*net.UnixConn, error) {
 	encoded, err := encodePreamble(first)
 	if err != nil {
 		return nil, err
@@ -157,7 +179,7 @@ func (h *handOver) dial(ctx context.Context, first preamble) (*net.UnixConn, err
 	return node, nil
 }
 
-func encodePreamble(first preamble) ([]byte, error) {
+func encodePreamble(first any) ([]byte, error) {
 	text, err := encodeLine(first)
 	if err != nil {
 		return nil, err
@@ -188,6 +210,10 @@ func (h *handOver) release(connection net.Conn) {
 		close(h.empty)
 		h.empty = nil
 	}
+}
+
+func endpointOf(address netip.AddrPort) endpoint {
+	return endpoint{address.Addr().String(), address.Port()}
 }
 
 // addrPort is the zero value for an address that is no IP address, which no node owns.

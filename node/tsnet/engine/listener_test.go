@@ -72,7 +72,7 @@ func receive(t *testing.T, node net.Listener) (net.Conn, preamble) {
 
 func TestAConnectionArrivesWithItsPreamble(t *testing.T) {
 	h, listener, node, _ := handOverTo(t, nil)
-	go h.serve(listener, "7", false)
+	go h.serve(listener, &listenRequest{Listener: "7", TLS: false})
 	client, accepted := tcpPair(t)
 	listener.connections <- accepted
 	if _, err := client.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
@@ -100,7 +100,7 @@ func TestTLSIsEndedBeforeNode(t *testing.T) {
 	clock := time.Now()
 	c := ownCertificates(t, &namesOf{dnsName: "tka.tail.test."}, &clock)
 	h, listener, node, logged := handOverTo(t, c.config())
-	go h.serve(listener, "443", true)
+	go h.serve(listener, &listenRequest{Listener: "443", TLS: true})
 
 	client, accepted := tcpPair(t)
 	listener.connections <- accepted
@@ -135,7 +135,7 @@ func TestTLSIsEndedBeforeNode(t *testing.T) {
 
 func TestFunnelIsRefusedWhateverWhoIsSays(t *testing.T) {
 	h, listener, node, _ := handOverTo(t, nil)
-	go h.serve(listener, "1", false)
+	go h.serve(listener, &listenRequest{Listener: "1", TLS: false})
 	_, accepted := tcpPair(t)
 	listener.connections <- &ipn.FunnelConn{Conn: accepted}
 	if _, first := receive(t, node); first.Identity.Refusal != refusedFunnel {
@@ -146,7 +146,7 @@ func TestFunnelIsRefusedWhateverWhoIsSays(t *testing.T) {
 func TestWithoutNodeTheConnectionIsClosed(t *testing.T) {
 	h, listener, node, logged := handOverTo(t, nil)
 	node.Close()
-	go h.serve(listener, "1", false)
+	go h.serve(listener, &listenRequest{Listener: "1", TLS: false})
 	client, accepted := tcpPair(t)
 	listener.connections <- accepted
 	_ = client.SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -182,7 +182,7 @@ func TestOnePeerCannotTakeEveryConnection(t *testing.T) {
 
 func TestTheEndWaitsForPeersToTakeWhatNodeHasSent(t *testing.T) {
 	h, listener, node, _ := handOverTo(t, nil)
-	go h.serve(listener, "7", false)
+	go h.serve(listener, &listenRequest{Listener: "7", TLS: false})
 	client, accepted := tcpPair(t)
 	listener.connections <- accepted
 	connection, _ := receive(t, node)
@@ -208,7 +208,7 @@ func TestTheEndWaitsForPeersToTakeWhatNodeHasSent(t *testing.T) {
 func TestTheEndDoesNotWaitForPeersThatTakeNothing(t *testing.T) {
 	h, listener, node, _ := handOverTo(t, nil)
 	h.drain(time.Minute)
-	go h.serve(listener, "7", false)
+	go h.serve(listener, &listenRequest{Listener: "7", TLS: false})
 	_, accepted := tcpPair(t)
 	listener.connections <- accepted
 	receive(t, node)

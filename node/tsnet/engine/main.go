@@ -1,6 +1,7 @@
 // The engine of node/tsnet: Tailscale's own client in userspace, driven by a Node process over stdin and stdout
-// (protocol.go), handing accepted tailnet connections to it over a unix socket (listener.go). It never parses what the
-// connections carry. It ends when its stdin ends, so that no engine outlives its parent, however that one died.
+// (protocol.go), handing accepted tailnet connections to it over a unix socket (listener.go). It reads what they carry only
+// on listeners that Node decides for, and there only plain requests (decided.go): each is forwarded if and as Node has
+// decided, and whatever else comes goes to Node unread. It ends when its stdin ends, so that no engine outlives its parent, however that one died.
 package main
 
 import (

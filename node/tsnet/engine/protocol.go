@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	protocolVersion = 2
+	protocolVersion = 3
 	maxLine         = 2 << 20 // a Secret's worth of state in base64, and the rest of `start`
 )
 
@@ -59,6 +59,7 @@ type (
 		Listener string `json:"listener"` // chosen by Node, names the listener in preambles
 		Port     uint16 `json:"port"`
 		TLS      bool   `json:"tls"`
+		Decide   bool   `json:"decide"` // requests are asked about, one by one, over a channel of their own (decisions_protocol.go)
 	}
 
 	// unlistenRequest closes a listener; the connections it accepted go on.

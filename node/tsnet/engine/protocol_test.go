@@ -14,7 +14,7 @@ func TestDecodeRequestTakesOnlyWholeMessages(t *testing.T) {
 		id         uint32
 		fault      string // part of the error; empty: none
 	}{
-		{"hello", `{"type":"hello","version":2}`, 0, ""},
+		{"hello", `{"type":"hello","version":3}`, 0, ""},
 		{"ping", `{"type":"ping","id":7}`, 7, ""},
 		{"listen", `{"type":"listen","id":1,"listener":"1","port":443,"tls":true}`, 1, ""},
 		{"proxy", `{"type":"proxy","id":1,"port":0,"user":"u","password":"p"}`, 1, ""},
@@ -75,21 +75,26 @@ func TestGrantsKeepTheirTextThroughTheEncoder(t *testing.T) {
 
 // The twins say the same: the contract at their top, word for word, and the version.
 func TestTheTwinHasTheSameContract(t *testing.T) {
+	compareTwins(t, "protocol.go", "../protocol.ts", `One JSON object a line`, `The end of stdin ends the engine\.`)
+	twin, _ := os.ReadFile("../protocol.ts")
+	if !strings.Contains(string(twin), "PROTOCOL_VERSION = 3;") || protocolVersion != 3 {
+		t.Error("the versions differ")
+	}
+}
+
+func compareTwins(t *testing.T, here, there, from, to string) {
+	t.Helper()
 	words := func(path, comment string) string {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		match := regexp.MustCompile(`(?s)One JSON object a line.*?The end of stdin ends the engine\.`).FindString(string(text))
+		match := regexp.MustCompile(`(?s)` + from + `.*?` + to).FindString(string(text))
 		match = regexp.MustCompile(`(?m)^`+comment).ReplaceAllString(match, "")
 		return strings.ReplaceAll(strings.Join(strings.Fields(match), " "), "MAX_LINE", "maxLine")
 	}
-	here, there := words("protocol.go", `//`), words("../protocol.ts", ` \*`)
-	if here == "" || here != there {
-		t.Errorf("protocol.go:\n%s\nprotocol.ts:\n%s", here, there)
-	}
-	twin, _ := os.ReadFile("../protocol.ts")
-	if !strings.Contains(string(twin), "PROTOCOL_VERSION = 2;") || protocolVersion != 2 {
-		t.Error("the versions differ")
+	ours, theirs := words(here, `//`), words(there, ` \*`)
+	if ours == "" || ours != theirs {
+		t.Errorf("%s:\n%s\n%s:\n%s", here, ours, there, theirs)
 	}
 }

@@ -31,7 +31,7 @@ type bufferSource interface {
 	put(*[largeBuffer]byte)
 }
 
-type bufferPool struct{ pool sync.Pool }
+type bufferPool struct{ pool, small sync.Pool }
 
 func (b *bufferPool) get() *[largeBuffer]byte {
 	if buffer, ok := b.pool.Get().(*[largeBuffer]byte); ok {
@@ -41,6 +41,15 @@ func (b *bufferPool) get() *[largeBuffer]byte {
 }
 
 func (b *bufferPool) put(buffer *[largeBuffer]byte) { b.pool.Put(buffer) }
+
+func (b *bufferPool) getSmall() *[smallAnswer]byte {
+	if buffer, ok := b.small.Get().(*[smallAnswer]byte); ok {
+		return buffer
+	}
+	return new([smallAnswer]byte)
+}
+
+func (b *bufferPool) putSmall(buffer *[smallAnswer]byte) { b.small.Put(buffer) }
 
 type halfCloser interface {
 	net.Conn

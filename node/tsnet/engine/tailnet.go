@@ -143,7 +143,7 @@ func (t *tailnet) listen(request *listenRequest) error {
 		return fmt.Errorf("listener %q exists", request.Listener)
 	}
 	t.listeners[request.Listener] = listener
-	go t.handOver.serve(listener, request.Listener, request.TLS)
+	go t.handOver.serve(listener, request)
 	return nil
 }
 

@@ -1,0 +1,141 @@
+/**
+ * The decision channel's messages, twin of engine/decisions_protocol.go: change both together, and PROTOCOL_VERSION with any
+ * change that the other side would misread.
+ *
+ * A connection to the same unix socket as callers' connections come by, one for each listener that was opened with
+ * `decide`; its preamble has `decisions`. After that, one JSON object a line each way, UTF-8, at most MAX_LINE bytes, each with
+ * a `type`. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
+ * for each plain request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
+ * `answer`, with one of its own. A decision is good for that one request. Each question has an end (`ended`), always; before it
+ * come at most one each of `begun` (if wanted), `failed` and `moved`, which Node answers with `answer` and `location`. Node may
+ * `cut` what it has let forward, `hangUp` on a caller, `forget` a pool, and `drain`. What names a request or connection that
+ * has ended meanwhile is ignored. The end of the channel ends every connection that it was asked for: nothing is forwarded that
+ * Node cannot stop. The credentials in `ask` and `forward` are kept by neither side for longer than the request.
+ */
+import * as z from 'zod';
+import { endpoint, identity } from './protocol.ts';
+
+const number = z.number().int().positive();
+
+const opened = z.object({
+  type: z.literal('opened'),
+  connection: number,
+  source: endpoint,
+  destination: endpoint,
+  tls: z.boolean(),
+  identity,
+});
+const closed = z.object({ type: z.literal('closed'), connection: number });
+const ask = z.object({
+  type: z.literal('ask'),
+  connection: number,
+  request: number,
+  method: z.string(),
+  target: z.string(),
+  /** Name, value, name, value; as sent. */
+  headers: z.array(z.string()),
+  hasBody: z.boolean(),
+});
+/** The answer's head is there. */
+const begun = z.object({ type: z.literal('begun'), request: number, status: z.number().int() });
+/** There is no answer to be had. */
+const failed = z.object({
+  type: z.literal('failed'),
+  request: number,
+  /** The server may have acted on the request. */
+  sent: z.boolean(),
+  /** For the log. */
+  reason: z.string(),
+});
+/** The answer has a Location, which is Node's to write. */
+const moved = z.object({ type: z.literal('moved'), request: number, location: z.string() });
+const ended = z.object({
+  type: z.literal('ended'),
+  request: number,
+  /** 0 where the caller had gone before there was an answer. */
+  status: z.number().int(),
+  /** Of bodies, by the caller. */
+  sentBytes: z.number().int(),
+  receivedBytes: z.number().int(),
+});
+
+export const decisionMessage = z.discriminatedUnion('type', [opened, closed, ask, begun, failed, moved, ended]);
+
+export type DecisionMessage = z.infer<typeof decisionMessage>;
+export type OpenedMessage = z.infer<typeof opened>;
+export type AskMessage = z.infer<typeof ask>;
+
+/** The same for every request of the listener. */
+export interface SettingsMessage {
+  readonly type: 'settings';
+  /** Of the targets that are asked about; any other is handed over. */
+  readonly prefix: string;
+  /** Scheme, host and port. */
+  readonly server: string;
+  /** Empty: the system's roots. */
+  readonly caPem: string;
+  readonly serverName: string;
+  readonly insecureSkipVerify: boolean;
+  /** Headers of answers that do not come back, lower case. */
+  readonly withheld: readonly string[];
+  /** The same, by how they begin. */
+  readonly withheldPrefixes: readonly string[];
+  /** To each answer: name, value, name, value. */
+  readonly added: readonly string[];
+}
+
+export interface ForwardMessage {
+  readonly type: 'forward';
+  readonly request: number;
+  readonly path: string;
+  /** All that the server gets, but Host and the body's length: name, value, name, value. */
+  readonly headers: readonly string[];
+  /** Requests of different pools never share a connection. */
+  readonly pool: string;
+  /** To the answer, after those of the settings. */
+  readonly added: readonly string[];
+  readonly tellBegun: boolean;
+  /** The answer is the last on the caller's connection. */
+  readonly close: boolean;
+}
+
+export interface AnswerMessage {
+  readonly type: 'answer';
+  readonly request: number;
+  readonly status: number;
+  /** Head and body. */
+  readonly answer: string;
+  readonly close: boolean;
+}
+
+export interface LocationMessage {
+  readonly type: 'location';
+  readonly request: number;
+  /** Empty: none. */
+  readonly location: string;
+}
+
+/**
+ * Ends both sides. The answer is for a request that has none yet; the last word for one whose answer is under way, without a
+ * length, in JSON lines, between two of them: then it ends in order, with that line. Without `inOrder`, and in any other
+ * case, it must be seen to be cut.
+ */
+export interface CutMessage {
+  readonly type: 'cut';
+  readonly request: number;
+  readonly status: number;
+  readonly answer: string;
+  readonly inOrder: boolean;
+  readonly lastWord: string;
+}
+
+export type DecisionAnswer =
+  | SettingsMessage
+  | ForwardMessage
+  | AnswerMessage
+  | LocationMessage
+  | CutMessage
+  | { readonly type: 'hangUp'; readonly connection: number }
+  | { readonly type: 'forget'; readonly pool: string }
+  /** Each connection ends after the answer it owes. */
+  | { readonly type: 'drain' };

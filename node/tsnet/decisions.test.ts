@@ -1,0 +1,177 @@
+/** Node's end of the decision channel, with a socket for an engine. */
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import type { AskedRequest, Decider, ForwardingEngine, RequestEvents } from './decider.ts';
+import { serveDecisions } from './decisions.ts';
+import { createLineReader } from './lines.ts';
+import type { TailnetConnection } from './node.ts';
+
+const settings = { prefix: '/k8s', server: 'https://cluster:6443', withheld: ['a'], withheldPrefixes: [], added: [] };
+const opened = {
+  type: 'opened',
+  connection: 1,
+  source: { address: '100.64.0.1', port: 4711 },
+  destination: { address: '100.64.0.2', port: 443 },
+  tls: true,
+  identity: { nodeId: 'n1', nodeKey: 'k', nodeName: 'laptop', tags: [], capabilities: {} },
+};
+const ask = {
+  type: 'ask',
+  connection: 1,
+  request: 2,
+  method: 'GET',
+  target: '/k8s/api',
+  headers: ['Host', 'tka'],
+  hasBody: false,
+};
+
+class Asked implements Decider, RequestEvents {
+  readonly settings = settings;
+  readonly requests: AskedRequest[] = [];
+  readonly told: unknown[] = [];
+  engine: ForwardingEngine | undefined;
+
+  decide(request: AskedRequest, listen: (events: RequestEvents) => void): void {
+    this.requests.push(request);
+    listen(this);
+  }
+  opened(engine: ForwardingEngine): void {
+    this.engine = engine;
+  }
+  closed(): void {
+    this.told.push('closed');
+  }
+  begun(status: number): void {
+    this.told.push({ begun: status });
+  }
+  failed({ isSent }: { readonly isSent: boolean }): { status: number; text: string; close: boolean } {
+    return { status: isSent ? 502 : 503, text: 'HTTP/1.1 …', close: true };
+  }
+  moved(location: string): string | undefined {
+    return location === '/lost' ? undefined : `/k8s${location}`;
+  }
+  ended({ status, sentBytes, receivedBytes }: Parameters<RequestEvents['ended']>[0]): void {
+    this.told.push({ ended: [status, sentBytes, receivedBytes] });
+  }
+}
+
+async function start(t: ExecutionContext) {
+  const decider = new Asked();
+  const logged: string[] = [];
+  const ends: (() => void)[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    serveDecisions(socket, {
+      decider,
+      log: (_level, message) => logged.push(message),
+      connectionFrom({ source }, destroy): TailnetConnection {
+        ends.push(destroy);
+        return {
+          remoteAddress: source.address,
+          localPort: 443,
+          tls: true,
+          identity: () => Promise.reject(new Error()),
+        };
+      },
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  // It listens on TCP.
+  const socket: Socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  t.teardown(() => {
+    socket.destroy();
+    server.close();
+  });
+  const heard: unknown[] = [];
+  const waiting: ((message: unknown) => void)[] = [];
+  const lines = createLineReader(1 << 20, (line) => {
+    const message: unknown = JSON.parse(line);
+    const next = waiting.shift();
+    if (next) next(message);
+    else heard.push(message);
+  });
+  socket.on('data', (chunk: Buffer) => lines.push(chunk));
+  const say = (...messages: readonly object[]): void => {
+    socket.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(''));
+  };
+  const hear = (): Promise<unknown> =>
+    heard.length > 0 ? Promise.resolve(heard.shift()) : new Promise((resolve) => waiting.push(resolve));
+  t.like(await hear(), { type: 'settings', caPem: '', serverName: '', insecureSkipVerify: false, ...settings });
+  /** Resolves when all that was said has been taken: a location is asked for and told. */
+  const taken = async (): Promise<void> => {
+    say({ type: 'moved', request: 99, location: '/' });
+    t.deepEqual(await hear(), { type: 'location', request: 99, location: '' });
+  };
+  return { decider, socket, say, hear, taken, logged, ends };
+}
+
+test('a question reaches the decider with its connection, and the decision the engine', async (t) => {
+  const { decider, say, hear, taken } = await start(t);
+  say(opened, ask);
+  await taken();
+  const [asked] = decider.requests;
+  t.is(asked?.connection.remoteAddress, '100.64.0.1');
+  t.like(asked, { method: 'GET', target: '/k8s/api', rawHeaders: ['Host', 'tka'], hasBody: false });
+  const order = { path: '/api', pool: 'uid', added: ['x-request-id', 'r'], tellBegun: true, close: false };
+  asked?.forward({ ...order, headers: { accept: 'a', authorization: 'b' } });
+  t.deepEqual(await hear(), { type: 'forward', request: 2, ...order, headers: ['accept', 'a', 'authorization', 'b'] });
+  asked?.cut({ answer: { status: 401, text: 'no', close: true } });
+  t.deepEqual(await hear(), { type: 'cut', request: 2, status: 401, answer: 'no', inOrder: false, lastWord: '' });
+  asked?.cut({ answer: { status: 401, text: 'no', close: true }, lastWord: '' });
+  t.like(await hear(), { inOrder: true, lastWord: '' });
+  asked?.answer({ status: 403, text: 'HTTP/1.1 403', close: false });
+  t.deepEqual(await hear(), { type: 'answer', request: 2, status: 403, answer: 'HTTP/1.1 403', close: false });
+});
+
+test('what becomes of a request is told once, and in order', async (t) => {
+  const { decider, say, hear, taken } = await start(t);
+  const ended = { type: 'ended', request: 2, status: 200, sentBytes: 1, receivedBytes: 2 };
+  say(opened, ask, { type: 'begun', request: 2, status: 200 });
+  say({ type: 'failed', request: 2, sent: true, reason: 'x' }, { type: 'moved', request: 2, location: '/a' });
+  t.deepEqual(await hear(), { type: 'answer', request: 2, status: 502, answer: 'HTTP/1.1 …', close: true });
+  t.deepEqual(await hear(), { type: 'location', request: 2, location: '/k8s/a' });
+  say(ended, ended, { type: 'begun', request: 2, status: 200 });
+  await taken();
+  t.deepEqual(decider.told, [{ begun: 200 }, { ended: [200, 1, 2] }]);
+});
+
+test('a connection that is destroyed here is hung up on there; a pool is forgotten, the engine drained', async (t) => {
+  const { decider, say, hear, taken, ends } = await start(t);
+  say(opened);
+  await taken();
+  ends[0]?.();
+  t.deepEqual(await hear(), { type: 'hangUp', connection: 1 });
+  decider.engine?.forget('uid');
+  decider.engine?.drain();
+  t.deepEqual(await hear(), { type: 'forget', pool: 'uid' });
+  t.deepEqual(await hear(), { type: 'drain' });
+});
+
+test('when the channel ends, every request on it has ended', async (t) => {
+  const { decider, say, socket, taken } = await start(t);
+  say(opened, ask, { ...ask, request: 3 }, { type: 'ended', request: 3, status: 200, sentBytes: 0, receivedBytes: 0 });
+  await taken();
+  socket.destroy();
+  while (decider.told.length < 3) await new Promise((resolve) => setImmediate(resolve));
+  t.deepEqual(decider.told, [{ ended: [200, 0, 0] }, { ended: [0, 0, 0] }, 'closed']);
+  // To nobody, and without an error.
+  decider.requests[0]?.answer({ status: 200, text: '', close: false });
+});
+
+for (const [title, line] of [
+  ['no JSON', '{"type":"ask","target":"/k8s"'],
+  ['no JSON that begins with a secret', 'k8s'],
+  ['no message', '{"type":"forward"}'],
+  ['a question on a connection that was not opened', JSON.stringify({ ...ask, connection: 9 })],
+  ['a number that is none', JSON.stringify({ ...ask, request: -1 })],
+] as const) {
+  test(`${title} ends the channel, without a word of it in the log`, async (t) => {
+    const { socket, decider, logged } = await start(t);
+    socket.write(`${line}\n`);
+    await once(socket, 'close');
+    t.is(decider.requests.length, 0);
+    t.is(logged.length, 1);
+    t.false(logged[0]?.includes('k8s'));
+  });
+}

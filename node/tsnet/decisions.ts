@@ -1,0 +1,154 @@
+/**
+ * Node's end of a decision channel: what the engine asks goes to the decider, with the connection it came on; what the
+ * decider says goes back. When the channel ends, every request on it has ended, and no answer of an old one reaches a new one.
+ */
+import type { Socket } from 'node:net';
+import {
+  type AskMessage,
+  type DecisionAnswer,
+  type DecisionMessage,
+  decisionMessage,
+  type OpenedMessage,
+} from './decisions-protocol.ts';
+import type { AskedRequest, Decider, ForwardingEngine, ForwardSettings, OwnAnswer, RequestEvents } from './decider.ts';
+import { createLineReader } from './lines.ts';
+import type { NodeOptions, TailnetConnection } from './node.ts';
+import { MAX_LINE } from './protocol.ts';
+
+export interface DecisionsDependencies {
+  readonly decider: Decider;
+  /** A connection that was opened, and how to end it. */
+  readonly connectionFrom: (opened: OpenedMessage, destroy: () => void) => TailnetConnection;
+  readonly log: NonNullable<NodeOptions['log']>;
+}
+
+/** Takes the channel's socket, after its preamble, until it ends. */
+export function serveDecisions(socket: Socket, { decider, connectionFrom, log }: DecisionsDependencies): void {
+  const connections = new Map<number, TailnetConnection>();
+  const requests = new Map<number, RequestEvents | undefined>();
+  let isCorked = false;
+
+  const send = (message: DecisionAnswer): void => {
+    if (socket.destroyed) return;
+    if (!isCorked) {
+      // Everything that is decided in one turn goes out in one write.
+      isCorked = true;
+      socket.cork();
+      process.nextTick(() => {
+        isCorked = false;
+        socket.uncork();
+      });
+    }
+    socket.write(`${JSON.stringify(message)}\n`);
+  };
+  const sendAnswer = (request: number, { status, text, close }: OwnAnswer): void =>
+    send({ type: 'answer', request, status, answer: text, close });
+  const engine: ForwardingEngine = {
+    forget: (pool) => send({ type: 'forget', pool }),
+    drain: () => send({ type: 'drain' }),
+  };
+
+  const ask = ({ connection, request, method, target, headers, hasBody }: AskMessage): void => {
+    const from = connections.get(connection);
+    if (from === undefined) throw new Error('it asks for a connection that it did not open');
+    requests.set(request, undefined);
+    const asked: AskedRequest = {
+      connection: from,
+      method,
+      target,
+      rawHeaders: headers,
+      hasBody,
+      forward: ({ headers: forwarded, ...order }) =>
+        send({ type: 'forward', request, ...order, headers: Object.entries(forwarded).flat() }),
+      answer: (answer) => sendAnswer(request, answer),
+      cut: ({ answer, lastWord }) =>
+        send({
+          type: 'cut',
+          request,
+          status: answer.status,
+          answer: answer.text,
+          inOrder: lastWord !== undefined,
+          lastWord: lastWord ?? '',
+        }),
+    };
+    decider.decide(asked, (events) => requests.set(request, events));
+  };
+
+  const take = (line: string): void => {
+    const message = parse(line);
+    switch (message?.type) {
+      case 'ask':
+        return ask(message);
+      case 'ended': {
+        const events = requests.get(message.request);
+        requests.delete(message.request);
+        return events?.ended(message);
+      }
+      case 'begun':
+        return requests.get(message.request)?.begun(message.status);
+      case 'failed': {
+        const events = requests.get(message.request);
+        log('debug', `a request was not answered by the server: ${message.reason}`);
+        if (events !== undefined)
+          sendAnswer(message.request, events.failed({ isSent: message.sent, reason: message.reason }));
+        return;
+      }
+      case 'moved': {
+        const location = requests.get(message.request)?.moved(message.location) ?? '';
+        return send({ type: 'location', request: message.request, location });
+      }
+      case 'opened': {
+        const { connection } = message;
+        connections.set(
+          connection,
+          connectionFrom(message, () => send({ type: 'hangUp', connection })),
+        );
+        return;
+      }
+      case 'closed':
+        connections.delete(message.connection);
+        return;
+      default:
+        throw new Error('it sent a line that is no message');
+    }
+  };
+
+  const lines = createLineReader(MAX_LINE, take);
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      lines.push(chunk);
+    } catch (error) {
+      log('error', `the engine's decision channel is given up: ${error instanceof Error ? error.message : 'unknown'}`);
+      socket.destroy();
+    }
+  });
+  socket.on('end', () => socket.destroy());
+  socket.once('close', () => {
+    const left = [...requests.values()];
+    requests.clear();
+    connections.clear();
+    for (const events of left) events?.ended({ status: 0, sentBytes: 0, receivedBytes: 0 });
+    decider.closed(engine);
+  });
+  send(settingsMessage(decider.settings));
+  decider.opened(engine);
+}
+
+/** The parser's own error would quote the line, and there are credentials in it. */
+function parse(line: string): DecisionMessage | undefined {
+  try {
+    return decisionMessage.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function settingsMessage({ ca, serverName, insecureSkipTlsVerify, ...settings }: ForwardSettings): DecisionAnswer {
+  return {
+    type: 'settings',
+    ...settings,
+    caPem: ca ?? '',
+    serverName: serverName ?? '',
+    insecureSkipVerify: insecureSkipTlsVerify ?? false,
+  };
+}

@@ -1,0 +1,218 @@
+package main
+
+// A caller's connection whose requests Node decides one by one: a plain head is asked about, and forwarded from here if Node
+// says so; the rest of the connection goes to Node from the first head on that is not plain. One request at a time: what
+// comes before the answer to the one before it is not heeded.
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	// Node's own limits for what it reads itself (node/tailnet-server.ts).
+	headTimeout = 10 * time.Second
+	idleTimeout = 60 * time.Second
+	bodyTimeout = 5 * time.Minute
+	// A decision may wait for a token to be minted, which Node gives 10 s.
+	decisionTimeout = 30 * time.Second
+	// How long the caller is listened to after an answer that is the last, so that it is not lost on its way.
+	lingerUnread = 500 * time.Millisecond
+)
+
+const requestTimedOut = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+// decided is one connection.
+type decided struct {
+	id      uint32
+	peer    halfCloser
+	in      intake
+	channel *decisions
+	buffers *bufferPool
+	// handOver passes everything that comes on peer, first included, to Node.
+	handOver func(peer halfCloser)
+
+	over chan struct{} // closed by end
+
+	mu     sync.Mutex
+	isIdle bool // between two requests
+	isOver bool
+	// ahead is told when the caller sends or ends something while an answer is under way; nil while nobody looks.
+	ahead chan error
+}
+
+// serve returns when the connection has ended, or is Node's.
+func (d *decided) serve() {
+	limit := headTimeout
+	for {
+		if !d.waitIdle(limit) {
+			return
+		}
+		limit = idleTimeout
+		_ = d.peer.SetReadDeadline(time.Now().Add(headTimeout))
+		head, size, err := d.in.head(d.channel.settings.Prefix)
+		if err != nil {
+			if isTimeout(err) {
+				_, _ = io.WriteString(d.peer, requestTimedOut)
+			}
+			return
+		}
+		if size == 0 {
+			d.passOn()
+			return
+		}
+		if !d.decide(head, size) {
+			return
+		}
+	}
+}
+
+// waitIdle waits for the next request to begin; false where none will.
+func (d *decided) waitIdle(limit time.Duration) bool {
+	_ = d.peer.SetReadDeadline(time.Now().Add(limit))
+	d.mu.Lock()
+	d.isIdle = true
+	mayWait := !d.isOver && !d.channel.draining()
+	d.mu.Unlock()
+	if !mayWait {
+		return false
+	}
+	err := d.waitAhead()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.isIdle = false
+	return err == nil && !d.isOver
+}
+
+func (d *decided) waitAhead() error {
+	d.mu.Lock()
+	ahead := d.ahead
+	d.ahead = nil
+	d.mu.Unlock()
+	if ahead == nil {
+		return d.in.wait()
+	}
+	return <-ahead
+}
+
+// lookAhead begins to look for what the caller does while it waits for an answer: gone is called when it has gone. The
+// intake must not be touched until waitAhead has returned.
+func (d *decided) lookAhead(gone func()) {
+	_ = d.peer.SetReadDeadline(time.Time{})
+	ahead := make(chan error, 1)
+	d.mu.Lock()
+	d.ahead = ahead
+	d.mu.Unlock()
+	go func() {
+		err := d.in.wait()
+		if err != nil {
+			gone()
+		}
+		ahead <- err
+	}()
+}
+
+// isAhead reports whether the caller has sent something already, which it should not have.
+func (d *decided) isAhead() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.ahead) > 0
+}
+
+// decide asks Node; true where another request may follow.
+func (d *decided) decide(head plainHead, size int) bool {
+	q := d.channel.ask(d, head)
+	defer d.channel.forgetQuestion(q)
+	late := time.NewTimer(decisionTimeout)
+	defer late.Stop()
+	var answer any
+	select {
+	case answer = <-q.answers:
+	case <-d.over:
+	case <-d.channel.broken:
+	case <-late.C:
+	}
+	if answer == nil || d.hasEnded() {
+		d.channel.send(endedMessage{Type: "ended", Request: q.id})
+		return false
+	}
+	switch answer := answer.(type) {
+	case *answerMessage:
+		d.in.take(size)
+		isWritten := writeAll(d.peer, answer.Answer)
+		d.channel.send(endedMessage{Type: "ended", Request: q.id, Status: answer.Status})
+		if !isWritten {
+			return false
+		}
+		if answer.Close || head.close || head.length > 0 {
+			d.linger(head.length > 0)
+			return false
+		}
+		return true
+	case *forwardMessage:
+		d.in.take(size)
+		return newExchange(d, q, head, answer).run()
+	}
+	return false
+}
+
+// passOn gives the connection to Node, from the first byte that was not taken.
+func (d *decided) passOn() {
+	_ = d.peer.SetReadDeadline(time.Time{})
+	d.channel.send(closedMessage{Type: "closed", Connection: d.id})
+	d.channel.unregister(d)
+	if !d.hasEnded() {
+		d.handOver(restOf{d.peer, bytes.NewReader(bytes.Clone(d.in.unread()))})
+	}
+}
+
+// linger ends this side, and reads away what still comes: a connection that is closed over unread bytes is reset, and the
+// last bytes may be lost on their way.
+func (d *decided) linger(isUnread bool) {
+	// Nothing depends on Node any more.
+	d.channel.unregister(d)
+	limit := lingerAfterNode
+	if isUnread {
+		limit = lingerUnread
+	}
+	if d.peer.CloseWrite() != nil {
+		return
+	}
+	_ = d.peer.SetReadDeadline(time.Now().Add(limit))
+	if !isUnread && d.waitAhead() != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(d.peer, 64<<20))
+}
+
+// end breaks the connection off, whatever is under way on it.
+func (d *decided) end() { d.endIf(func() bool { return true }) }
+
+func (d *decided) endIfIdle() { d.endIf(func() bool { return d.isIdle }) }
+
+func (d *decided) endIf(isSo func() bool) {
+	d.mu.Lock()
+	ends := !d.isOver && isSo()
+	if ends {
+		d.isOver = true
+		close(d.over)
+	}
+	d.mu.Unlock()
+	if ends {
+		d.peer.Close()
+	}
+}
+
+func (d *decided) hasEnded() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.isOver
+}
+
+func writeAll(peer halfCloser, text string) bool {
+	_ = peer.SetWriteDeadline(time.Now().Add(stalledAfter))
+	_, err := io.WriteString(peer, text)
+	return err == nil
+}

@@ -1,0 +1,186 @@
+package main
+
+// The decision channel's messages, twin of ../decisions-protocol.ts: change both together, and protocolVersion with any
+// change that the other side would misread.
+//
+// A connection to the same unix socket as callers' connections come by, one for each listener that was opened with
+// `decide`; its preamble has `decisions`. After that, one JSON object a line each way, UTF-8, at most maxLine bytes, each with
+// a `type`. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
+// for each plain request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
+// `answer`, with one of its own. A decision is good for that one request. Each question has an end (`ended`), always; before it
+// come at most one each of `begun` (if wanted), `failed` and `moved`, which Node answers with `answer` and `location`. Node may
+// `cut` what it has let forward, `hangUp` on a caller, `forget` a pool, and `drain`. What names a request or connection that
+// has ended meanwhile is ignored. The end of the channel ends every connection that it was asked for: nothing is forwarded that
+// Node cannot stop. The credentials in `ask` and `forward` are kept by neither side for longer than the request.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Engine to Node.
+type (
+	// decisionsPreamble is framed as a connection's preamble is.
+	decisionsPreamble struct {
+		Nonce     string `json:"nonce"`
+		Listener  string `json:"listener"`
+		Decisions bool   `json:"decisions"` // true
+	}
+
+	openedMessage struct {
+		Type        string   `json:"type"`
+		Connection  uint32   `json:"connection"`
+		Source      endpoint `json:"source"`
+		Destination endpoint `json:"destination"`
+		TLS         bool     `json:"tls"`
+		Identity    identity `json:"identity"`
+	}
+
+	closedMessage struct {
+		Type       string `json:"type"`
+		Connection uint32 `json:"connection"`
+	}
+
+	askMessage struct {
+		Type       string   `json:"type"`
+		Connection uint32   `json:"connection"`
+		Request    uint32   `json:"request"`
+		Method     string   `json:"method"`
+		Target     string   `json:"target"`
+		Headers    []string `json:"headers"` // name, value, name, value; as sent
+		HasBody    bool     `json:"hasBody"`
+	}
+
+	// begunMessage: the answer's head is there.
+	begunMessage struct {
+		Type    string `json:"type"`
+		Request uint32 `json:"request"`
+		Status  int    `json:"status"`
+	}
+
+	// failedMessage: there is no answer to be had. Sent: the server may have acted on the request.
+	forwardFailedMessage struct {
+		Type    string `json:"type"`
+		Request uint32 `json:"request"`
+		Sent    bool   `json:"sent"`
+		Reason  string `json:"reason"` // for the log
+	}
+
+	// movedMessage: the answer has a Location, which is Node's to write.
+	movedMessage struct {
+		Type     string `json:"type"`
+		Request  uint32 `json:"request"`
+		Location string `json:"location"`
+	}
+
+	// endedMessage: Status is 0 where the caller had gone before there was an answer. Bytes are of bodies.
+	endedMessage struct {
+		Type          string `json:"type"`
+		Request       uint32 `json:"request"`
+		Status        int    `json:"status"`
+		SentBytes     int64  `json:"sentBytes"`     // by the caller
+		ReceivedBytes int64  `json:"receivedBytes"` // by the caller
+	}
+)
+
+// Node to engine.
+type (
+	// settingsMessage is the same for every request of the listener.
+	settingsMessage struct {
+		Prefix             string   `json:"prefix"` // of the targets that are asked about; any other is handed over
+		Server             string   `json:"server"` // scheme, host and port
+		CAPEM              string   `json:"caPem"`  // empty: the system's roots
+		ServerName         string   `json:"serverName"`
+		InsecureSkipVerify bool     `json:"insecureSkipVerify"`
+		Withheld           []string `json:"withheld"`         // headers of answers that do not come back, lower case
+		WithheldPrefixes   []string `json:"withheldPrefixes"` // the same, by how they begin
+		Added              []string `json:"added"`            // to each answer: name, value, name, value
+	}
+
+	forwardMessage struct {
+		Request   uint32   `json:"request"`
+		Path      string   `json:"path"`
+		Headers   []string `json:"headers"` // all that the server gets, but Host and the body's length
+		Pool      string   `json:"pool"`    // requests of different pools never share a connection
+		Added     []string `json:"added"`   // to the answer, after those of the settings
+		TellBegun bool     `json:"tellBegun"`
+		Close     bool     `json:"close"` // the answer is the last on the caller's connection
+	}
+
+	// answerMessage has a whole answer, head and body.
+	answerMessage struct {
+		Request uint32 `json:"request"`
+		Status  int    `json:"status"`
+		Answer  string `json:"answer"`
+		Close   bool   `json:"close"`
+	}
+
+	locationMessage struct {
+		Request  uint32 `json:"request"`
+		Location string `json:"location"` // empty: none
+	}
+
+	// cutMessage ends both sides. The answer is for a request that has none yet; the last word for one whose answer is
+	// under way, without a length, in JSON lines, between two of them: then it ends in order, with that line. Without `inOrder`, and
+	// in any other case, it must be seen to be cut.
+	cutMessage struct {
+		Request  uint32 `json:"request"`
+		Status   int    `json:"status"`
+		Answer   string `json:"answer"`
+		InOrder  bool   `json:"inOrder"`
+		LastWord string `json:"lastWord"`
+	}
+
+	hangUpMessage struct {
+		Connection uint32 `json:"connection"`
+	}
+
+	forgetMessage struct {
+		Pool string `json:"pool"`
+	}
+
+	// drainMessage: each connection ends after the answer it owes.
+	drainMessage struct{}
+)
+
+var forwardBegin = []byte(`{"type":"forward",`)
+
+// decodeDecision returns one of the types that Node sends.
+func decodeDecision(line []byte) (any, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	// `forward` is on each request's way, and long: it is not read twice.
+	if bytes.HasPrefix(line, forwardBegin) {
+		head.Type = "forward"
+	} else if err := json.Unmarshal(line, &head); err != nil {
+		return nil, errors.New("not a JSON message")
+	}
+	var message any
+	switch head.Type {
+	case "settings":
+		message = &settingsMessage{}
+	case "forward":
+		message = &forwardMessage{}
+	case "answer":
+		message = &answerMessage{}
+	case "location":
+		message = &locationMessage{}
+	case "cut":
+		message = &cutMessage{}
+	case "hangUp":
+		message = &hangUpMessage{}
+	case "forget":
+		message = &forgetMessage{}
+	case "drain":
+		message = &drainMessage{}
+	default:
+		return nil, fmt.Errorf("unknown message type %.40q", head.Type)
+	}
+	if err := json.Unmarshal(line, message); err != nil {
+		return nil, fmt.Errorf("malformed %s message", head.Type) // the parser's own text could quote a secret
+	}
+	return message, nil
+}

@@ -1,0 +1,38 @@
+package main
+
+import "sync"
+
+// question is one request from when it is asked about until it has ended.
+type question struct {
+	id      uint32
+	answers chan any // forwardMessage, answerMessage, locationMessage
+
+	mu    sync.Mutex
+	cut   *cutMessage
+	onCut func(*cutMessage)
+}
+
+func (q *question) setCut(message *cutMessage) {
+	q.mu.Lock()
+	if q.cut != nil {
+		q.mu.Unlock()
+		return
+	}
+	q.cut = message
+	onCut := q.onCut
+	q.mu.Unlock()
+	if onCut != nil {
+		onCut(message)
+	}
+}
+
+// whenCut calls onCut at once if there was a cut already.
+func (q *question) whenCut(onCut func(*cutMessage)) {
+	q.mu.Lock()
+	q.onCut = onCut
+	cut := q.cut
+	q.mu.Unlock()
+	if cut != nil {
+		onCut(cut)
+	}
+}
