@@ -21,7 +21,7 @@ export async function measureMemory(stack: Stack, { config, rounds, onRound }: M
     await stack.restartTka({ config });
     await delay(3000);
     const { pid } = stack.tka;
-    const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number);
+    const children = await childrenOf(pid);
     server.push(await residentMiB(pid));
     engine.push((await Promise.all(children.map(residentMiB))).reduce((sum, size) => sum + size, 0));
     onRound(round);
@@ -37,7 +37,11 @@ export async function measureMemory(stack: Stack, { config, rounds, onRound }: M
   ].join('\n');
 }
 
-async function residentMiB(pid: number): Promise<number> {
+export async function childrenOf(pid: number): Promise<number[]> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number);
+}
+
+export async function residentMiB(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024;
 }

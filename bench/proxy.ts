@@ -9,9 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { policyOf } from '../dev/stack/policy.ts';
-import { startStack } from '../dev/stack/stack.ts';
-import type { Stack } from '../dev/stack/stack.ts';
+import { namespace, proxyToken, smallPath, listPath, startCluster, user } from './proxy-cluster.ts';
 import { buildPrograms, startProgram } from './proxy-programs.ts';
 import { interval, median } from './rounds.ts';
 
@@ -20,8 +18,6 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const durationMs = Number(values['duration-ms']);
-const user = 'bench@example.com';
-const namespace = 'bench';
 
 interface Measured {
   readonly requests: number;
@@ -44,11 +40,7 @@ const dir = mkdtempSync(join(tmpdir(), 'tka-bench-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 process.stderr.write('compiling what is compared with …\n');
 const binary = await buildPrograms(dir);
-await using stack = await startStack({
-  users: [user],
-  policy: policyOf({ [user]: [{ role: 'edit', period: '8h', priority: 1 }] }),
-});
-await fill(stack);
+await using stack = await startCluster();
 const env = { SSL_CERT_FILE: stack.caFile };
 const node = async (hostname: string, owner: string) => ({
   hostname,
@@ -88,13 +80,13 @@ const measurements: readonly {
   ...[1, 8, 32].map((concurrency) => ({
     title: `small GET, C=${concurrency}`,
     unit: 'req/s' as const,
-    path: '/api/v1/namespaces/default/configmaps/small',
+    path: smallPath,
     order: { concurrency, durationMs },
   })),
   ...[1, 8].map((concurrency) => ({
     title: `LIST of 2 MB, C=${concurrency}`,
     unit: 'MB/s' as const,
-    path: `/api/v1/namespaces/${namespace}/configmaps`,
+    path: listPath,
     order: { concurrency, durationMs },
   })),
   {
@@ -159,47 +151,8 @@ function table(): string {
   ].join('\n');
 }
 
-async function fill(on: Stack): Promise<void> {
-  const text = 'x'.repeat(2000);
-  const configMap = (name: string, inside: string, data: object) => ({
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name, namespace: inside },
-    data,
-  });
-  const binding = (name: string, subject: object) => ({
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRoleBinding',
-    metadata: { name },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'edit' },
-    subjects: [subject],
-  });
-  const items = [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'bench', namespace } },
-    binding('bench-account', { kind: 'ServiceAccount', name: 'bench', namespace }),
-    binding('bench-user', { kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: user }),
-    configMap('small', 'default', { a: 'b' }),
-    ...Array.from({ length: 900 }, (_, i) => configMap(`c-${i}`, namespace, { text })),
-  ];
-  const { code, stderr } = await on.kubectl(['create', '-f', '-'], {
-    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
-  });
-  if (code !== 0) throw new Error(stderr);
-}
-
 async function run(args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await stack.kubectl(args);
   if (code !== 0) throw new Error(stderr);
   return stdout;
-}
-
-/** The credential that `tka login` gives kubectl. */
-async function proxyToken(on: Stack): Promise<string> {
-  const options = { env: { TKA_SERVER: on.tka.url } };
-  const login = await on.tkaCommand(user, ['login', '--non-interactive', '--mode', 'proxy', '-q'], options);
-  const kubeconfig = await on.tkaCommand(user, ['kubeconfig', '--mode', 'proxy'], options);
-  const token = /token: (\S+)/.exec(kubeconfig.stdout)?.[1];
-  if (token === undefined) throw new Error(login.stderr + kubeconfig.stderr);
-  return token;
 }
