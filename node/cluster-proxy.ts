@@ -3,7 +3,6 @@
  * reached with its CA alone.
  */
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { endOf } from '../crd/parse.ts';
 import type { TkaSignin } from '../crd/tkasignin.ts';
@@ -47,13 +46,14 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     server: endpoint.server,
     insecureSkipTlsVerify: endpoint.insecureSkipTlsVerify,
     ...(endpoint.caData === '' ? {} : { ca: Buffer.from(endpoint.caData, 'base64').toString('latin1') }),
-    ...(endpoint.tlsServerName === undefined ? {} : { tlsServerName: endpoint.tlsServerName }),
+    ...(endpoint.tlsServerName === undefined ? {} : { serverName: endpoint.tlsServerName }),
   });
   const audit = withoutMasking(log);
   const origin = { ownNames: () => deps.ownNames(), metrics };
   return createProxy({
-    async caller(socket): Promise<ProxyCaller> {
-      const { subject, username, identity, grants } = await deps.identify(node.connectionOf(socket));
+    connectionOf: (socket) => node.connectionOf(socket),
+    async caller(connection): Promise<ProxyCaller> {
+      const { subject, username, identity, grants } = await deps.identify(connection);
       return {
         subject,
         username,
@@ -61,8 +61,7 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
         covers: (role, namespaces) => coversScope(grants.rules, { role, namespaces }),
       };
     },
-    isTls: (socket: Socket) => node.connectionOf(socket)?.tls ?? false,
-    refuseForeignRequest: (req) => refuseForeignRequest(req, true, origin),
+    refuseForeignRequest: (request) => refuseForeignRequest(request, true, origin),
     session(name) {
       const signin = reconciler.get(name);
       return signin === undefined ? undefined : sessionOf(signin);

@@ -93,8 +93,8 @@ test('what happens is counted', async (t) => {
     reconciler.retried();
     reconciler.sessionEnded('expired', 0.2);
     reconciler.sessionEnded('the tailnet policy grants it no more', 0.2);
-    proxy.served({ verb: 'brew', status: 418, seconds: 1 });
-    proxy.served({ verb: 'get', status: 0, seconds: 1 });
+    proxy.served({ verb: 'brew', status: 418, seconds: 1, by: 'server' });
+    proxy.served({ verb: 'get', status: 0, seconds: 1, by: 'engine' });
     reconciler.cleanupStuck('alice-1', true);
     reconciler.cleanupStuck('alice-1', true);
     reconciler.cleanupStuck('bob-1', true);
@@ -104,6 +104,8 @@ test('what happens is counted', async (t) => {
     'tka_login_total{result="accepted",reason="ok"} 1',
     'tka_login_total{result="refused",reason="no_grant"} 2',
     'tka_login_seconds_count{stage="stored"} 1',
+    'tka_proxy_requests_total{by="engine"} 1',
+    'tka_proxy_requests_total{by="server"} 1',
     'tka_header_reject_total{kind="host"} 1',
     'tka_token_mint_total 1',
     'tka_token_mint_seconds_count 1',

@@ -69,11 +69,13 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const retries = counter('tka_workqueue_retries_total');
   const proxied = histogram('tka_proxy_seconds');
   const bytes = counter('tka_proxy_bytes_total');
+  const carried = counter('tka_proxy_requests_total');
   const streams = gauge('tka_proxy_streams');
   for (const stage of definitions.tka_login_seconds.labels.stage) loginSeconds.zero({ stage });
   for (const reason of definitions.tka_cleanup_lag_seconds.labels.reason) lag.zero({ reason });
   for (const kind of definitions.tka_header_reject_total.labels.kind) rejected.inc({ kind }, 0);
   for (const kind of definitions.tka_orphans_found_total.labels.kind) orphans.inc({ kind }, 0);
+  for (const by of definitions.tka_proxy_requests_total.labels.by) carried.inc({ by }, 0);
   for (const direction of definitions.tka_proxy_bytes_total.labels.direction) bytes.inc({ direction }, 0);
 
   const stuck = new Set<string>();
@@ -134,7 +136,8 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
     },
     proxy: {
       headerRejected: (kind) => rejected.inc({ kind }),
-      served({ verb, status, seconds }) {
+      served({ verb, status, seconds, by }) {
+        carried.inc({ by });
         const { verb: verbs } = definitions.tka_proxy_seconds.labels;
         const code = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`;
         proxied.observe({ verb: bounded(verb, verbs, 'other'), code }, seconds);

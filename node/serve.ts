@@ -243,7 +243,13 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       upgrade: (req, socket, head) => proxy.upgrade(req, socket, head),
       isProxied: (req) => isProxied(req.url),
     });
-    downs.push({ what: 'requests under way', down: () => web.close(AbortSignal.timeout(drainMs)) });
+    downs.push({
+      what: 'requests under way',
+      async down() {
+        const late = AbortSignal.timeout(drainMs);
+        await Promise.all([web.close(late), proxy.idle(late)]);
+      },
+    });
     // They end by themselves only when their callers do.
     downs.push({ what: 'streams', down: () => proxy.drain() });
 
@@ -251,7 +257,8 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     const failed = Promise.race([failureOf(node), kept.lost]);
     const listening = Promise.all(
       listenersOf(config['tailscale.port']).map(async ({ port, tls }) => {
-        const listener = await node.listen(port, { tls });
+        const decides = tls && config['api.modes'].includes('proxy');
+        const listener = await node.listen(port, { tls, ...(decides ? { decider: proxy.decider } : {}) });
         listener.attach(web.server);
         downs.push({ what: `port ${port}`, down: () => listener.close() });
       }),

@@ -5,7 +5,6 @@
  * of ours (421 otherwise, as RFC 9110 has it for a request that reached the wrong server), and a browser's Origin and
  * Sec-Fetch-Site must say that nobody else asked (403). No answer ever carries a CORS header.
  */
-import type { IncomingMessage } from 'node:http';
 import { ApiError } from './errors.ts';
 
 interface OriginDeps {
@@ -13,15 +12,23 @@ interface OriginDeps {
   readonly metrics: { headerRejected(kind: 'host' | 'origin' | 'target'): void };
 }
 
+/** As much of a request as is looked at. */
+export interface RequestHead {
+  readonly url?: string | undefined;
+  /** Name, value, name, value. */
+  readonly rawHeaders: readonly string[];
+}
+
 /** Throws where the request must not be answered. */
-export function refuseForeignRequest(req: IncomingMessage, isTls: boolean, deps: OriginDeps): void {
+export function refuseForeignRequest(req: RequestHead, isTls: boolean, deps: OriginDeps): void {
   // An absolute target overrides Host (RFC 9112, 3.2.2); nobody needs one here.
   if (req.url === undefined || !req.url.startsWith('/') || req.url.startsWith('//')) {
     deps.metrics.headerRejected('target');
     throw new ApiError(400, 'bad_request', 'the request target must be a path');
   }
   // Node keeps the first of two and forgets the other, which something before us may have gone by.
-  const host = countOf(req.rawHeaders, 'host') === 1 ? (req.headers.host ?? '') : '';
+  const hosts = valuesOf(req, 'host');
+  const host = hosts.length === 1 ? (hosts[0] ?? '') : '';
   if (!deps.ownNames().includes(nameIn(host))) {
     deps.metrics.headerRejected('host');
     throw new ApiError(421, 'bad_request', 'this server does not go by that name', {
@@ -34,8 +41,8 @@ export function refuseForeignRequest(req: IncomingMessage, isTls: boolean, deps:
   }
 }
 
-function countOf(rawHeaders: readonly string[], name: string): number {
-  return rawHeaders.filter((header, i) => i % 2 === 0 && header.toLowerCase() === name).length;
+function valuesOf({ rawHeaders }: RequestHead, name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
 }
 
 /** The name in a Host header, lower case, without the port and the root's dot; empty where it is none. */
@@ -44,10 +51,9 @@ function nameIn(host: string): string {
   return (match?.[1] ?? '').toLowerCase().replace(/\.$/, '');
 }
 
-function isForeignOrigin(req: IncomingMessage, ownOrigin: string): boolean {
-  const site = req.headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'none' && site !== 'same-origin') return true;
-  const { origin } = req.headers;
-  if (origin === undefined) return false;
-  return !URL.canParse(origin) || new URL(origin).origin !== new URL(ownOrigin).origin;
+function isForeignOrigin(req: RequestHead, ownOrigin: string): boolean {
+  if (valuesOf(req, 'sec-fetch-site').some((site) => site !== 'none' && site !== 'same-origin')) return true;
+  return valuesOf(req, 'origin').some(
+    (origin) => !URL.canParse(origin) || new URL(origin).origin !== new URL(ownOrigin).origin,
+  );
 }

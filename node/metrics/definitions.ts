@@ -126,6 +126,12 @@ export const definitions = {
     buckets: [0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 300, 3600],
     note: 'none: the caller went before there was an answer.',
   },
+  tka_proxy_requests_total: {
+    type: 'counter',
+    help: 'Requests through the proxy, by the process that carried them.',
+    labels: { by: ['engine', 'server'] },
+    note: 'engine: what is plain; server: upgrades, chunked bodies and whatever else is not.',
+  },
   tka_proxy_bytes_total: {
     type: 'counter',
     help: 'Bytes of bodies through the proxy.',

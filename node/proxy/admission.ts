@@ -3,10 +3,9 @@
  * the connection, the session by the token; then the session's own token, and the session once more after
  * whatever had to be waited for.
  */
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import { attributesOf } from './attributes.ts';
 import type { Audited } from './audit.ts';
+import type { ProxyRequest } from './carrier.ts';
 import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
 import { bearerTokenIn, forwardHeaders, type HeaderReject, pairsOf, refuseForeignCredentials } from './headers.ts';
 import type { ProxyDeps } from './index.ts';
@@ -29,31 +28,31 @@ export interface Admitted {
 
 export interface Admission {
   /** Everything up to the session, noted in `entry` step by step; throws Refusal. */
-  admit(req: IncomingMessage, isUpgrade: boolean, entry: Entry): Promise<Admitted>;
+  admit(request: ProxyRequest, isUpgrade: boolean, entry: Entry): Promise<Admitted>;
   /** Every header that the API server gets, the credential among them. */
   authorize(admitted: Admitted, requestId: string): Promise<Record<string, string>>;
   /** Whether the one who opened it may still have it; nobody who cannot be named. */
-  stillHolds(socket: Socket, admitted: Admitted): Promise<boolean>;
+  stillHolds(request: ProxyRequest, admitted: Admitted): Promise<boolean>;
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const tokenDeadlineMs = 10_000;
 
 export function createAdmission(deps: ProxyDeps): Admission {
-  const admit = async (req: IncomingMessage, isUpgrade: boolean, entry: Entry): Promise<Admitted> => {
+  const admit = async (request: ProxyRequest, isUpgrade: boolean, entry: Entry): Promise<Admitted> => {
     const onReject = (kind: HeaderReject): void => deps.metrics.headerRejected(kind);
-    deps.refuseForeignRequest(req);
+    deps.refuseForeignRequest(request);
     // Before 1.1, an answer that breaks off looks like one that is over.
-    if (req.httpVersion !== '1.1') throw new Refusal(400, 'the Kubernetes API is served over HTTP/1.1 alone');
-    if (!deps.isTls(req.socket)) throw new Refusal(403, 'the Kubernetes API is served over https alone');
-    const target = targetOf(req.url ?? '');
-    const method = req.method ?? '';
+    if (request.httpVersion !== '1.1') throw new Refusal(400, 'the Kubernetes API is served over HTTP/1.1 alone');
+    if (request.connection?.tls !== true) throw new Refusal(403, 'the Kubernetes API is served over https alone');
+    const target = targetOf(request.url);
+    const { method } = request;
     entry.what = attributesOf(method, target, isUpgrade);
     if (!methods.has(method)) throw new Refusal(405, 'the Kubernetes API has no such method');
-    const headers = pairsOf(req.rawHeaders);
+    const headers = pairsOf(request.rawHeaders);
     refuseForeignCredentials(headers, onReject);
     const token = bearerTokenIn(headers, onReject);
-    const caller = await deps.caller(req.socket);
+    const caller = await deps.caller(request.connection);
     entry.who = { subject: caller.subject, username: caller.username, node: caller.node };
     const session = decide(deps, caller, token);
     entry.who = { ...entry.who, session: session.name, role: session.role };
@@ -73,9 +72,9 @@ export function createAdmission(deps: ProxyDeps): Admission {
     return { ...headers, authorization: `Bearer ${token}`, 'audit-id': requestId };
   };
 
-  const stillHolds = async (socket: Socket, { session }: Admitted): Promise<boolean> => {
+  const stillHolds = async ({ connection }: ProxyRequest, { session }: Admitted): Promise<boolean> => {
     try {
-      const caller = await deps.caller(socket);
+      const caller = await deps.caller(connection);
       const now = deps.session(session.name);
       return now !== undefined && now.uid === session.uid && holds(deps, now, caller);
     } catch (error) {

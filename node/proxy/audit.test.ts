@@ -29,6 +29,7 @@ test('a request has one line, with who, what and how much', async (t) => {
       group: 'apps',
       resource: 'deployments',
       namespace: 'web',
+      by: 'server',
       requestId: 'request-1',
       status: 200,
       sentBytes: 4,

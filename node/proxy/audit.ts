@@ -22,6 +22,8 @@ export interface AuditLog {
 
 export interface Audited {
   readonly requestId: string;
+  /** Who carried it. */
+  readonly by: 'engine' | 'server';
   readonly who: Partial<AuditSubject>;
   readonly what: Attributes;
 }
@@ -41,7 +43,7 @@ export function auditRefused(log: AuditLog, entry: Audited, status: number, reas
   log.warn({ ...line(entry), result: 'refused', status, reason }, 'audit');
 }
 
-function line({ requestId, who, what }: Audited): object {
+function line({ requestId, by, who, what }: Audited): object {
   const { isStream: _, ...attributes } = what;
-  return { audit: true, event: 'k8s', ...who, ...attributes, requestId };
+  return { audit: true, event: 'k8s', ...who, ...attributes, by, requestId };
 }

@@ -12,6 +12,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { refuseForeignRequest } from '../http/origin.ts';
 import { createTailnetServer } from '../tailnet-server.ts';
+import type { TailnetConnection } from '../tsnet/node.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createProxy, type Proxy, type ProxyDeps } from './index.ts';
 import { createSessionKeys, type SessionKeys } from './session-key.ts';
@@ -90,12 +91,12 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
   const line = (level: string) => (fields: object, message: string) => void log.push({ level, message, ...fields });
   let requests = 0;
   const proxy = createProxy({
-    caller(socket) {
-      const caller = callers.get(names.get(socket.remotePort ?? 0) ?? '');
+    connectionOf: (socket) => connectionOf(names.get(socket.remotePort ?? 0) ?? ''),
+    caller(connection) {
+      const caller = callers.get(connection?.remoteAddress ?? '');
       if (caller !== undefined) return Promise.resolve(caller);
       return Promise.reject(Object.assign(new Error('nobody can say who is calling'), { status: 503, expose: true }));
     },
-    isTls: () => true,
     refuseForeignRequest: (req) =>
       refuseForeignRequest(req, true, {
         ownNames: () => ['tka'],
@@ -179,6 +180,16 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
         upstream.map(({ socket }) => socket),
       );
     },
+  };
+}
+
+/** A connection of the tailnet node's; its address is the caller's name here. */
+export function connectionOf(caller: string): TailnetConnection {
+  return {
+    remoteAddress: caller,
+    localPort: 443,
+    tls: true,
+    identity: () => Promise.reject(new Error('callers are stand-ins')),
   };
 }
 

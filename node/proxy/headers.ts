@@ -63,6 +63,11 @@ const withheld: ReadonlySet<string> = new Set([
   'x-request-id',
 ]);
 
+const withheldPrefixes = ['access-control-'];
+
+/** The same rules, for whoever else writes an answer's head. */
+export const answerRules = { withheld: [...withheld], withheldPrefixes } as const;
+
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
 /** Node's `rawHeaders` as pairs, names in lower case, repetitions kept. */
@@ -140,7 +145,13 @@ export function returnHeaders(
   const out: string[] = [];
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined || withheld.has(name) || name.startsWith('access-control-') || dropped?.has(name)) continue;
+    if (
+      value === undefined ||
+      withheld.has(name) ||
+      withheldPrefixes.some((start) => name.startsWith(start)) ||
+      dropped?.has(name)
+    )
+      continue;
     if (name === 'location') {
       const location = ownLocation(String(value), origin, prefix);
       if (location !== undefined) out.push(name, location);
@@ -153,7 +164,7 @@ export function returnHeaders(
 }
 
 /** A redirect within the API server comes back through us; one to elsewhere is nobody's to follow with a session's token. */
-function ownLocation(location: string, origin: string, prefix: string): string | undefined {
+export function ownLocation(location: string, origin: string, prefix: string): string | undefined {
   if (/^\/(?![/\\])/.test(location)) return `${prefix}${location}`;
   const url = URL.parse(location);
   if (url === null) return /^[\w.~-][^:]*$/.test(location) ? location : undefined;

@@ -1,5 +1,6 @@
 /**
- * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded.
+ * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded, by the engine
+ * where the request is plain, by this process where it is not (carrier.ts).
  *
  * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is
  * registered before its session is looked at for the last time, so that a cut misses none.
@@ -7,15 +8,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Decider } from '../tsnet/decider.ts';
+import type { TailnetConnection } from '../tsnet/node.ts';
 import { type Admitted, createAdmission, type Entry, refusalOf } from './admission.ts';
 import { type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
+import type { Carrier, ProxyRequest } from './carrier.ts';
 import { Connections } from './connections.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
-import { forward, type Outcome } from './forward.ts';
+import { createEngineCarriers } from './engine-carrier.ts';
+import type { Outcome } from './forward.ts';
 import { hangUp } from './hang-up.ts';
 import type { HeaderReject } from './headers.ts';
 import type { Recorder } from './recording.ts';
-import { answerRefusal, Refusal, refusalBytes } from './refusal.ts';
+import { Refusal, refusalBytes } from './refusal.ts';
+import { carriedHere, requestOf } from './server-carrier.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
 import { isProxied } from './target.ts';
@@ -23,12 +29,12 @@ import { protocolIn, upgrade } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ProxyDeps {
+  /** The connection that a socket is. */
+  connectionOf(socket: Socket): TailnetConnection | undefined;
   /** Who is at the other end of a connection; rejects with an error that has a `status` and says by `expose` what may be told. */
-  caller(socket: Socket): Promise<ProxyCaller>;
-  /** Whether the connection was TLS on the tailnet. */
-  isTls(socket: Socket): boolean;
+  caller(connection: TailnetConnection | undefined): Promise<ProxyCaller>;
   /** Throws where a request is not meant for this server, or comes from a foreign web page. */
-  refuseForeignRequest(req: IncomingMessage): void;
+  refuseForeignRequest(request: ProxyRequest): void;
   /** From the reconciler's cache. */
   session(name: string): ProxySession | undefined;
   /** The session's own ServiceAccount token. */
@@ -47,7 +53,12 @@ export interface ProxyDeps {
 export interface ProxyMetrics {
   headerRejected(kind: HeaderReject | 'host' | 'origin' | 'target'): void;
   /** A request is over; `seconds` from its head to its end. */
-  served(request: { readonly verb: string; readonly status: number; readonly seconds: number }): void;
+  served(request: {
+    readonly verb: string;
+    readonly status: number;
+    readonly seconds: number;
+    readonly by: Carrier['by'];
+  }): void;
   streams(open: number): void;
   bytes(direction: 'in' | 'out', count: number): void;
 }
@@ -56,6 +67,8 @@ export interface Proxy {
   handles(url: string | undefined): boolean;
   request(req: IncomingMessage, res: ServerResponse): void;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** For requests that the engine asks about. */
+  readonly decider: Decider;
   /** Ends everything that the session has open; the number of streams. */
   cut(uid: string, reason: string): number;
   /** Looks at the caller of everything that is open again, and cuts what is not covered any more. */
@@ -64,6 +77,8 @@ export interface Proxy {
   readonly open: number;
   /** Ends what would not end by itself, watches as the API server ends them at their time: clients watch again. */
   drain(): void;
+  /** Resolves when the engine carries nothing any more, or the signal aborts. */
+  idle(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -72,17 +87,15 @@ export function createProxy(deps: ProxyDeps): Proxy {
   const connections = new Connections();
   const admission = createAdmission(deps);
 
-  const register = (req: IncomingMessage, entry: Entry, admitted: Admitted, cut: Cut): (() => void) => {
+  const register = (request: ProxyRequest, entry: Entry, admitted: Admitted, cut: Cut): (() => void) => {
     const { uid } = admitted.session;
-    // undici takes it off a request whose body it gives up.
-    const { socket } = req;
     if (streams.total >= deps.limits.streams || streams.count(uid) >= deps.limits.streamsPerSession) {
       throw new Refusal(429, 'too many requests of this session are under way');
     }
     const remove = streams.add(uid, {
       cut,
       isLong: () => entry.what.isStream,
-      holds: () => admission.stillHolds(socket, admitted),
+      holds: () => admission.stillHolds(request, admitted),
     });
     deps.metrics.streams(streams.total);
     return () => {
@@ -91,18 +104,19 @@ export function createProxy(deps: ProxyDeps): Proxy {
     };
   };
 
-  const begin = (req: IncomingMessage, isUpgrade: boolean): Entry => ({
+  const begin = ({ method }: ProxyRequest, by: Carrier['by'], isUpgrade: boolean): Entry => ({
     requestId: deps.newRequestId(),
+    by,
     who: {},
     // Until its path has been read.
-    what: { verb: (req.method ?? '').toLowerCase(), path: '/', isStream: isUpgrade },
+    what: { verb: method.toLowerCase(), path: '/', isStream: isUpgrade },
     startedAt: performance.now(),
   });
 
   const ended = (entry: Entry, outcome: Outcome): void => {
     const seconds = (performance.now() - entry.startedAt) / 1000;
     auditEnd(deps.log, entry, { ...outcome, seconds });
-    deps.metrics.served({ verb: entry.what.verb, status: outcome.status, seconds });
+    deps.metrics.served({ verb: entry.what.verb, status: outcome.status, seconds, by: entry.by });
     deps.metrics.bytes('in', outcome.sentBytes);
     deps.metrics.bytes('out', outcome.receivedBytes);
   };
@@ -116,47 +130,44 @@ export function createProxy(deps: ProxyDeps): Proxy {
       verb: entry.what.verb,
       status: answer.status,
       seconds: (performance.now() - entry.startedAt) / 1000,
+      by: entry.by,
     });
     return answer;
   };
 
-  const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
-    const entry = begin(req, false);
+  const serve = async (carrier: Carrier): Promise<void> => {
+    const { request } = carrier;
+    const entry = begin(request, carrier.by, false);
     let isSettled = false;
     let remove = (): void => {};
     const fail = (error: unknown): void => {
       if (isSettled) return;
       isSettled = true;
       remove();
-      answerRefusal(res, refused(entry, error), { requestId: entry.requestId, close: !req.complete || isEarly });
+      carrier.refuse(refused(entry, error), entry.requestId);
     };
-    const onGone = (): void => {
+    carrier.onGone(() => {
       if (isSettled) return;
       isSettled = true;
       remove();
       ended(entry, nothing);
-    };
-    res.once('close', onGone);
-    const isEarly = !connections.begin(req, res);
+    });
     try {
-      if (isEarly) throw new Refusal(400, 'a request must wait for the answer to the one before it');
-      const admitted = await admission.admit(req, false, entry);
+      carrier.begin();
+      const admitted = await admission.admit(request, false, entry);
       if (isSettled) return;
       // Until it is forwarded, there is only the answer to cut.
       let cut: Cut = (...how) => fail(cutBefore(...how));
-      remove = register(req, entry, admitted, (...how) => cut(...how));
+      remove = register(request, entry, admitted, (...how) => cut(...how));
       const headers = await admission.authorize(admitted, entry.requestId);
       if (isSettled) return;
-      if (req.headers.expect !== undefined) res.writeContinue();
       isSettled = true;
-      cut = forward({
-        req,
-        res,
-        pool: deps.upstream.poolOf(admitted.session.uid),
-        origin: deps.upstream.url.origin,
+      cut = carrier.forward({
         path: admitted.path,
         headers,
+        uid: admitted.session.uid,
         isWatch: entry.what.verb === 'watch',
+        isStream: entry.what.isStream,
         requestId: entry.requestId,
         onStart: (status) => {
           if (entry.what.isStream) auditStart(deps.log, entry, status);
@@ -172,7 +183,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
   };
 
   const serveUpgrade = async (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const entry = begin(req, true);
+    const request = requestOf(req, deps);
+    const entry = begin(request, 'server', true);
     let isSettled = false;
     let remove = (): void => {};
     let endTap = (): void => {};
@@ -181,7 +193,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       isSettled = true;
       remove();
       endTap();
-      hangUp(socket, refusalBytes(refused(entry, error), entry.requestId));
+      hangUp(socket, refusalBytes(refused(entry, error), { requestId: entry.requestId, close: true }));
     };
     const onGone = (): void => {
       socket.destroy();
@@ -197,13 +209,13 @@ export function createProxy(deps: ProxyDeps): Proxy {
       // Its bytes would get into the answer that is owed.
       if (connections.isBusy(req.socket)) throw new Refusal(400, 'an upgrade must wait for the answer before it');
       const protocol = protocolIn(req.headers.upgrade);
-      const admitted = await admission.admit(req, true, entry);
+      const admitted = await admission.admit(request, true, entry);
       if (isSettled) return;
       if (protocol === undefined || !isPlainUpgrade(req)) {
         throw new Refusal(400, 'a connection can be upgraded to websocket or SPDY/3.1, and to nothing else');
       }
       let cut: Cut = (...how) => fail(cutBefore(...how));
-      remove = register(req, entry, admitted, (...how) => cut(...how));
+      remove = register(request, entry, admitted, (...how) => cut(...how));
       const headers = await admission.authorize(admitted, entry.requestId);
       if (isSettled) return;
       const tap = deps.recorder?.begin({ ...entry, protocol }, headers);
@@ -231,13 +243,18 @@ export function createProxy(deps: ProxyDeps): Proxy {
     }
   };
 
+  const engines = createEngineCarriers(deps.upstream, (carrier) => void serve(carrier));
+  const here = { ...deps, connections };
+
   return {
     handles: isProxied,
-    request: (req, res) => void serve(req, res),
+    request: (req, res) => void serve(carriedHere(req, res, here)),
     upgrade: (req, socket, head) => void serveUpgrade(req, socket, head),
+    decider: engines.decider,
     cut(uid, reason) {
       const count = streams.cut(uid, reason);
       deps.upstream.forget(uid);
+      engines.forget(uid);
       return count;
     },
     async recheck() {
@@ -246,7 +263,11 @@ export function createProxy(deps: ProxyDeps): Proxy {
     get open() {
       return streams.total;
     },
-    drain: () => streams.drain(),
+    drain() {
+      engines.drain();
+      streams.drain();
+    },
+    idle: (signal) => engines.idle(signal),
     async close() {
       streams.cutAll('tka is being restarted');
       await deps.upstream.close();

@@ -74,8 +74,11 @@ export function answerRefusal(
   res.end(body);
 }
 
-/** The same answer on a connection that asked for an upgrade, which it ends. */
-export function refusalBytes(refusal: Refusal, requestId: string): string {
+/** The same answer in bytes, for a connection that nobody here has a response for. */
+export function refusalBytes(
+  refusal: Refusal,
+  { requestId, close }: { readonly requestId: string; readonly close: boolean },
+): string {
   const body = JSON.stringify(statusObject(refusal));
   const headers = {
     ...protectiveHeaders,
@@ -84,7 +87,7 @@ export function refusalBytes(refusal: Refusal, requestId: string): string {
     'cache-control': 'no-store',
     'x-request-id': requestId,
     ...retryAfter(refusal),
-    connection: 'close',
+    ...(close ? { connection: 'close' } : {}),
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${refusal.status} ${refusal.reason}\r\n${lines.join('')}\r\n${body}`;

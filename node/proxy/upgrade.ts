@@ -93,7 +93,7 @@ export function upgrade(upgrading: Upgrading): Cut {
     clearTimeout(timer);
     status = refusal.status;
     outgoing.destroy();
-    hangUp(socket, refusalBytes(refusal, requestId));
+    hangUp(socket, refusalBytes(refusal, { requestId, close: true }));
   };
   const cut = (reason: string, because: 'revoked' | 'restart'): void => {
     if (isOver || cutReason !== undefined) return;

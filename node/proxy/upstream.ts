@@ -10,7 +10,7 @@ export interface UpstreamOptions {
   /** PEM; absent: the system's roots. */
   readonly ca?: string;
   readonly insecureSkipTlsVerify?: boolean;
-  readonly tlsServerName?: string;
+  readonly serverName?: string;
 }
 
 export type UpstreamTls = Partial<{
@@ -24,6 +24,7 @@ export interface Upstream {
   /** What every path begins with, without a slash at its end; usually empty. */
   readonly basePath: string;
   readonly tls: UpstreamTls;
+  readonly options: Omit<UpstreamOptions, 'server'>;
   poolOf(uid: string): Pool;
   /** Ends the session's connections, those in use too. */
   forget(uid: string): void;
@@ -35,13 +36,14 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const tls: UpstreamTls = {
     ...(options.ca === undefined ? {} : { ca: options.ca }),
     ...(options.insecureSkipTlsVerify === true ? { rejectUnauthorized: false } : {}),
-    ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
+    ...(options.serverName === undefined ? {} : { servername: options.serverName }),
   };
   const pools = new Map<string, Pool>();
   return {
     url,
     basePath: url.pathname.replace(/\/+$/, ''),
     tls,
+    options,
     poolOf(uid) {
       let pool = pools.get(uid);
       if (pool === undefined) {

@@ -1,0 +1,250 @@
+/** Requests that the engine asks about: the same decisions as for those that are read here, and what becomes of them. */
+import test from 'ava';
+import type { AskedRequest, CutOrder, ForwardOrder, OwnAnswer, RequestEvents } from '../tsnet/decider.ts';
+import { bodyOf, connectionOf, createFixture, type Fixture, serviceAccountToken, statusOf, turns } from './fixture.ts';
+
+interface Question {
+  readonly method?: string;
+  readonly target?: string;
+  readonly as?: string;
+  readonly session?: string;
+  readonly headers?: readonly string[];
+  readonly hasBody?: boolean;
+}
+
+/** The engine's side of one request. */
+class Asked implements AskedRequest {
+  readonly connection;
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly hasBody: boolean;
+  readonly forwarded: ForwardOrder[] = [];
+  readonly answered: OwnAnswer[] = [];
+  readonly cuts: CutOrder[] = [];
+  events: RequestEvents | undefined;
+
+  constructor(at: Fixture, { method = 'GET', target = '/k8s/api/v1/pods', as = 'alice', ...more }: Question = {}) {
+    this.connection = connectionOf(as);
+    this.method = method;
+    this.target = target;
+    this.hasBody = more.hasBody ?? false;
+    const token = at.token(more.session ?? 'alice');
+    this.rawHeaders = more.headers ?? [
+      'Host',
+      'tka',
+      'Authorization',
+      `Bearer ${token}`,
+      'Accept',
+      'a',
+      'X-Other',
+      'b',
+    ];
+    at.proxy.decider.decide(this, (events) => (this.events = events));
+  }
+  forward(order: ForwardOrder): void {
+    this.forwarded.push(order);
+  }
+  answer(answer: OwnAnswer): void {
+    this.answered.push(answer);
+  }
+  cut(cut: CutOrder): void {
+    this.cuts.push(cut);
+  }
+  end(status = 200): void {
+    this.events?.ended({ status, sentBytes: 3, receivedBytes: 4 });
+  }
+}
+
+async function ask(at: Fixture, question?: Question): Promise<Asked> {
+  const asked = new Asked(at, question);
+  await turns();
+  return asked;
+}
+
+const watch = '/k8s/api/v1/pods?watch=true';
+
+test("what is let through goes with the session's credential, in a pool of the session's own", async (t) => {
+  await using at = await createFixture();
+  const asked = await ask(at, { target: '/k8s/api/v1/pods?limit=1', method: 'POST', hasBody: true });
+  t.deepEqual(asked.forwarded, [
+    {
+      path: '/api/v1/pods?limit=1',
+      headers: { accept: 'a', authorization: `Bearer ${serviceAccountToken('alice')}`, 'audit-id': 'request-1' },
+      pool: 'uid-of-alice',
+      added: ['x-request-id', 'request-1'],
+      tellBegun: false,
+      close: false,
+    },
+  ]);
+  t.is(at.proxy.open, 1);
+  asked.end();
+  t.is(at.proxy.open, 0);
+  t.like(at.log.at(-1), { requestId: 'request-1', by: 'engine', status: 200, sentBytes: 3, receivedBytes: 4 });
+  t.like(at.served, [{ verb: 'create', status: 200 }]);
+  asked.end();
+  t.is(at.served.length, 1, 'once');
+});
+
+const host = ['Host', 'tka'];
+const refused: readonly [title: string, status: number, question: (at: Fixture) => Question][] = [
+  ['no token', 401, () => ({ headers: host })],
+  ['a wrong token', 401, () => ({ headers: [...host, 'Authorization', 'Bearer tka_alice_x'] })],
+  ["somebody else's session", 401, () => ({ session: 'bob' })],
+  ['a session that has ended', 401, (at) => ended(at)],
+  ['a caller nobody can name', 503, () => ({ as: 'nobody' })],
+  ['a foreign name', 421, () => ({ headers: ['Host', 'evil.example'] })],
+  ['two names', 421, () => ({ headers: [...host, 'host', 'tka'] })],
+  ['a page of another origin', 403, () => ({ headers: [...host, 'Origin', 'https://evil.example'] })],
+  ['a page of another site', 403, () => ({ headers: [...host, 'Sec-Fetch-Site', 'cross-site'] })],
+  ['a way out upwards', 400, () => ({ target: '/k8s/../api' })],
+  ['a way out upwards, encoded', 400, () => ({ target: '/k8s/%252e%252e/api' })],
+  ['impersonation', 400, () => ({ headers: [...host, 'Impersonate-User', 'root'] })],
+  ['two credentials', 400, () => ({ headers: [...host, 'Authorization', 'Bearer x', 'authorization', 'Bearer y'] })],
+];
+
+function ended(at: Fixture): Question {
+  const session = at.sessions.get('alice');
+  if (session !== undefined) at.sessions.set('alice', { ...session, endsAt: 0 });
+  return {};
+}
+
+for (const [title, status, question] of refused) {
+  test(`${title} is answered ${status}, and nothing is forwarded`, async (t) => {
+    await using at = await createFixture();
+    const asked = await ask(at, question(at));
+    t.deepEqual(asked.forwarded, []);
+    const [answer] = asked.answered;
+    t.is(answer?.status, status);
+    t.is(statusOf(answer?.text ?? ''), status);
+    t.like(bodyOf(answer?.text ?? ''), { kind: 'Status', code: status });
+    t.false(answer?.close);
+    t.notRegex(answer?.text ?? '', /connection: close/);
+    t.like(at.log.at(-1), { by: 'engine', result: 'refused', status });
+    asked.end(status);
+    t.is(at.served.length, 1, 'counted once');
+    t.is(at.proxy.open, 0);
+  });
+}
+
+test('a refusal before the body has been read ends the connection', async (t) => {
+  await using at = await createFixture();
+  const asked = await ask(at, { session: 'bob', method: 'POST', hasBody: true });
+  t.true(asked.answered[0]?.close);
+  t.regex(asked.answered[0]?.text ?? '', /\r\nconnection: close\r\n/);
+});
+
+test("beyond a session's limit it is 429, until one has ended", async (t) => {
+  await using at = await createFixture({ limits: { streamsPerSession: 1, streams: 9 } });
+  const first = await ask(at);
+  t.is((await ask(at)).answered[0]?.status, 429);
+  first.end();
+  t.is((await ask(at)).forwarded.length, 1);
+});
+
+test('a session that ends while its token is awaited gets no request through', async (t) => {
+  const token = Promise.withResolvers<string>();
+  await using at = await createFixture({ deps: { token: () => token.promise } });
+  const asked = await ask(at);
+  at.proxy.cut('uid-of-alice', 'the session has ended');
+  token.resolve('too late');
+  await turns();
+  t.deepEqual(asked.forwarded, []);
+  t.is(asked.answered[0]?.status, 401);
+});
+
+test('a caller that goes while its token is awaited is forgotten', async (t) => {
+  const token = Promise.withResolvers<string>();
+  await using at = await createFixture({ deps: { token: () => token.promise } });
+  const asked = await ask(at);
+  asked.end(0);
+  token.resolve('too late');
+  await turns();
+  t.deepEqual([asked.forwarded, asked.answered], [[], []]);
+  t.is(at.proxy.open, 0);
+  t.like(at.log.at(-1), { status: 0 });
+});
+
+test('a cut reaches the engine, with a last word for a watch alone', async (t) => {
+  await using at = await createFixture();
+  const [watching, reading] = [await ask(at, { target: watch }), await ask(at)];
+  watching.events?.begun(200);
+  t.like(at.log.at(-1), { phase: 'start', status: 200 });
+  t.is(at.proxy.cut('uid-of-alice', 'the session has ended'), 2);
+  at.proxy.cut('uid-of-alice', 'once more');
+  t.is(watching.cuts.length, 1);
+  const [cut] = watching.cuts;
+  t.is(cut?.answer.status, 401);
+  t.like(JSON.parse(cut?.lastWord ?? ''), { type: 'ERROR', object: { code: 401, message: 'the session has ended' } });
+  t.regex(cut?.lastWord ?? '', /\n$/);
+  t.is(reading.cuts[0]?.lastWord, undefined);
+  watching.end();
+  t.like(at.log.at(-1), { phase: 'end', cut: 'the session has ended' });
+});
+
+test('draining cuts what would not end by itself, without a last word, and waits for the rest', async (t) => {
+  await using at = await createFixture();
+  const [watching, reading] = [await ask(at, { target: watch }), await ask(at)];
+  at.proxy.drain();
+  t.is(watching.cuts[0]?.lastWord, '');
+  t.deepEqual(reading.cuts, []);
+  const order: string[] = [];
+  const idle = at.proxy.idle(new AbortController().signal).then(() => order.push('idle'));
+  watching.end();
+  await turns();
+  t.deepEqual(order, []);
+  reading.end();
+  await idle;
+  await at.proxy.idle(new AbortController().signal);
+  const late = await ask(at);
+  await at.proxy.idle(AbortSignal.abort());
+  late.end();
+});
+
+test('what is under way is cut when its caller may not have it any more', async (t) => {
+  await using at = await createFixture();
+  const asked = await ask(at, { target: watch });
+  await at.proxy.recheck();
+  t.deepEqual(asked.cuts, []);
+  const alice = at.callers.get('alice');
+  if (alice !== undefined) at.callers.set('alice', { ...alice, covers: () => false });
+  await at.proxy.recheck();
+  t.is(asked.cuts.length, 1);
+});
+
+for (const [method, isSent, status] of [
+  ['GET', true, 503],
+  ['POST', true, 502],
+  ['POST', false, 503],
+] as const) {
+  test(`an API server that does not answer a ${method} that was ${isSent ? '' : 'not '}sent: ${status}`, async (t) => {
+    await using at = await createFixture();
+    const asked = await ask(at, { method });
+    const answer = asked.events?.failed({ isSent, reason: 'reset' });
+    t.is(answer?.status, status);
+    t.like(bodyOf(answer?.text ?? ''), { code: status, message: 'the API server does not answer tka' });
+  });
+}
+
+test('a redirect within the API server comes back below the prefix, one to elsewhere not', async (t) => {
+  await using at = await createFixture();
+  const asked = await ask(at);
+  t.is(asked.events?.moved('/api/v1'), '/k8s/api/v1');
+  t.is(asked.events?.moved('https://elsewhere.example/'), undefined);
+  asked.end();
+});
+
+test('every engine is told to forget a session that was cut, and one that comes while draining to drain', async (t) => {
+  await using at = await createFixture();
+  const told: string[] = [];
+  const engine = { forget: (pool: string) => void told.push(pool), drain: () => void told.push('drain') };
+  at.proxy.decider.opened(engine);
+  at.proxy.cut('uid-of-alice', 'the session has ended');
+  t.deepEqual(told, ['uid-of-alice']);
+  at.proxy.decider.closed(engine);
+  at.proxy.cut('uid-of-alice', 'the session has ended');
+  t.deepEqual(told, ['uid-of-alice']);
+  at.proxy.drain();
+  at.proxy.decider.opened(engine);
+  t.deepEqual(told, ['uid-of-alice', 'drain']);
+});

@@ -1,0 +1,155 @@
+/**
+ * Requests that the engine asks about, and carries by itself if they are let through: their bytes never come here. What ends
+ * one in between, a cut or the API server's silence, is answered in words that are made here.
+ */
+import type { AskedRequest, Decider, ForwardingEngine, OwnAnswer, RequestEvents } from '../tsnet/decider.ts';
+import type { Carrier, Decided } from './carrier.ts';
+import { answerRules, ownLocation } from './headers.ts';
+import { protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
+import type { Cut } from './streams.ts';
+import { prefix } from './target.ts';
+import type { Upstream } from './upstream.ts';
+
+export interface EngineCarriers {
+  readonly decider: Decider;
+  /** Ends the session's connections, those in use too. */
+  forget(uid: string): void;
+  /** From now on connections end after the answer they owe. */
+  drain(): void;
+  /** Resolves when nothing is under way, or the signal aborts. */
+  idle(signal: AbortSignal): Promise<void>;
+}
+
+export function createEngineCarriers(upstream: Upstream, serve: (carrier: Carrier) => void): EngineCarriers {
+  const engines = new Set<ForwardingEngine>();
+  let isDraining = false;
+  let underWay = 0;
+  let onIdle: (() => void) | undefined;
+  const { ca, serverName, insecureSkipTlsVerify } = upstream.options;
+  const decider: Decider = {
+    settings: {
+      prefix,
+      server: upstream.url.origin,
+      ...(ca === undefined ? {} : { ca }),
+      ...(serverName === undefined ? {} : { serverName }),
+      ...(insecureSkipTlsVerify === undefined ? {} : { insecureSkipTlsVerify }),
+      ...answerRules,
+      added: Object.entries(protectiveHeaders).flat(),
+    },
+    decide(asked, listen) {
+      const carrier = new EngineCarrier(asked, upstream.url.origin, () => {
+        underWay -= 1;
+        if (underWay === 0) onIdle?.();
+      });
+      underWay += 1;
+      listen(carrier);
+      serve(carrier);
+    },
+    opened(engine) {
+      engines.add(engine);
+      if (isDraining) engine.drain();
+    },
+    closed: (engine) => void engines.delete(engine),
+  };
+  return {
+    decider,
+    forget(uid) {
+      for (const engine of engines) engine.forget(uid);
+    },
+    drain() {
+      isDraining = true;
+      for (const engine of engines) engine.drain();
+    },
+    async idle(signal) {
+      if (underWay === 0 || signal.aborted) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onIdle = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      await promise;
+    },
+  };
+}
+
+class EngineCarrier implements Carrier, RequestEvents {
+  readonly by = 'engine';
+  readonly request;
+  readonly #asked: AskedRequest;
+  readonly #origin: string;
+  readonly #onEnd: () => void;
+  #decided: Decided | undefined;
+  #onGone: (() => void) | undefined;
+  #cutReason: string | undefined;
+  #isOver = false;
+
+  constructor(asked: AskedRequest, origin: string, onEnd: () => void) {
+    const { method, target, rawHeaders, connection } = asked;
+    this.request = { method, url: target, httpVersion: '1.1', rawHeaders, connection };
+    this.#asked = asked;
+    this.#origin = origin;
+    this.#onEnd = onEnd;
+  }
+
+  /** The engine asks about one request of a connection at a time. */
+  begin(): void {}
+
+  onGone(listener: () => void): void {
+    this.#onGone = listener;
+  }
+
+  refuse(refusal: Refusal, requestId: string): void {
+    this.#asked.answer(this.#answer(refusal, requestId));
+  }
+
+  forward(decided: Decided): Cut {
+    this.#decided = decided;
+    const { path, headers, uid, requestId, isStream } = decided;
+    const added = ['x-request-id', requestId];
+    this.#asked.forward({ path, headers, pool: uid, added, tellBegun: isStream, close: false });
+    return (reason, because) => this.#cut(reason, because);
+  }
+
+  begun(status: number): void {
+    this.#decided?.onStart(status);
+  }
+
+  failed({ isSent }: { readonly isSent: boolean }): OwnAnswer {
+    const refusal = new Refusal(this.#awayStatus(isSent), this.#cutReason ?? 'the API server does not answer tka');
+    return this.#answer(refusal, this.#decided?.requestId ?? '');
+  }
+
+  moved(location: string): string | undefined {
+    return ownLocation(location, this.#origin, prefix);
+  }
+
+  ended(outcome: { readonly status: number; readonly sentBytes: number; readonly receivedBytes: number }): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onEnd();
+    const { status, sentBytes, receivedBytes } = outcome;
+    const cut = this.#cutReason === undefined ? {} : { cut: this.#cutReason };
+    if (this.#decided === undefined) this.#onGone?.();
+    else this.#decided.onEnd({ status, sentBytes, receivedBytes, ...cut });
+  }
+
+  #cut(...[reason, because]: Parameters<Cut>): void {
+    if (this.#isOver || this.#cutReason !== undefined || this.#decided === undefined) return;
+    this.#cutReason = reason;
+    const { isWatch, requestId } = this.#decided;
+    const answer = this.#answer(new Refusal(because === 'revoked' ? 401 : this.#awayStatus(true), reason), requestId);
+    const object = statusObject(new Refusal(401, reason));
+    const lastWord = because === 'revoked' ? `${JSON.stringify({ type: 'ERROR', object })}\n` : '';
+    this.#asked.cut({ answer, ...(isWatch ? { lastWord } : {}) });
+  }
+
+  #answer(refusal: Refusal, requestId: string): OwnAnswer {
+    // What is left of a body must not be taken for another request.
+    const close = this.#asked.hasBody;
+    return { status: refusal.status, text: refusalBytes(refusal, { requestId, close }), close };
+  }
+
+  /** A client that is told to come again (503) does so, and what may have been done would be done twice. */
+  #awayStatus(isSent: boolean): 502 | 503 {
+    const { method } = this.#asked;
+    return !isSent || method === 'GET' || method === 'HEAD' ? 503 : 502;
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A request that an HTTP server of this process has read: everything that is not plain enough for the engine to carry.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TailnetConnection } from '../tsnet/node.ts';
+import type { Carrier, ProxyRequest } from './carrier.ts';
+import type { Connections } from './connections.ts';
+import { forward } from './forward.ts';
+import { answerRefusal, Refusal } from './refusal.ts';
+import type { Upstream } from './upstream.ts';
+
+export interface ServerCarrierDeps {
+  readonly connections: Connections;
+  readonly upstream: Upstream;
+  connectionOf(socket: Socket): TailnetConnection | undefined;
+}
+
+export function carriedHere(req: IncomingMessage, res: ServerResponse, deps: ServerCarrierDeps): Carrier {
+  let isEarly = false;
+  return {
+    by: 'server',
+    request: requestOf(req, deps),
+    begin() {
+      isEarly = !deps.connections.begin(req, res);
+      if (isEarly) throw new Refusal(400, 'a request must wait for the answer to the one before it');
+    },
+    onGone: (listener) => void res.once('close', listener),
+    refuse: (refusal, requestId) => answerRefusal(res, refusal, { requestId, close: !req.complete || isEarly }),
+    forward({ uid, ...decided }) {
+      if (req.headers.expect !== undefined) res.writeContinue();
+      const { upstream } = deps;
+      return forward({ req, res, pool: upstream.poolOf(uid), origin: upstream.url.origin, ...decided });
+    },
+  };
+}
+
+export function requestOf(req: IncomingMessage, deps: Pick<ServerCarrierDeps, 'connectionOf'>): ProxyRequest {
+  const { method = '', url = '', httpVersion, rawHeaders, socket } = req;
+  return { method, url, httpVersion, rawHeaders, connection: deps.connectionOf(socket) };
+}
