@@ -181,6 +181,17 @@ for (const [title, answer, message] of fatal) {
   });
 }
 
+test('what an API server refuses that has just come back is not believed at once', async (t) => {
+  const unknown = new UnauthorizedError('get', '/version', '401');
+  const said: number[] = [];
+  const deps = { onAway: (_error: Error, nextTryMs: number) => said.push(nextTryMs), sleep: () => Promise.resolve() };
+  t.deepEqual(await untilChecked(scripted(away, unknown, ['tka may not'], []), deps, signal), ['careful']);
+  t.deepEqual(said, [500, 1000, 1000]);
+  await t.throwsAsync(untilChecked(scripted(away, ...Array.from({ length: 11 }, () => unknown)), deps, signal), {
+    instanceOf: PreflightError,
+  });
+});
+
 test('a stop ends the waiting', async (t) => {
   const stop = new AbortController();
   const deps = {

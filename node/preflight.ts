@@ -79,38 +79,59 @@ export async function preflight(
   return { problems, warnings: problems.length > 0 ? [] : bindings };
 }
 
+/** An API server that has just come back knows neither accounts nor roles for some moments, and refuses everybody. */
+const doubtAfterOutage = { times: 10, pauseMs: 1000 };
+
 /**
  * Resolves with the warnings. Rejects with a PreflightError; with the signal's reason; or with what nobody foresaw. While the
- * API server is away it asks again, each time after twice the pause, at most 15 s.
+ * API server is away it asks again, each time after twice the pause, at most 15 s; what one refuses that was away before
+ * is asked again for some seconds before it is believed.
  */
 export async function untilChecked(
   check: (signal: AbortSignal) => Promise<Findings>,
   deps: {
-    readonly onAway: (error: ApiUnavailableError, nextTryMs: number) => void;
+    readonly onAway: (error: Error, nextTryMs: number) => void;
     readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  for (let pauseMs = 500; ; pauseMs = Math.min(15_000, pauseMs * 2)) {
+  let doubts = 0;
+  for (let pauseMs = 500; ;) {
     try {
       const { problems, warnings } = await check(signal);
       if (problems.length > 0) throw new PreflightError(problems.join('\n'));
       return warnings;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof UnauthorizedError) {
-        throw new PreflightError(
-          "the API server does not know tka's credential: look at kubernetes.kubeconfig and kubernetes.context",
-          { cause: error },
-        );
+      if (error instanceof ApiUnavailableError) {
+        deps.onAway(error, pauseMs);
+        await deps.sleep(pauseMs, signal);
+        pauseMs = Math.min(15_000, pauseMs * 2);
+        doubts = doubtAfterOutage.times;
+        continue;
       }
-      if (error instanceof ForbiddenError)
-        throw new PreflightError(`the API server refuses tka: ${error.message}`, { cause: error });
-      if (!(error instanceof ApiUnavailableError)) throw error;
-      deps.onAway(error, pauseMs);
-      await deps.sleep(pauseMs, signal);
+      const verdict = verdictOf(error);
+      if (verdict === undefined) throw error;
+      if (doubts === 0) throw verdict;
+      doubts -= 1;
+      deps.onAway(verdict, doubtAfterOutage.pauseMs);
+      await deps.sleep(doubtAfterOutage.pauseMs, signal);
     }
   }
+}
+
+function verdictOf(error: unknown): PreflightError | undefined {
+  if (error instanceof PreflightError) return error;
+  if (error instanceof UnauthorizedError) {
+    return new PreflightError(
+      "the API server does not know tka's credential: look at kubernetes.kubeconfig and kubernetes.context",
+      { cause: error },
+    );
+  }
+  if (error instanceof ForbiddenError) {
+    return new PreflightError(`the API server refuses tka: ${error.message}`, { cause: error });
+  }
+  return undefined;
 }
 
 /** Cloud providers write `30+` for the minor version. */
