@@ -93,7 +93,7 @@ function silenceOf(clock: Clock): (found: SecretContent) => boolean {
 }
 
 function serverOf(id: string): string {
-  return id.split('/', 1)[0] ?? '';
+  return id.slice(0, id.lastIndexOf('/'));
 }
 
 function check(secret: Secret, found: SecretContent): void {

@@ -28,6 +28,7 @@ test('the first server makes a key of 32 bytes, the others take it', async (t) =
   const secret = fakeSecret();
   const [first, second] = await Promise.all([open(t, secret), open(t, secret)]);
   t.is(first.key.current().length, 32);
+  t.is(secret.content.resourceVersion, '2', 'written once');
   t.deepEqual(second.key.current(), first.key.current());
   t.deepEqual((await open(t, secret)).key.current(), first.key.current());
   t.is(keyOf(secret), `${first.key.current().toString('hex')}\n`);

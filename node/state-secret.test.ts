@@ -61,14 +61,14 @@ test('changes that come together go in one patch, with no more than what changed
 });
 
 test('the next run finds what the former left, though that one was killed', async (t) => {
-  const first = await open(t);
+  const first = await open(t, { server: 'tka-0/uid' });
   await first.write('a', '1');
-  const second = await open(t, { secret: first.secret });
+  const second = await open(t, { secret: first.secret, server: 'tka-0/uid' });
   t.deepEqual(await contentOf(second.state), { a: '1' });
   // The former gives up when it comes to look, and writes nothing any more.
   const lost = t.throwsAsync(first.state.lost, {
     instanceOf: SecretLostError,
-    message: /taken over by tka-0\/\w{8}: .*own tailscale\.stateSecret/,
+    message: /taken over by tka-0\/uid\/\w{8}: .*own tailscale\.stateSecret/,
   });
   await first.clock.advance(15_000);
   await lost;
@@ -195,6 +195,18 @@ test('a Secret that is emptied while it is held is written whole by the next ren
   t.true(lines.some((line) => line.includes('written anew')));
 });
 
+test('a Secret that is deleted while it is held is written whole once it is made again', async (t) => {
+  const { secret, clock, lines, write } = await open(t);
+  await write('a', '1');
+  secret.trouble = missing;
+  await clock.advance(60_000);
+  t.is(lines.filter((line) => line.includes('does not exist')).length, 1);
+  secret.trouble = undefined;
+  secret.edit({ annotations: { [holder]: null, [seal]: null }, values: new Map([['a', null]]) });
+  await clock.advance(15_000);
+  t.deepEqual([...secret.content.values].map(String), ['a,1']);
+});
+
 test('a write that fails is tried again until it is there, and whoever waits hears why it is not', async (t) => {
   const { secret, clock, lines, write, troubles } = await open(t);
   secret.trouble = away;
@@ -217,6 +229,27 @@ test('a write that fails is tried again until it is there, and whoever waits hea
     lines.some((line) => /hunter2|aHVudGVyMg/.test(line)),
     'no value is logged',
   );
+});
+
+test('a write that comes while the trouble ends does not wait for the next renewal', async (t) => {
+  const { secret, clock, write } = await open(t);
+  secret.trouble = away;
+  const first = write('a', '1');
+  await settled();
+  let second: Promise<void> | undefined;
+  const patch = secret.patch.bind(secret);
+  secret.patch = async (change, signal) => {
+    secret.patch = patch;
+    const content = await patch(change, signal);
+    // Before the server has heard that this one went well.
+    second = write('b', '2');
+    return content;
+  };
+  secret.trouble = undefined;
+  await clock.advance(1000);
+  await first;
+  await second;
+  t.deepEqual([...secret.content.values.keys()], ['a', 'b']);
 });
 
 test('a state that no Secret could hold is refused, and the rest goes on', async (t) => {

@@ -108,8 +108,8 @@ class HeldSecret implements StateSecret {
     this.#version += 1;
     const done = Promise.withResolvers<void>();
     this.#waiting.push({ version: this.#version, done, onTrouble });
-    if (this.#trouble === '') this.#wake.resolve();
-    else onTrouble(this.#trouble);
+    this.#wake.resolve();
+    if (this.#trouble !== '') onTrouble(this.#trouble);
     return done.promise;
   }
 

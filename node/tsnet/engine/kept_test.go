@@ -202,11 +202,16 @@ func TestTheTailnetsCertificatesAreInTheStateToo(t *testing.T) {
 	control := startControl(t, func(s *testcontrol.Server) { s.DNSConfig = &tailcfg.DNSConfig{Proxied: true} })
 	certificate, key := issuedByWeb(t, "tka.tail.test")
 	dir := t.TempDir()
+	// The client has looked long ago, in a process with more than one node; an engine is one.
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	c, _ := startEngineWith(t, control.HTTPTestServer.URL, func(start *startRequest) {
 		start.StateDir = dir
 		start.State = map[string][]byte{"tka.tail.test.crt": certificate, "tka.tail.test.key": key}
 	})
 	ready := c.hear(isState(isReady))
+	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		t.Error("the client would keep certificates in files")
+	}
 	c.listen(2, 443, true)
 	peer, _ := startPeer(t, control.HTTPTestServer.URL, "laptop")
 	roots := x509.NewCertPool()
