@@ -1,9 +1,10 @@
 /**
  * `tka-server serve`: starts everything in order, serves until it is told to stop, stops everything in the opposite order.
  *
- * Up: health port, API server (asked until it answers), checks, sessions, tailnet node, listeners. Down: unready, listeners, what is
- * under way (20 s), reconciler, engine, connections. Resolves when all of it is down; rejects with an error for the
- * operator where it cannot start or the node fails for good. Whatever was started by then is stopped before.
+ * Up: health port, API server (asked until it answers), checks, what is kept in Secrets, sessions, tailnet node, listeners. Down:
+ * unready, listeners, what is under way (20 s), reconciler, engine, Secrets, connections. Resolves when all of it is down;
+ * rejects with an error for the operator where it cannot start or the node fails for good. Whatever was started by then is
+ * stopped before.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
