@@ -21,10 +21,13 @@ export interface LoggedIn {
 export class Person {
   readonly name: string;
   readonly #stack: Stack;
+  readonly #server: () => string;
 
-  constructor(stack: Stack, name: string) {
+  /** `server`: its URL, where it is not the stack's own. */
+  constructor(stack: Stack, name: string, server: () => string = () => stack.tka.url) {
     this.#stack = stack;
     this.name = name;
+    this.#server = server;
   }
 
   get kubeconfig(): string {
@@ -33,16 +36,17 @@ export class Person {
 
   /** The `tka` command; the server is named by its address, so that nothing has to resolve a name. */
   tka(...args: readonly string[]): Promise<Result> {
-    return this.#stack.tkaCommand(this.name, args, { env: { TKA_SERVER: this.#stack.tka.url } });
+    return this.#stack.tkaCommand(this.name, args, { env: { TKA_SERVER: this.#server() } });
   }
 
   kubectl(...args: readonly string[]): Promise<Result> {
-    return this.#stack.runAs(this.name, 'kubectl', args, { env: { TKA_SERVER: this.#stack.tka.url } });
+    return this.#stack.runAs(this.name, 'kubectl', args, { env: { TKA_SERVER: this.#server() } });
   }
 
   /** Exactly these headers and no others. */
   send(path: string, options: RequestOptions = {}): Promise<Answer> {
-    return described(options.method ?? 'GET', path, this.#stack.send(this.name, path, options));
+    const url = new URL(path, this.#server()).href;
+    return described(options.method ?? 'GET', path, this.#stack.machine(this.name).send(url, options));
   }
 
   /** Rejects with what the command said if it fails. */

@@ -39,12 +39,14 @@ const defaultControllers: readonly string[] = [
  */
 const nodeControllers: readonly string[] = [
   'deployment-controller',
+  'disruption-controller',
   'endpointslice-controller',
   'garbage-collector-controller',
   'job-controller',
   'node-lifecycle-controller',
   'replicaset-controller',
   'root-ca-certificate-publisher-controller',
+  'statefulset-controller',
 ];
 
 /** Where they keep what they write. */

@@ -38,11 +38,9 @@ export function memoryLease(): MemoryLease {
       if (stored.version !== before.version) return Promise.reject(new ConflictError('patch', 'leases', 'it changed'));
       return Promise.resolve(put(spec, stored.annotations));
     },
-    annotate(changes) {
+    annotate(key, value) {
       if (stored === undefined) return Promise.reject(new NotFoundError('patch', 'leases', 'it is gone'));
-      const merged = Object.entries({ ...stored.annotations, ...changes });
-      const kept = merged.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
-      return Promise.resolve(put(stored, Object.fromEntries(kept)));
+      return Promise.resolve(put(stored, { ...stored.annotations, [key]: value }));
     },
   };
   return {
@@ -87,10 +85,10 @@ export function memoryLease(): MemoryLease {
             signal,
             written(spec.holder === '' ? 'gives back' : 'writes', () => store.replace(before, spec, signal)),
           ),
-        annotate: (changes, signal) =>
+        annotate: (key, value, signal) =>
           through(
             signal,
-            written('annotates', () => store.annotate(changes, signal)),
+            written('annotates', () => store.annotate(key, value, signal)),
           ),
       };
       return view;
