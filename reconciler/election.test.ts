@@ -263,7 +263,7 @@ test('what is written beside the record is no sign of life', async (t) => {
   await pass(3000);
   a.view.trouble = 'away';
   for (let i = 0; i < 18; i += 1) {
-    await lease.annotate('x', String(i), new AbortController().signal);
+    await lease.annotate({ x: String(i) }, new AbortController().signal);
     await pass(1000);
   }
   t.deepEqual(b.heard, ['leads']);
@@ -286,6 +286,15 @@ test('each replica writes its card once, and all of them read it', async (t) => 
     lease.writes.filter((write) => write.endsWith('annotates')),
     ['a annotates', 'b annotates'],
   );
+});
+
+test('a replica that is another node now takes its card of before away, and no other', async (t) => {
+  const { lease, run } = world(t);
+  const first = await run('a', { card: () => ({ key: 'before', value: 'a' }) });
+  await lease.annotate({ other: 'b' }, new AbortController().signal);
+  await first.election.stop();
+  const again = await run('a', { card: () => ({ key: 'now', value: 'a' }) });
+  t.deepEqual(again.election.cards, { other: 'b', now: 'a' });
 });
 
 test('elapsed time never runs slower than any clock', (t) => {

@@ -226,8 +226,12 @@ export class Election {
 
   async #showCard(signal: AbortSignal): Promise<void> {
     const card = this.#options.card();
-    if (card === undefined || this.#seen?.annotations[card.key] === card.value) return;
-    this.#see(await this.#options.store.annotate(card.key, card.value, signal));
+    const shown = this.cards;
+    if (card === undefined || shown[card.key] === card.value) return;
+    // Another key of the same words is of this replica in a former life.
+    const former = Object.keys(shown).filter((key) => shown[key] === card.value);
+    const changes = { ...Object.fromEntries(former.map((key) => [key, null])), [card.key]: card.value };
+    this.#see(await this.#options.store.annotate(changes, signal));
   }
 
   async #release(signal: AbortSignal): Promise<void> {

@@ -23,7 +23,7 @@ import type { Reconciler, ReconcilerObserver, ReconcilerTrace } from './reconcil
 import { createRoles } from './roles.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSignins } from './signins.ts';
-import { type Sweeper, startSweeper } from './sweeper.ts';
+import { createSweeps } from './sweeps.ts';
 import { createTokens } from './tokens.ts';
 import { createUsable, readyOrThrow } from './usable.ts';
 import { WorkQueue } from './workqueue.ts';
@@ -107,7 +107,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       observer.cleanupStuck(name, false);
       for (const memory of [tokens, usable, passes, endings]) memory.forget(uid);
       // Another replica was quicker, or somebody took our hold away and did not wait for us to remove the access.
-      if (how === 'vanished' && !signal.aborted) sweeper?.soon();
+      if (how === 'vanished' && !signal.aborted) sweeps.soon();
     },
   });
   const endings = createEndings({ cache, signins, isLeading: () => leadership.term !== undefined, clock, log });
@@ -122,7 +122,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     clock,
     log,
     observer,
-    sweepSoon: () => sweeper?.soon(),
+    sweepSoon: () => sweeps.soon(),
     stopping: signal,
   });
 
@@ -137,15 +137,12 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       const all = cache.list();
       expiry.rebuild(all.map((signin) => ({ name: signin.metadata.name, at: endOf(signin) })));
       for (const signin of all) queue.add(signin.metadata.name);
-      if (!synced) sweeper?.soon();
+      if (!synced) sweeps.soon();
       synced = true;
     },
   });
   let synced = false;
 
-  /** Of the present term. */
-  let sweeper: Sweeper | undefined;
-  let swept: Promise<void> | undefined;
   informer.start();
   const usable = createUsable({
     cluster,
@@ -170,31 +167,24 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     stopping: signal,
   });
 
+  const sweeps = createSweeps({
+    cluster: leadership.clients,
+    namespace,
+    cache,
+    clock,
+    log,
+    observer,
+    onDamage(signin, observed) {
+      passes.damaged(signin.metadata.uid, observed);
+      usable.forget(signin.metadata.uid);
+      queue.add(signin.metadata.name);
+    },
+  });
   leadership.start((term) => {
-    const { clients } = leadership;
-    const started = startSweeper({
-      cluster: clients,
-      namespace,
-      cache,
-      signins: createSignins(clients, namespace),
-      apply: createApply(clients),
-      clock,
-      log,
-      observer,
-      onDamage(signin, observed) {
-        passes.damaged(signin.metadata.uid, observed);
-        usable.forget(signin.metadata.uid);
-        queue.add(signin.metadata.name);
-      },
-    });
-    sweeper = started;
-    term.addEventListener('abort', () => {
-      sweeper = undefined;
-      swept = started.stop();
-    });
+    sweeps.begin(term);
     if (!synced) return;
     for (const { metadata } of cache.list()) queue.add(metadata.name);
-    started.soon();
+    sweeps.soon();
   });
 
   const provisioned = (name: string): TkaSignin => {
@@ -267,7 +257,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     async stop() {
       stopping.abort(new Error('the reconciler was stopped'));
       expiry.stop();
-      await Promise.all([informer.stop(), queue.stop(), sweeper?.stop(), swept]);
+      await Promise.all([informer.stop(), queue.stop(), sweeps.stop()]);
       await leadership.stop();
     },
   };

@@ -32,8 +32,8 @@ export interface LeaseStore {
   create(spec: LeaseSpec, signal: AbortSignal): Promise<StoredLease>;
   /** Rejects with a ConflictError where it is no longer as `before` says, a NotFoundError where it is gone. */
   replace(before: StoredLease, spec: LeaseSpec, signal: AbortSignal): Promise<StoredLease>;
-  /** Sets one annotation, whatever else changes meanwhile. */
-  annotate(key: string, value: string, signal: AbortSignal): Promise<StoredLease>;
+  /** Sets annotations, and removes those that are null, whatever else changes meanwhile. */
+  annotate(changes: Readonly<Record<string, string | null>>, signal: AbortSignal): Promise<StoredLease>;
 }
 
 const leaseSchema = z.object({
@@ -80,7 +80,7 @@ export function createLeaseStore(
     },
     replace: (before, spec, signal) =>
       patch({ metadata: { resourceVersion: before.version }, spec: specOf(spec) }, signal),
-    annotate: (key, value, signal) => patch({ metadata: { annotations: { [key]: value } } }, signal),
+    annotate: (annotations, signal) => patch({ metadata: { annotations } }, signal),
   };
 }
 

@@ -38,9 +38,11 @@ export function memoryLease(): MemoryLease {
       if (stored.version !== before.version) return Promise.reject(new ConflictError('patch', 'leases', 'it changed'));
       return Promise.resolve(put(spec, stored.annotations));
     },
-    annotate(key, value) {
+    annotate(changes) {
       if (stored === undefined) return Promise.reject(new NotFoundError('patch', 'leases', 'it is gone'));
-      return Promise.resolve(put(stored, { ...stored.annotations, [key]: value }));
+      const merged = Object.entries({ ...stored.annotations, ...changes });
+      const kept = merged.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
+      return Promise.resolve(put(stored, Object.fromEntries(kept)));
     },
   };
   return {
@@ -85,10 +87,10 @@ export function memoryLease(): MemoryLease {
             signal,
             written(spec.holder === '' ? 'gives back' : 'writes', () => store.replace(before, spec, signal)),
           ),
-        annotate: (key, value, signal) =>
+        annotate: (changes, signal) =>
           through(
             signal,
-            written('annotates', () => store.annotate(key, value, signal)),
+            written('annotates', () => store.annotate(changes, signal)),
           ),
       };
       return view;
