@@ -164,6 +164,11 @@ export function replicaCases(world: () => World): void {
     await using other = await world().run({ replica: 'b' });
     const stored = await first.reconciler.signIn(login('alice'), patience());
     const stopped = first[Symbol.asyncDispose]();
+    await until(() => other.reconciler.get(stored.metadata.name), {
+      what: 'the news of the session',
+      timeoutMs: 10_000,
+      everyMs: 5,
+    });
     const signin = await other.reconciler.usable(stored.metadata.name, patience());
     await stopped;
     t.true(other.reconciler.state.isLeading);
@@ -178,6 +183,8 @@ export function replicaCases(world: () => World): void {
       [first, other].filter(({ reconciler }) => reconciler.state.isLeading).length === 1;
     await lease('delete');
     t.is((await signIn(other, login('alice'))).spec.role, 'view');
+    // The leader of before finds out when it renews.
+    await until(async () => await lease('get').then(() => true), { what: 'another Lease', timeoutMs: 10_000 });
     await lease('patch', '--type=merge', '-p={"spec":{"holderIdentity":"somebody"}}');
     await until(() => !first.reconciler.state.isLeading && !other.reconciler.state.isLeading, {
       what: 'the leader to notice',
