@@ -190,13 +190,18 @@ for (const [title, patch, message] of damages) {
   });
 }
 
-test.serial('a Secret that is not there is named, with the command that makes it', async (t) => {
-  const before = await machines();
+test.serial('a Secret that is not there is named; a copy that is put back is the machine, and stays', async (t) => {
+  const [before, kept] = [await machines(), await valuesOf('tka-0-state')];
   await stack.stopTka();
-  const backup = await kubectl(['get', ...inState, '-o', 'json']);
+  const note = 'kubectl.kubernetes.io/last-applied-configuration';
+  const found = await kubectl(['get', ...inState, '-o', 'yaml']);
+  const copy = await kubectl(['annotate', '--local', '-f', '-', `${note}-`, '-o', 'yaml'], found);
   await kubectl(['delete', ...inState]);
   t.regex(await refusedStart(t), /Secret tka-system\/tka-0-state does not exist: .*kubectl apply -k manifests/);
-  await kubectl(['create', '-f', '-'], withoutVersion(backup));
+  await kubectl(['create', '-f', '-'], copy);
+  await kubectl(['apply', '-f', secretsManifest]);
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', secretsManifest]);
+  t.deepEqual(await valuesOf('tka-0-state'), kept);
   await stack.startTka(run());
   t.deepEqual(await machines(), before);
 });
