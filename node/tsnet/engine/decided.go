@@ -6,7 +6,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"net"
 	"sync"
 	"time"
 )
@@ -20,6 +22,8 @@ const (
 	decisionTimeout = 30 * time.Second
 	// How long the caller is listened to after an answer that is the last, so that it is not lost on its way.
 	lingerUnread = 500 * time.Millisecond
+	// How long a caller that has ended its TLS may take to end its connection.
+	lingerEnded = time.Second
 )
 
 const requestTimedOut = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -28,6 +32,7 @@ const requestTimedOut = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nCo
 type decided struct {
 	id      uint32
 	peer    halfCloser
+	beneath net.Conn // of peer, without TLS
 	in      intake
 	channel *decisions
 	buffers *bufferPool
@@ -81,9 +86,21 @@ func (d *decided) waitIdle(limit time.Duration) bool {
 	}
 	err := d.waitAhead()
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.isIdle = false
-	return err == nil && !d.isOver
+	isOver := d.isOver
+	d.mu.Unlock()
+	if errors.Is(err, io.EOF) {
+		d.letItClose()
+	}
+	return err == nil && !isOver
+}
+
+// letItClose waits for the caller's end of the connection, of which the end of its TLS has told. Whoever closes first holds the
+// pair of addresses for a minute, and here nobody answers to it meanwhile: the caller's next connection from the same port would
+// wait in vain.
+func (d *decided) letItClose() {
+	_ = d.beneath.SetReadDeadline(time.Now().Add(lingerEnded))
+	_, _ = io.Copy(io.Discard, d.beneath)
 }
 
 func (d *decided) waitAhead() error {
@@ -181,10 +198,16 @@ func (d *decided) linger(isUnread bool) {
 		return
 	}
 	_ = d.peer.SetReadDeadline(time.Now().Add(limit))
-	if !isUnread && d.waitAhead() != nil {
-		return
+	var err error
+	if !isUnread {
+		err = d.waitAhead()
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(d.peer, 64<<20))
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(d.peer, 64<<20))
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		d.letItClose()
+	}
 }
 
 // end breaks the connection off, whatever is under way on it.

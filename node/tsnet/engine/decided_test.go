@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -262,6 +264,35 @@ func TestHangingUpAndDraining(t *testing.T) {
 	close(release)
 	if response, body := busy.answer("GET"); body != "whole" || !response.Close {
 		t.Errorf("%q, closes: %v", body, response.Close)
+	}
+}
+
+// Whoever closes first holds the pair of addresses for a while, and the caller's next connection may have the same.
+func TestACallerThatEndsItsTLSMayCloseFirst(t *testing.T) {
+	certificates := httptest.NewTLSServer(http.NotFoundHandler())
+	defer certificates.Close()
+	client, accepted := tcpPair(t)
+	peer := tls.Server(accepted, certificates.TLS)
+	d := &decided{over: make(chan struct{}), peer: peer, beneath: accepted, in: intake{from: peer}, channel: &decisions{}}
+	served := make(chan struct{})
+	go func() { d.serve(); close(served) }()
+	secured := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+	if err := secured.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := secured.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-served:
+		t.Error("it is closed before the caller has closed it")
+	case <-time.After(50 * time.Millisecond):
+	}
+	client.Close()
+	select {
+	case <-served:
+	case <-time.After(5 * time.Second):
+		t.Error("it stays open")
 	}
 }
 

@@ -18,7 +18,7 @@ func (h *handOver) serveDecided(peer halfCloser, c *caller) {
 		return
 	}
 	first := c.whoIs(ctx)
-	d := &decided{over: make(chan struct{}), peer: peer, in: intake{from: peer}, channel: channel, buffers: &h.buffers}
+	d := &decided{over: make(chan struct{}), peer: peer, beneath: c.connection, in: intake{from: peer}, channel: channel, buffers: &h.buffers}
 	d.handOver = func(rest halfCloser) {
 		ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 		defer cancel()

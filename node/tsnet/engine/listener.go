@@ -94,6 +94,7 @@ func (h *handOver) closeAll() {
 
 // caller is one connection and what is known of it.
 type caller struct {
+	connection          net.Conn
 	listener            string
 	tls                 bool
 	source, destination netip.AddrPort
@@ -124,7 +125,7 @@ func (h *handOver) handle(connection net.Conn, request *listenRequest) {
 		peer = secured
 	}
 
-	c := &caller{listener: request.Listener, tls: request.TLS, source: source, destination: destination}
+	c := &caller{connection: connection, listener: request.Listener, tls: request.TLS, source: source, destination: destination}
 	c.whoIs = func(ctx context.Context) identity {
 		who := h.identify(ctx, source)
 		if funnel {
