@@ -66,9 +66,9 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
       const signin = reconciler.get(name);
       return signin === undefined ? undefined : sessionOf(signin);
     },
-    async token({ name }, signal) {
+    async token({ name }, withinMs) {
       try {
-        return (await reconciler.keptToken(name, signal)).token;
+        return (await reconciler.keptToken(name, withinMs)).token;
       } catch (error) {
         throw refusalOf(error);
       }

@@ -234,7 +234,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     },
 
     token: async (name, caller) => await tokens.get(provisioned(name), caller),
-    keptToken: async (name, caller) => await tokens.kept(provisioned(name), caller),
+    keptToken: async (name, withinMs) => await tokens.kept(provisioned(name), () => AbortSignal.timeout(withinMs)),
 
     async roleExists(role, caller) {
       return (await roles.rulesOf(role, caller)) !== undefined;

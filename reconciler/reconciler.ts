@@ -44,8 +44,11 @@ export interface Reconciler {
    * Rejects with SessionEndingError where less than 600 s are left, SessionNotReadyError before it is provisioned.
    */
   token(name: string, signal: AbortSignal): Promise<SessionToken>;
-  /** The same for tka's own use, never to be given away: it may outlive the session, so its last minutes have one too. */
-  keptToken(name: string, signal: AbortSignal): Promise<SessionToken>;
+  /**
+   * The same for tka's own use, never to be given away: it may outlive the session, so its last minutes have one too. A
+   * mint is waited for so long, then it rejects with a TimeoutError.
+   */
+  keptToken(name: string, withinMs: number): Promise<SessionToken>;
   /** Whether there is such a ClusterRole; what was found is believed for 10 s. Rejects with ForbiddenError where tka may not bind it. */
   roleExists(role: string, signal: AbortSignal): Promise<boolean>;
   /** Whether there is such a namespace; what was found is believed for 10 s. */

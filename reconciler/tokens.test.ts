@@ -108,16 +108,16 @@ test('a session with less than the minimum left gets none, and none is asked for
 test('what tka keeps to itself may outlive the session, and is never given away', async (t) => {
   const { tokens, asked, clock } = start({ seconds: (s) => s });
   await clock.advance(endMs - startMs - 60_000);
-  const { expiresAt } = await tokens.kept(hour, signal);
+  const { expiresAt } = await tokens.kept(hour, () => signal);
   t.is(expiresAt.getTime(), endMs - 60_000 + 600_000);
   await t.throwsAsync(tokens.get(hour, signal), { instanceOf: SessionEndingError });
-  await tokens.kept(hour, signal);
+  await tokens.kept(hour, () => signal);
   t.deepEqual(asked, [600]);
 });
 
 test('a refusal to give a token away is none to keep one', async (t) => {
   const { tokens } = start({ seconds: () => 365 * 86_400 });
-  const [given, kept] = await Promise.allSettled([tokens.get(hour, signal), tokens.kept(hour, signal)]);
+  const [given, kept] = await Promise.allSettled([tokens.get(hour, signal), tokens.kept(hour, () => signal)]);
   t.is(given.status, 'rejected');
   t.is(kept.status, 'fulfilled');
 });

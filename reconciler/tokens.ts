@@ -16,8 +16,11 @@ import type { SessionToken } from './reconciler.ts';
 export interface Tokens {
   /** One to give away. */
   get(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
-  /** One that never leaves tka: never a SessionEndingError. */
-  kept(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
+  /**
+   * One that never leaves tka: never a SessionEndingError. `patience` is asked for only where there is something to wait for: a
+   * signal with a timer for each request is dear.
+   */
+  kept(signin: TkaSignin, patience: () => AbortSignal): Promise<SessionToken>;
   forget(uid: string): void;
 }
 
@@ -44,7 +47,7 @@ export function createTokens(deps: TokensDeps): Tokens {
   const { around = (mint) => mint() } = deps;
   const held = new Map<string, Held>();
   const minting = new Map<string, Promise<Held>>();
-  const obtain = async (signin: TkaSignin, isKept: boolean, signal: AbortSignal): Promise<SessionToken> => {
+  const obtain = async (signin: TkaSignin, isKept: boolean, patience: () => AbortSignal): Promise<SessionToken> => {
     const { uid } = signin.metadata;
     for (;;) {
       const have = held.get(uid);
@@ -55,7 +58,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       const underway = minting.get(uid);
       if (underway !== undefined) {
         // It may be for an end that has moved since, or not be one to keep: the result is looked at anew.
-        await withSignal(underway, signal).catch((error: unknown) => {
+        await withSignal(underway, patience()).catch((error: unknown) => {
           if (!isKept || !(error instanceof SessionEndingError)) throw error;
         });
         continue;
@@ -71,12 +74,12 @@ export function createTokens(deps: TokensDeps): Tokens {
           if (isWanted()) minting.delete(uid);
         });
       minting.set(uid, minted);
-      return publicPart(await withSignal(minted, signal));
+      return publicPart(await withSignal(minted, patience()));
     }
   };
   return {
-    get: (signin, signal) => obtain(signin, false, signal),
-    kept: (signin, signal) => obtain(signin, true, signal),
+    get: (signin, signal) => obtain(signin, false, () => signal),
+    kept: (signin, patience) => obtain(signin, true, patience),
     forget(uid) {
       held.delete(uid);
       minting.delete(uid);

@@ -127,7 +127,10 @@ async function untilHopeful(
 /** Seen with the session's own token. */
 async function untilWorking(deps: UsableDeps, signin: TkaSignin, signal: AbortSignal): Promise<void> {
   const { role, namespaces } = signin.spec;
-  const [{ token }, rules] = await Promise.all([deps.tokens.kept(signin, signal), deps.roles.rulesOf(role, signal)]);
+  const [{ token }, rules] = await Promise.all([
+    deps.tokens.kept(signin, () => signal),
+    deps.roles.rulesOf(role, signal),
+  ]);
   await untilAllowed(deps, token, probesFor(rules ?? [], namespaces), signal);
 }
 

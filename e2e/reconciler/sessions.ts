@@ -93,7 +93,7 @@ export function sessionCases(world: () => World): void {
       const given = running.reconciler.token(metadata.name, patience());
       await t.throwsAsync(given, { instanceOf: SessionEndingError }, `${seconds} s`);
       // What tka keeps works until the session ends.
-      const kept = await running.reconciler.keptToken(metadata.name, patience());
+      const kept = await running.reconciler.keptToken(metadata.name, 30_000);
       t.is(await world().statusWith(kept.token), 200, `${seconds} s`);
     }
     await world().endAll();

@@ -63,7 +63,7 @@ export function createAdmission(deps: ProxyDeps): Admission {
     { session, caller, headers }: Admitted,
     requestId: string,
   ): Promise<Record<string, string>> => {
-    const token = await deps.token(session, AbortSignal.timeout(tokenDeadlineMs));
+    const token = await deps.token(session, tokenDeadlineMs);
     const now = deps.session(session.name);
     if (now === undefined || now.uid !== session.uid || !holds(deps, now, caller)) {
       throw new Refusal(401, 'the session has ended: run `tka login`');

@@ -38,7 +38,7 @@ export interface ProxyDeps {
   /** From the reconciler's cache. */
   session(name: string): ProxySession | undefined;
   /** The session's own ServiceAccount token. */
-  token(session: ProxySession, signal: AbortSignal): Promise<string>;
+  token(session: ProxySession, withinMs: number): Promise<string>;
   readonly keys: SessionKeys;
   readonly upstream: Upstream;
   readonly limits: { readonly streamsPerSession: number; readonly streams: number };
