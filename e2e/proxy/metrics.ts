@@ -4,6 +4,7 @@
  */
 import test from 'ava';
 import type { Stack } from '../../dev/stack/stack.ts';
+import { until } from '../../dev/stack/until.ts';
 import { metricNames } from '../../node/metrics/definitions.ts';
 import { lintExposition, parseExposition } from '../../node/metrics/exposition.ts';
 import type { Family } from '../../node/metrics/exposition.ts';
@@ -39,12 +40,21 @@ export function whatIsCounted(stackOf: () => Stack, user: string): void {
     const before = await scraped();
     const entry = await caller.login();
     await caller.ask(entry, '/api/v1/namespaces/default/configmaps');
-    const after = await scraped();
-    const rise = (name: string, labels: Readonly<Record<string, string>>): number =>
-      valueOf(after, name, labels) - valueOf(before, name, labels);
+    const riseIn = (after: readonly Family[], name: string, labels: Readonly<Record<string, string>>): number => {
+      const [now, then] = [valueOf(after, name, labels), valueOf(before, name, labels)];
+      return now - (Number.isNaN(then) ? 0 : then);
+    };
+    // A request is counted when it has ended, which its caller may hear of first.
+    const after = await until(
+      async () => {
+        const families = await scraped();
+        return riseIn(families, 'tka_proxy_seconds_count', { verb: 'list', code: '2xx' }) >= 1 && families;
+      },
+      { what: 'the request in the metrics', timeoutMs: 5000 },
+    );
+    const rise = (name: string, labels: Readonly<Record<string, string>>): number => riseIn(after, name, labels);
     t.is(rise('tka_login_total', { result: 'accepted', reason: 'ok' }), 1);
     t.is(rise('tka_login_seconds_count', { stage: 'usable' }), 1);
-    t.true(rise('tka_proxy_seconds_count', { verb: 'list', code: '2xx' }) >= 1);
     t.true(rise('tka_proxy_bytes_total', { direction: 'out' }) > 0);
     t.is(valueOf(after, 'tka_sessions', { role: 'view', phase: 'ready' }), 1);
     for (const name of ['tka_ready', 'tka_leader', 'tka_engine_up']) t.is(valueOf(after, name), 1, name);
