@@ -152,14 +152,14 @@ func (d *decided) decide(head plainHead, size int) bool {
 	case <-late.C:
 	}
 	if answer == nil || d.hasEnded() {
-		d.channel.send(endedMessage{Type: "ended", Request: q.id})
+		d.channel.sendSoon(endedMessage{Type: "ended", Request: q.id})
 		return false
 	}
 	switch answer := answer.(type) {
 	case *answerMessage:
 		d.in.take(size)
 		isWritten := writeAll(d.peer, answer.Answer)
-		d.channel.send(endedMessage{Type: "ended", Request: q.id, Status: answer.Status})
+		d.channel.sendSoon(endedMessage{Type: "ended", Request: q.id, Status: answer.Status})
 		if !isWritten {
 			return false
 		}
@@ -178,7 +178,7 @@ func (d *decided) decide(head plainHead, size int) bool {
 // passOn gives the connection to Node, from the first byte that was not taken.
 func (d *decided) passOn() {
 	_ = d.peer.SetReadDeadline(time.Time{})
-	d.channel.send(closedMessage{Type: "closed", Connection: d.id})
+	d.channel.sendSoon(closedMessage{Type: "closed", Connection: d.id})
 	d.channel.unregister(d)
 	if !d.hasEnded() {
 		d.handOver(restOf{d.peer, bytes.NewReader(bytes.Clone(d.in.unread()))})

@@ -39,7 +39,7 @@ func (h *handOver) serveDecided(peer halfCloser, c *caller) {
 	})
 	d.serve()
 	// Once more than needed is no harm: Node ignores what it does not know.
-	channel.send(closedMessage{Type: "closed", Connection: d.id})
+	channel.sendSoon(closedMessage{Type: "closed", Connection: d.id})
 	channel.unregister(d)
 }
 

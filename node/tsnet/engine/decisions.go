@@ -16,6 +16,8 @@ import (
 // Node reads as it decides; one that does not for so long is as good as gone.
 const decisionWriteTimeout = 15 * time.Second
 
+const soon = 5 * time.Millisecond
+
 type decisions struct {
 	node     net.Conn
 	log      func(logLevel, string)
@@ -32,9 +34,10 @@ type decisions struct {
 	isDraining  bool
 	isBroken    bool
 
-	writing sync.Mutex // guards out and isWriting
+	writing sync.Mutex // guards what follows
 	out     []byte
-	isBusy  bool
+	isBusy  bool // somebody writes
+	isDue   bool // somebody will
 }
 
 // openDecisions returns when Node has sent its settings.
@@ -246,18 +249,46 @@ func (d *decisions) next() uint32 {
 
 // send writes at once, together with whatever others send meanwhile.
 func (d *decisions) send(message any) {
-	line, err := encodeLine(message)
-	if err != nil || len(line) > maxLine {
-		d.fail(fmt.Errorf("cannot send %T", message))
+	if d.add(message) {
+		d.flush()
+	}
+}
+
+// sendSoon is for what nobody waits for: it goes with the next message, which is the caller's next question as a rule, or after
+// a moment. Each message by itself would wake Node once more.
+func (d *decisions) sendSoon(message any) {
+	if !d.add(message) {
 		return
 	}
 	d.writing.Lock()
+	defer d.writing.Unlock()
+	if !d.isDue {
+		d.isDue = true
+		time.AfterFunc(soon, d.flush)
+	}
+}
+
+func (d *decisions) add(message any) bool {
+	line, err := encodeLine(message)
+	if err != nil || len(line) > maxLine {
+		d.fail(fmt.Errorf("cannot send %T", message))
+		return false
+	}
+	d.writing.Lock()
 	d.out = append(d.out, line...)
+	d.writing.Unlock()
+	return true
+}
+
+func (d *decisions) flush() {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	d.isDue = false
 	if d.isBusy {
-		d.writing.Unlock()
 		return
 	}
 	d.isBusy = true
+	defer func() { d.isBusy = false }()
 	var spare []byte
 	for len(d.out) > 0 {
 		out := d.out
@@ -269,12 +300,8 @@ func (d *decisions) send(message any) {
 		d.writing.Lock()
 		if err != nil {
 			d.out = nil
-			d.isBusy = false
-			d.writing.Unlock()
-			d.fail(err)
+			go d.fail(err)
 			return
 		}
 	}
-	d.isBusy = false
-	d.writing.Unlock()
 }

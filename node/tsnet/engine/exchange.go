@@ -55,7 +55,7 @@ func (x *exchange) run() bool {
 	x.cancel = cancel
 	x.q.whenCut(x.onCut)
 	isWhole := x.forward(ctx, pool.transport)
-	channel.send(endedMessage{
+	channel.sendSoon(endedMessage{
 		Type: "ended", Request: x.q.id, Status: x.status,
 		SentBytes: x.head.length - x.unsent.Load(), ReceivedBytes: x.received,
 	})
