@@ -224,7 +224,8 @@ func (d *decided) endIf(isSo func() bool) {
 	}
 	d.mu.Unlock()
 	if ends {
-		d.peer.Close()
+		// TLS says farewell first, for which a peer that does not read takes seconds; others wait to be ended meanwhile.
+		go d.peer.Close()
 	}
 }
 
