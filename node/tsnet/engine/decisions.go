@@ -10,15 +10,10 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 )
 
-// Node reads as it decides; one that does not for so long is as good as gone.
-const decisionWriteTimeout = 15 * time.Second
-
-const soon = 5 * time.Millisecond
-
 type decisions struct {
+	outbox
 	node     net.Conn
 	log      func(logLevel, string)
 	upstream *upstream // after settings
@@ -33,11 +28,6 @@ type decisions struct {
 	last        uint32 // number of the last connection or request
 	isDraining  bool
 	isBroken    bool
-
-	writing sync.Mutex // guards what follows
-	out     []byte
-	isBusy  bool // somebody writes
-	isDue   bool // somebody will
 }
 
 // openDecisions returns when Node has sent its settings.
@@ -46,6 +36,7 @@ func openDecisions(ctx context.Context, node net.Conn, log func(logLevel, string
 		node: node, log: log, ready: make(chan struct{}), broken: make(chan struct{}),
 		connections: map[uint32]*decided{}, questions: map[uint32]*question{},
 	}
+	d.outbox = outbox{to: node, failed: d.fail}
 	go func() { d.fail(d.read()) }()
 	select {
 	case <-d.ready:
@@ -243,65 +234,6 @@ func (d *decisions) next() uint32 {
 		_, isQuestion := d.questions[d.last]
 		if d.last != 0 && !isConnection && !isQuestion {
 			return d.last
-		}
-	}
-}
-
-// send writes at once, together with whatever others send meanwhile.
-func (d *decisions) send(message any) {
-	if d.add(message) {
-		d.flush()
-	}
-}
-
-// sendSoon is for what nobody waits for: it goes with the next message, which is the caller's next question as a rule, or after
-// a moment. Each message by itself would wake Node once more.
-func (d *decisions) sendSoon(message any) {
-	if !d.add(message) {
-		return
-	}
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	if !d.isDue {
-		d.isDue = true
-		time.AfterFunc(soon, d.flush)
-	}
-}
-
-func (d *decisions) add(message any) bool {
-	line, err := encodeLine(message)
-	if err != nil || len(line) > maxLine {
-		d.fail(fmt.Errorf("cannot send %T", message))
-		return false
-	}
-	d.writing.Lock()
-	d.out = append(d.out, line...)
-	d.writing.Unlock()
-	return true
-}
-
-func (d *decisions) flush() {
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	d.isDue = false
-	if d.isBusy {
-		return
-	}
-	d.isBusy = true
-	defer func() { d.isBusy = false }()
-	var spare []byte
-	for len(d.out) > 0 {
-		out := d.out
-		d.out = spare[:0]
-		d.writing.Unlock()
-		_ = d.node.SetWriteDeadline(time.Now().Add(decisionWriteTimeout))
-		_, err := d.node.Write(out)
-		spare = out
-		d.writing.Lock()
-		if err != nil {
-			d.out = nil
-			go d.fail(err)
-			return
 		}
 	}
 }

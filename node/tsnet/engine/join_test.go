@@ -14,7 +14,7 @@ import (
 	"tailscale.com/tstest/integration/testcontrol"
 )
 
-const minted = "tskey-auth-minted"
+const minted = "tskey-auth-1"
 
 // keyAPI is the part of Tailscale's API that makes auth keys.
 type keyAPI struct {

@@ -1,0 +1,87 @@
+package main
+
+// What goes to Node over a decision channel: messages as lines, in the order they were given, as few writes as may be. Each write
+// wakes Node; while one is under way, what others have to say gathers for the next.
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// Node reads as it decides; one that does not for so long is as good as gone.
+	decisionWriteTimeout = 15 * time.Second
+	// How long a message may wait for another to go with.
+	soon = 5 * time.Millisecond
+)
+
+type outbox struct {
+	to     net.Conn
+	failed func(error) // may be called more than once
+
+	mu     sync.Mutex
+	lines  []byte
+	isBusy bool // somebody writes
+	isDue  bool // somebody will
+}
+
+// send writes at once, together with whatever others send meanwhile.
+func (o *outbox) send(message any) {
+	if o.add(message) {
+		o.flush()
+	}
+}
+
+// sendSoon is for what nobody waits for: it goes with the next message, which is the caller's next question as a rule, or after
+// a moment.
+func (o *outbox) sendSoon(message any) {
+	if !o.add(message) {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isDue {
+		o.isDue = true
+		time.AfterFunc(soon, o.flush)
+	}
+}
+
+func (o *outbox) add(message any) bool {
+	line, err := encodeLine(message)
+	if err != nil || len(line) > maxLine {
+		o.failed(fmt.Errorf("cannot send %T", message))
+		return false
+	}
+	o.mu.Lock()
+	o.lines = append(o.lines, line...)
+	o.mu.Unlock()
+	return true
+}
+
+func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.isDue = false
+	if o.isBusy {
+		return
+	}
+	o.isBusy = true
+	defer func() { o.isBusy = false }()
+	var spare []byte
+	for len(o.lines) > 0 {
+		lines := o.lines
+		o.lines = spare[:0]
+		o.mu.Unlock()
+		_ = o.to.SetWriteDeadline(time.Now().Add(decisionWriteTimeout))
+		_, err := o.to.Write(lines)
+		spare = lines
+		o.mu.Lock()
+		if err != nil {
+			o.lines = nil
+			go o.failed(err)
+			return
+		}
+	}
+}
