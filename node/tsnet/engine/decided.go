@@ -22,8 +22,6 @@ const (
 	decisionTimeout = 30 * time.Second
 	// How long the caller is listened to after an answer that is the last, so that it is not lost on its way.
 	lingerUnread = 500 * time.Millisecond
-	// How long a caller that has ended its TLS may take to end its connection.
-	lingerEnded = time.Second
 )
 
 const requestTimedOut = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -90,17 +88,9 @@ func (d *decided) waitIdle(limit time.Duration) bool {
 	isOver := d.isOver
 	d.mu.Unlock()
 	if errors.Is(err, io.EOF) {
-		d.letItClose()
+		letItClose(d.beneath)
 	}
 	return err == nil && !isOver
-}
-
-// letItClose waits for the caller's end of the connection, of which the end of its TLS has told. Whoever closes first holds the
-// pair of addresses for a minute, and here nobody answers to it meanwhile: the caller's next connection from the same port would
-// wait in vain.
-func (d *decided) letItClose() {
-	_ = d.beneath.SetReadDeadline(time.Now().Add(lingerEnded))
-	_, _ = io.Copy(io.Discard, d.beneath)
 }
 
 func (d *decided) waitAhead() error {
@@ -206,7 +196,7 @@ func (d *decided) linger(isUnread bool) {
 		_, err = io.Copy(io.Discard, io.LimitReader(d.peer, 64<<20))
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		d.letItClose()
+		letItClose(d.beneath)
 	}
 }
 

@@ -152,7 +152,11 @@ func (h *handOver) pass(ctx context.Context, peer halfCloser, c *caller, who ide
 		h.log(logWarn, fmt.Sprintf("a connection could not be handed over: %v", err))
 		return
 	}
-	splice(peer, node, &h.buffers)
+	var beneath net.Conn
+	if c.tls {
+		beneath = c.connection
+	}
+	splice(peer, node, beneath, &h.buffers)
 }
 
 // dial connects to Node and writes the preamble, of one kind or the other.

@@ -136,7 +136,7 @@ func (p *forwardProxy) connect(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	splice(halfClosing(outer), halfClosing(inner), &p.buffers)
+	splice(halfClosing(outer), halfClosing(inner), outer, &p.buffers)
 }
 
 func (p *forwardProxy) unreachable(w http.ResponseWriter, host string, err error) {

@@ -22,6 +22,12 @@ const (
 	// How long a connection lives on after Node has finished writing. What Node half-closed looks the same here as what
 	// it destroyed, and a peer that never closes would keep a dead one for ever.
 	lingerAfterNode = time.Minute
+	// How long a peer may take to end a connection that Node has ended, before it is ended from here. Whoever closes first holds
+	// the pair of addresses for a minute, and here nobody answers to it meanwhile: the peer's next connection from the same port
+	// would wait in vain.
+	peerClosesFirst = 250 * time.Millisecond
+	// How long a peer that has ended its TLS may take to end its connection.
+	lingerEnded = time.Second
 	// A peer that takes none of 256 KiB for this long is gone, or means harm.
 	stalledAfter = 5 * time.Minute
 )
@@ -56,27 +62,49 @@ type halfCloser interface {
 	CloseWrite() error
 }
 
-// splice returns when both directions have ended; both connections are closed then.
-func splice(peer, node halfCloser, buffers bufferSource) {
+// splice returns when both directions have ended; both connections are closed then. beneath is what carries the peer's TLS; nil
+// where the end of peer is the end of its connection.
+func splice(peer, node halfCloser, beneath net.Conn, buffers bufferSource) {
 	closeBoth := func() {
 		peer.Close()
 		node.Close()
 	}
 	defer closeBoth()
-	pass := func(to, from halfCloser) {
-		if err := copyAdaptive(to, from, buffers); err == nil {
-			_ = to.CloseWrite() // fails when the other direction has closed it already: nothing left to tell
-		} else {
-			closeBoth()
-		}
-	}
 	fromPeer, fromNode := make(chan struct{}), make(chan struct{})
-	go func() { pass(node, peer); close(fromPeer) }()
-	go func() { pass(peer, node); close(fromNode) }()
+	pass := func(to, from halfCloser, mayEnd func()) {
+		if err := copyAdaptive(to, from, buffers); err != nil {
+			closeBoth()
+			return
+		}
+		mayEnd()
+		_ = to.CloseWrite() // fails when the other direction has closed it already: nothing left to tell
+	}
+	go func() { pass(node, peer, func() {}); close(fromPeer) }()
+	go func() {
+		pass(peer, node, func() {
+			if beneath != nil {
+				return // the end of TLS is not yet the end of the connection
+			}
+			select {
+			case <-fromPeer:
+			case <-time.After(peerClosesFirst):
+			}
+		})
+		close(fromNode)
+	}()
 	<-fromNode
 	linger := time.AfterFunc(lingerAfterNode, closeBoth)
 	defer linger.Stop()
 	<-fromPeer
+	if beneath != nil {
+		letItClose(beneath)
+	}
+}
+
+// letItClose waits for the peer's end of a connection, of which the end of its TLS has told.
+func letItClose(connection net.Conn) {
+	_ = connection.SetReadDeadline(time.Now().Add(lingerEnded))
+	_, _ = io.Copy(io.Discard, connection)
 }
 
 // copyAdaptive copies until from ends; nil means that it ended in order.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"bytes"
 	"crypto/rand"
 	"io"
@@ -38,7 +39,7 @@ func spliced(t *testing.T) (peer, node *net.TCPConn, over chan struct{}) {
 	over = make(chan struct{})
 	go func() {
 		defer close(over)
-		splice(peerInner, nodeInner, &bufferPool{})
+		splice(peerInner, nodeInner, nil, &bufferPool{})
 	}()
 	return peer, node, over
 }
@@ -159,3 +160,45 @@ func TestAQuietConnectionGivesItsLargeBufferBackAndLives(t *testing.T) {
 }
 
 func unixPath(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
+
+// watchedEnds tells in which order the two ends of a connection came.
+type watchedEnds struct {
+	*net.TCPConn
+	heard chan string
+}
+
+func (o watchedEnds) Read(p []byte) (int, error) {
+	n, err := o.TCPConn.Read(p)
+	if errors.Is(err, io.EOF) {
+		o.heard <- "the peer's end"
+	}
+	return n, err
+}
+
+func (o watchedEnds) CloseWrite() error {
+	o.heard <- "our end"
+	return o.TCPConn.CloseWrite()
+}
+
+func TestAPeerThatHasItsAnswerClosesFirst(t *testing.T) {
+	peer, peerInner := tcpPair(t)
+	node, nodeInner := tcpPair(t)
+	heard := make(chan string, 4)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		splice(watchedEnds{peerInner, heard}, nodeInner, nil, &bufferPool{})
+	}()
+	if _, err := node.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	node.CloseWrite()
+	if _, err := io.ReadFull(peer, make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
+	peer.Close()
+	if first := <-heard; first != "the peer's end" {
+		t.Fatalf("%s came first", first)
+	}
+	ends(t, over)
+}
