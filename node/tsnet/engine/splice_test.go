@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
 	"path/filepath"
