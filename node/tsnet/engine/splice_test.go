@@ -196,6 +196,11 @@ func TestAPeerThatHasItsAnswerClosesFirst(t *testing.T) {
 	if _, err := io.ReadFull(peer, make([]byte, 6)); err != nil {
 		t.Fatal(err)
 	}
+	// Nothing has ended yet for the peer: there is time for it to be the first.
+	_ = peer.SetReadDeadline(time.Now().Add(peerClosesFirst / 5))
+	if n, err := peer.Read(make([]byte, 1)); n != 0 || !isTimeout(err) {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
 	peer.Close()
 	if first := <-heard; first != "the peer's end" {
 		t.Fatalf("%s came first", first)
