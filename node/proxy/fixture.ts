@@ -2,7 +2,8 @@
  * The proxy behind the server that the tailnet's listeners use, on a loopback port; callers, sessions and the API server are
  * stand-ins. The API server's is a real HTTP server, or a bare socket, and remembers each connection's bytes.
  *
- * Callers speak in bytes, so that they can say what no HTTP client would.
+ * Callers speak in bytes, so that they can say what no HTTP client would. In one file, because each part is of use only to the
+ * others.
  */
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';

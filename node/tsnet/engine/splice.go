@@ -1,6 +1,7 @@
 package main
 
-// Two connections made one. Each direction ends on its own (half-close travels through); an error in either ends both.
+// Two connections made one. Each direction ends on its own (half-close travels through; Node's own a moment later, so that a
+// peer can close first); an error in either ends both.
 // Back-pressure needs nothing: a slow writer is a reader that does not come back.
 //
 // Buffers grow with the traffic. A quiet direction waits with a small one; one that fills it gets 256 KiB from a pool
