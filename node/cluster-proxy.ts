@@ -49,6 +49,8 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     ...(endpoint.tlsServerName === undefined ? {} : { serverName: endpoint.tlsServerName }),
   });
   const audit = withoutMasking(log);
+  // Objects of the cache do not change: a session that does is another object.
+  const sessions = new WeakMap<TkaSignin, ProxySession>();
   const origin = { ownNames: () => deps.ownNames(), metrics };
   return createProxy({
     connectionOf: (socket) => node.connectionOf(socket),
@@ -64,7 +66,10 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     refuseForeignRequest: (request) => refuseForeignRequest(request, true, origin),
     session(name) {
       const signin = reconciler.get(name);
-      return signin === undefined ? undefined : sessionOf(signin);
+      if (signin === undefined) return undefined;
+      const session = sessions.get(signin) ?? sessionOf(signin);
+      sessions.set(signin, session);
+      return session;
     },
     async token({ name }, withinMs) {
       try {

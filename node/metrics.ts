@@ -70,7 +70,8 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const proxied = histogram('tka_proxy_seconds');
   const bytes = counter('tka_proxy_bytes_total');
   const carried = counter('tka_proxy_requests_total');
-  const streams = gauge('tka_proxy_streams');
+  let streams = 0;
+  read('tka_proxy_streams', () => streams);
   for (const stage of definitions.tka_login_seconds.labels.stage) loginSeconds.zero({ stage });
   for (const reason of definitions.tka_cleanup_lag_seconds.labels.reason) lag.zero({ reason });
   for (const kind of definitions.tka_header_reject_total.labels.kind) rejected.inc({ kind }, 0);
@@ -142,8 +143,10 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
         const code = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`;
         proxied.observe({ verb: bounded(verb, verbs, 'other'), code }, seconds);
       },
-      streams: (open) => streams.set(open),
-      bytes: (direction, count) => bytes.inc({ direction }, count),
+      streams(open) {
+        streams = open;
+      },
+      bytes: (direction, count) => (count === 0 ? undefined : bytes.inc({ direction }, count)),
     },
     scrape: async () => ({ type: registry.contentType, text: await registry.metrics() }),
     stop() {

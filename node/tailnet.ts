@@ -57,11 +57,21 @@ export function createStateLog(log: Logger): (state: NodeState) => void {
 }
 
 /** Every name and address the node may be called by, lower case; IPv6 in brackets, as in a Host header. */
-export function ownNamesOf({
-  dnsName,
-  addresses,
-  certDomains,
-}: Pick<NodeState, 'dnsName' | 'addresses' | 'certDomains'>): readonly string[] {
+export function ownNamesOf(state: Named): readonly string[] {
+  // Asked for with each request, and a state does not change: what does is another.
+  let names = knownNames.get(state);
+  if (names === undefined) {
+    names = namesIn(state);
+    knownNames.set(state, names);
+  }
+  return names;
+}
+
+type Named = Pick<NodeState, 'dnsName' | 'addresses' | 'certDomains'>;
+
+const knownNames = new WeakMap<Named, readonly string[]>();
+
+function namesIn({ dnsName, addresses, certDomains }: Named): readonly string[] {
   const names = [dnsName, ...certDomains].map((name) => name.toLowerCase()).filter((name) => name !== '');
   const shortName = names[0]?.split('.', 1) ?? [];
   const hosts = addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address));

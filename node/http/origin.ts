@@ -42,7 +42,12 @@ export function refuseForeignRequest(req: RequestHead, isTls: boolean, deps: Ori
 }
 
 function valuesOf({ rawHeaders }: RequestHead, name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
+  const values: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i] ?? '';
+    if (given.length === name.length && given.toLowerCase() === name) values.push(rawHeaders[i + 1] ?? '');
+  }
+  return values;
 }
 
 /** The name in a Host header, lower case, without the port and the root's dot; empty where it is none. */

@@ -21,7 +21,7 @@ export interface Attributes {
 export function attributesOf(method: string, target: string, isUpgrade: boolean): Attributes {
   const at = target.indexOf('?');
   const path = at === -1 ? target : target.slice(0, at);
-  const query = new URLSearchParams(at === -1 ? '' : target.slice(at));
+  const query = at === -1 ? noQuery : new URLSearchParams(target.slice(at));
   // Decoded first, as the API server does: an encoded slash is one to it.
   const found = resourceIn(
     decode(path)
@@ -55,6 +55,7 @@ export function attributesOf(method: string, target: string, isUpgrade: boolean)
   };
 }
 
+const noQuery = new URLSearchParams();
 const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
 
 interface Found {
@@ -95,6 +96,7 @@ function isTrue(value: string | null): boolean {
 }
 
 function decode(path: string): string {
+  if (!path.includes('%')) return path;
   try {
     return decodeURIComponent(path);
   } catch {

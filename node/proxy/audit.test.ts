@@ -1,7 +1,7 @@
 /** What is written down about requests, and what never is. */
 import test from 'ava';
 import type { Duplex } from 'node:stream';
-import { createFixture, serviceAccountToken, until } from './fixture.ts';
+import { createFixture, serviceAccountToken, turns, until } from './fixture.ts';
 
 const lines = (log: readonly Record<string, unknown>[]): Record<string, unknown>[] =>
   log
@@ -52,6 +52,7 @@ test('a watch has a line at its start and one at its end', async (t) => {
   );
   at.proxy.cut('uid-of-alice', 'the session has ended');
   await until(() => at.proxy.open === 0);
+  await turns();
   t.deepEqual(
     lines(at.log).map(({ phase, verb, status, cut }) => ({ phase, verb, status, cut })),
     [
@@ -74,6 +75,7 @@ test('an exec has its command line at both ends', async (t) => {
     `${at.head('GET', '/k8s/api/v1/namespaces/a/pods/b/exec?command=rm&command=-rf&command=%2F', 'alice')}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
   );
   await until(() => at.proxy.open === 0);
+  await turns();
   t.deepEqual(
     lines(at.log).map(({ phase, verb, subresource, name, command, status }) => ({
       phase,

@@ -80,9 +80,11 @@ test("what is let through goes with the session's credential, in a pool of the s
   t.is(at.proxy.open, 1);
   asked.end();
   t.is(at.proxy.open, 0);
+  await turns();
   t.like(at.log.at(-1), { requestId: 'request-1', by: 'engine', status: 200, sentBytes: 3, receivedBytes: 4 });
   t.like(at.served, [{ verb: 'create', status: 200 }]);
   asked.end();
+  await turns();
   t.is(at.served.length, 1, 'once');
 });
 
@@ -179,6 +181,7 @@ test('a cut reaches the engine, with a last word for a watch alone', async (t) =
   t.regex(cut?.lastWord ?? '', /\n$/);
   t.is(reading.cuts[0]?.lastWord, undefined);
   watching.end();
+  await turns();
   t.like(at.log.at(-1), { phase: 'end', cut: 'the session has ended' });
 });
 

@@ -84,8 +84,7 @@ export type HeaderReject = 'impersonation' | 'credential';
 /** Throws Refusal for what no request may carry; `onReject` counts it. */
 export function refuseForeignCredentials(headers: HeaderPairs, onReject: (kind: HeaderReject) => void): void {
   for (const [name, value] of headers) {
-    const named = name === 'connection' ? value.split(',') : [name];
-    if (named.some(isImpersonation)) {
+    if (name === 'connection' ? value.split(',').some(isImpersonation) : isImpersonation(name)) {
       onReject('impersonation');
       throw new Refusal(
         400,
@@ -99,9 +98,12 @@ export function refuseForeignCredentials(headers: HeaderPairs, onReject: (kind: 
   }
 }
 
+const impersonation = 'impersonate-';
+
 /** Any spelling that some server may take for `Impersonate-User` and its like: gateways read `_` as `-`. */
 function isImpersonation(name: string): boolean {
-  return name.trim().toLowerCase().replaceAll('_', '-').startsWith('impersonate-');
+  if (name.length < impersonation.length) return false;
+  return name.trim().toLowerCase().replaceAll('_', '-').startsWith(impersonation);
 }
 
 function isBearerProtocol(protocol: string): boolean {
@@ -110,12 +112,17 @@ function isBearerProtocol(protocol: string): boolean {
 
 /** The token of exactly one `Authorization: Bearer`; undefined where there is none. Throws Refusal for two of any kind. */
 export function bearerTokenIn(headers: HeaderPairs, onReject: (kind: HeaderReject) => void): string | undefined {
-  const values = headers.filter(([name]) => name.replaceAll('_', '-') === 'authorization').map(([, value]) => value);
-  if (values.length > 1) {
+  let found: string | undefined;
+  for (const [name, value] of headers) {
+    if (name.replaceAll('_', '-') !== 'authorization') continue;
+    if (found === undefined) {
+      found = value;
+      continue;
+    }
     onReject('credential');
     throw new Refusal(400, 'a request has one Authorization header');
   }
-  return /^bearer +([^\s,]+) *$/i.exec(values[0] ?? '')?.[1];
+  return /^bearer +([^\s,]+) *$/i.exec(found ?? '')?.[1];
 }
 
 /** What the API server gets of a caller's headers, without credentials, host and length. */
@@ -131,8 +138,11 @@ export function forwardHeaders(headers: HeaderPairs, isUpgrade = false): Record<
 }
 
 function connectionTokens(headers: HeaderPairs): ReadonlySet<string> {
-  const tokens = headers.flatMap(([name, value]) => (name === 'connection' ? value.split(',') : []));
-  return new Set(tokens.map((token) => token.trim().toLowerCase()));
+  const tokens = new Set<string>();
+  for (const [name, value] of headers) {
+    if (name === 'connection') for (const token of value.split(',')) tokens.add(token.trim().toLowerCase());
+  }
+  return tokens;
 }
 
 /** What the caller gets of the API server's headers, as flat pairs for `writeHead`. `origin`: the API server's own. */

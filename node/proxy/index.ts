@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { Decider } from '../tsnet/decider.ts';
 import type { TailnetConnection } from '../tsnet/node.ts';
 import { type Admitted, createAdmission, type Entry, refusalOf } from './admission.ts';
+import { createAccounts } from './accounts.ts';
 import { type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
 import type { Carrier, ProxyRequest } from './carrier.ts';
 import { Connections } from './connections.ts';
@@ -113,13 +114,15 @@ export function createProxy(deps: ProxyDeps): Proxy {
     startedAt: performance.now(),
   });
 
-  const ended = (entry: Entry, outcome: Outcome): void => {
-    const seconds = (performance.now() - entry.startedAt) / 1000;
+  const accounts = createAccounts(({ entry, outcome, seconds }: Account) => {
     auditEnd(deps.log, entry, { ...outcome, seconds });
     deps.metrics.served({ verb: entry.what.verb, status: outcome.status, seconds, by: entry.by });
     deps.metrics.bytes('in', outcome.sentBytes);
     deps.metrics.bytes('out', outcome.receivedBytes);
-  };
+  });
+
+  const ended = (entry: Entry, outcome: Outcome): void =>
+    accounts.add({ entry, outcome, seconds: (performance.now() - entry.startedAt) / 1000 });
 
   const refused = (entry: Entry, error: unknown): Refusal => {
     const refusal = refusalOf(error);
@@ -271,8 +274,15 @@ export function createProxy(deps: ProxyDeps): Proxy {
     async close() {
       streams.cutAll('tka is being restarted');
       await deps.upstream.close();
+      accounts.settle();
     },
   };
+}
+
+interface Account {
+  readonly entry: Entry;
+  readonly outcome: Outcome;
+  readonly seconds: number;
 }
 
 /** Without a body, whose bytes nobody could tell from the stream's. */

@@ -25,11 +25,17 @@ export function targetOf(url: string): string {
 }
 
 function isPlain(path: string): boolean {
+  if (isSimple(path)) return true;
   // RFC 3986's path characters, percent-encoded ones among them; whatever else two parsers may read in two ways.
   if (!/^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/.test(path)) return false;
   const segments = path.split('/').slice(1);
   // The last one may be empty: a path may end in a slash.
   return segments.every((segment, i) => isOrdinary(segment) && (segment !== '' || i === segments.length - 1));
+}
+
+/** Nearly all are: no encoding, and no segment that is empty or begins with a dot. */
+function isSimple(path: string): boolean {
+  return /^(?:\/[A-Za-z0-9\-_~:][A-Za-z0-9\-._~:]*)+$/.test(path);
 }
 
 /** Somebody on the way may decode once more than he should, so what comes out of that must be ordinary too. */

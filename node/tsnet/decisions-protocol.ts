@@ -3,8 +3,9 @@
  * change that the other side would misread.
  *
  * A connection to the same unix socket as callers' connections come by, one for each listener that was opened with
- * `decide`; its preamble has `decisions`. After that, one JSON object a line each way, UTF-8, at most MAX_LINE bytes, each with
- * a `type`. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
+ * `decide`; its preamble has `decisions`. After that, one message a line each way, UTF-8, at most MAX_LINE bytes: a JSON
+ * object with a `type`, but for the three that each request needs, `ask`, `forward` and `ended`: those are fields with U+001F
+ * between them, the name first, flags as 0 or 1, in the order in which they are here, lists last. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
  * for each plain request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
  * `answer`, with one of its own. A decision is good for that one request. Each question has an end (`ended`), always; before it
  * come at most one each of `begun` (if wanted), `failed` and `moved`, which Node answers with `answer` and `location`. Node may
@@ -26,16 +27,6 @@ const opened = z.object({
   identity,
 });
 const closed = z.object({ type: z.literal('closed'), connection: number });
-const ask = z.object({
-  type: z.literal('ask'),
-  connection: number,
-  request: number,
-  method: z.string(),
-  target: z.string(),
-  /** Name, value, name, value; as sent. */
-  headers: z.array(z.string()),
-  hasBody: z.boolean(),
-});
 /** The answer's head is there. */
 const begun = z.object({ type: z.literal('begun'), request: number, status: z.number().int() });
 /** There is no answer to be had. */
@@ -49,21 +40,33 @@ const failed = z.object({
 });
 /** The answer has a Location, which is Node's to write. */
 const moved = z.object({ type: z.literal('moved'), request: number, location: z.string() });
-const ended = z.object({
-  type: z.literal('ended'),
-  request: number,
+
+/** Those that are JSON. */
+export const jsonMessage = z.discriminatedUnion('type', [opened, closed, begun, failed, moved]);
+
+export interface AskMessage {
+  readonly type: 'ask';
+  readonly connection: number;
+  readonly request: number;
+  readonly hasBody: boolean;
+  readonly method: string;
+  readonly target: string;
+  /** Name, value, name, value; as sent. */
+  readonly headers: readonly string[];
+}
+
+export interface EndedMessage {
+  readonly type: 'ended';
+  readonly request: number;
   /** 0 where the caller had gone before there was an answer. */
-  status: z.number().int(),
+  readonly status: number;
   /** Of bodies, by the caller. */
-  sentBytes: z.number().int(),
-  receivedBytes: z.number().int(),
-});
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
 
-export const decisionMessage = z.discriminatedUnion('type', [opened, closed, ask, begun, failed, moved, ended]);
-
-export type DecisionMessage = z.infer<typeof decisionMessage>;
+export type DecisionMessage = z.infer<typeof jsonMessage> | AskMessage | EndedMessage;
 export type OpenedMessage = z.infer<typeof opened>;
-export type AskMessage = z.infer<typeof ask>;
 
 /** The same for every request of the listener. */
 export interface SettingsMessage {
@@ -87,16 +90,16 @@ export interface SettingsMessage {
 export interface ForwardMessage {
   readonly type: 'forward';
   readonly request: number;
-  readonly path: string;
-  /** All that the server gets, but Host and the body's length: name, value, name, value. */
-  readonly headers: readonly string[];
-  /** Requests of different pools never share a connection. */
-  readonly pool: string;
-  /** To the answer, after those of the settings. */
-  readonly added: readonly string[];
   readonly tellBegun: boolean;
   /** The answer is the last on the caller's connection. */
   readonly close: boolean;
+  readonly path: string;
+  /** Requests of different pools never share a connection. */
+  readonly pool: string;
+  /** To the answer, after those of the settings. In the line: how many fields, then they. */
+  readonly added: readonly string[];
+  /** All that the server gets, but Host and the body's length: name, value, name, value. */
+  readonly headers: readonly string[];
 }
 
 export interface AnswerMessage {

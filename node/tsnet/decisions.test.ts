@@ -20,11 +20,17 @@ const ask = {
   type: 'ask',
   connection: 1,
   request: 2,
+  hasBody: 0,
   method: 'GET',
   target: '/k8s/api',
   headers: ['Host', 'tka'],
-  hasBody: false,
 };
+
+/** Those that each request needs are fields, in the order in which they are written here. */
+function lineOf(message: object): string {
+  const fields: unknown[] = Object.values(message);
+  return fields[0] === 'ask' || fields[0] === 'ended' ? fields.flat().join('\x1f') : JSON.stringify(message);
+}
 
 class Asked implements Decider, RequestEvents {
   readonly settings = settings;
@@ -86,14 +92,14 @@ async function start(t: ExecutionContext) {
   const heard: unknown[] = [];
   const waiting: ((message: unknown) => void)[] = [];
   const lines = createLineReader(1 << 20, (line) => {
-    const message: unknown = JSON.parse(line);
+    const message: unknown = line.startsWith('{') ? JSON.parse(line) : line.split('\x1f');
     const next = waiting.shift();
     if (next) next(message);
     else heard.push(message);
   });
   socket.on('data', (chunk: Buffer) => lines.push(chunk));
   const say = (...messages: readonly object[]): void => {
-    socket.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(''));
+    socket.write(messages.map((message) => `${lineOf(message)}\n`).join(''));
   };
   const hear = (): Promise<unknown> =>
     heard.length > 0 ? Promise.resolve(heard.shift()) : new Promise((resolve) => waiting.push(resolve));
@@ -115,7 +121,11 @@ test('a question reaches the decider with its connection, and the decision the e
   t.like(asked, { method: 'GET', target: '/k8s/api', rawHeaders: ['Host', 'tka'], hasBody: false });
   const order = { path: '/api', pool: 'uid', added: ['x-request-id', 'r'], tellBegun: true, close: false };
   asked?.forward({ ...order, headers: { accept: 'a', authorization: 'b' } });
-  t.deepEqual(await hear(), { type: 'forward', request: 2, ...order, headers: ['accept', 'a', 'authorization', 'b'] });
+  const added = ['2', 'x-request-id', 'r'];
+  t.deepEqual(await hear(), ['forward', '2', '1', '0', '/api', 'uid', ...added, 'accept', 'a', 'authorization', 'b']);
+  const evil = { accept: 'a\x1fauthorization\x1fb' };
+  t.throws(() => asked?.forward({ ...order, headers: evil }), { message: /control character/ });
+  t.throws(() => asked?.forward({ ...order, headers: {}, path: '/\nanswer' }), { message: /control character/ });
   asked?.cut({ answer: { status: 401, text: 'no', close: true } });
   t.deepEqual(await hear(), { type: 'cut', request: 2, status: 401, answer: 'no', inOrder: false, lastWord: '' });
   asked?.cut({ answer: { status: 401, text: 'no', close: true }, lastWord: '' });
@@ -160,11 +170,17 @@ test('when the channel ends, every request on it has ended', async (t) => {
 });
 
 for (const [title, line] of [
-  ['no JSON', '{"type":"ask","target":"/k8s"'],
+  ['no JSON', '{"type":"begun","target":"/k8s"'],
+  ['half a question', lineOf(ask).slice(0, -'/k8s/api␟Host␟tka'.length - 1)],
+  ['a question with half a header', `${lineOf(ask)}\x1fk8s`],
+  ['a question in JSON', JSON.stringify(ask)],
   ['no JSON that begins with a secret', 'k8s'],
   ['no message', '{"type":"forward"}'],
-  ['a question on a connection that was not opened', JSON.stringify({ ...ask, connection: 9 })],
-  ['a number that is none', JSON.stringify({ ...ask, request: -1 })],
+  ['a question on a connection that was not opened', lineOf({ ...ask, connection: 9 })],
+  ['a number that is none', lineOf({ ...ask, request: -1 })],
+  ['a number that no number can be', lineOf({ ...ask, request: '9'.repeat(16) })],
+  ['a flag that is none', lineOf({ ...ask, hasBody: 'k8s' })],
+  ['the end of a request that says too little', 'ended\x1f2\x1f200\x1f0'],
 ] as const) {
   test(`${title} ends the channel, without a word of it in the log`, async (t) => {
     const { socket, decider, logged } = await start(t);

@@ -3,13 +3,8 @@
  * decider says goes back. When the channel ends, every request on it has ended, and no answer of an old one reaches a new one.
  */
 import type { Socket } from 'node:net';
-import {
-  type AskMessage,
-  type DecisionAnswer,
-  type DecisionMessage,
-  decisionMessage,
-  type OpenedMessage,
-} from './decisions-protocol.ts';
+import { type AskMessage, type DecisionAnswer, type OpenedMessage } from './decisions-protocol.ts';
+import { readDecisionLine, writeDecisionLine } from './decisions-lines.ts';
 import type { AskedRequest, Decider, ForwardingEngine, ForwardSettings, OwnAnswer, RequestEvents } from './decider.ts';
 import { createLineReader } from './lines.ts';
 import type { NodeOptions, TailnetConnection } from './node.ts';
@@ -39,7 +34,7 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
         socket.uncork();
       });
     }
-    socket.write(`${JSON.stringify(message)}\n`);
+    socket.write(writeDecisionLine(message));
   };
   const sendAnswer = (request: number, { status, text, close }: OwnAnswer): void =>
     send({ type: 'answer', request, status, answer: text, close });
@@ -58,8 +53,8 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
       target,
       rawHeaders: headers,
       hasBody,
-      forward: ({ headers: forwarded, ...order }) =>
-        send({ type: 'forward', request, ...order, headers: Object.entries(forwarded).flat() }),
+      forward: ({ path, headers: forwarded, pool, added, tellBegun, close }) =>
+        send({ type: 'forward', request, tellBegun, close, path, pool, added, headers: flat(forwarded) }),
       answer: (answer) => sendAnswer(request, answer),
       cut: ({ answer, lastWord }) =>
         send({
@@ -75,7 +70,7 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
   };
 
   const take = (line: string): void => {
-    const message = parse(line);
+    const message = readDecisionLine(line);
     switch (message?.type) {
       case 'ask':
         return ask(message);
@@ -134,13 +129,10 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
   decider.opened(engine);
 }
 
-/** The parser's own error would quote the line, and there are credentials in it. */
-function parse(line: string): DecisionMessage | undefined {
-  try {
-    return decisionMessage.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
-  }
+function flat(headers: Readonly<Record<string, string>>): string[] {
+  const list: string[] = [];
+  for (const name in headers) list.push(name, headers[name] ?? '');
+  return list;
 }
 
 function settingsMessage({ ca, serverName, insecureSkipTlsVerify, ...settings }: ForwardSettings): DecisionAnswer {

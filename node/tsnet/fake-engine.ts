@@ -4,6 +4,7 @@
  */
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { PROTOCOL_VERSION } from './protocol.ts';
 
 interface Request {
   readonly type: string;
@@ -54,7 +55,7 @@ const state = (more: object): boolean =>
   });
 
 if (fault === 'babble') process.stdout.write('Usage: something else\n');
-else say({ type: 'hello', version: fault === 'version' ? 99 : 3 });
+else say({ type: 'hello', version: fault === 'version' ? 99 : PROTOCOL_VERSION });
 
 createInterface({ input: process.stdin })
   .on('line', (line) => answer(JSON.parse(line) as Request))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
 	"strconv"
 	"strings"
 )
@@ -46,10 +47,28 @@ func (r answerRules) comesBack(name string) bool {
 	return !r.withheld[name]
 }
 
+const (
+	pieceRoom = 16 // before a piece, for what frames it
+	pieceTail = 16 // behind it
+	// smallAnswer holds what most answers are, or one record of TLS.
+	smallAnswer = 16<<10 + pieceRoom + pieceTail
+)
+
+// piece is a buffer with room for a frame, and how much of it is filled.
+type piece struct {
+	room []byte
+	n    int
+}
+
+func (p *piece) space() []byte { return p.room[pieceRoom : len(p.room)-pieceTail] }
+
+func (p *piece) bytes() []byte { return p.room[pieceRoom : pieceRoom+p.n] }
+
 type answer struct {
-	x        *exchange
-	response *http.Response
-	location string
+	x          *exchange
+	connection *serverConnection
+	response   *http.Response
+	location   string
 	// length of the body; -1: in chunks.
 	length int64
 	// hasLastWord: a cut may end it in order, where it is between two lines.
@@ -57,8 +76,8 @@ type answer struct {
 	endsInNewline bool
 }
 
-func newAnswer(x *exchange, response *http.Response, location string) *answer {
-	a := &answer{x: x, response: response, location: location, length: response.ContentLength, endsInNewline: true}
+func newAnswer(x *exchange, connection *serverConnection, response *http.Response, location string) *answer {
+	a := &answer{x: x, connection: connection, response: response, location: location, length: response.ContentLength, endsInNewline: true}
 	header := response.Header
 	a.hasLastWord = a.length < 0 && response.StatusCode == http.StatusOK && header.Get("Content-Encoding") == "" &&
 		isJSON(header.Get("Content-Type"))
@@ -153,49 +172,53 @@ func namedIn(values []string) map[string]bool {
 }
 
 // body sends pieces of the body as they are read, begin before the first: in chunks, or no more than was announced.
-func (a *answer) body(begin []byte) bool {
+func (a *answer) body(begin []byte) (isWhole bool) {
 	buffers := a.x.on.buffers
-	scratch := buffers.getSmall()
-	var ahead *readAhead
+	small := buffers.getSmall()
+	var large *[recordBuffer]byte
 	defer func() {
-		a.response.Body.Close()
-		if ahead != nil {
-			ahead.close()
-		} else {
-			buffers.putSmall(scratch)
+		buffers.putSmall(small)
+		if large != nil {
+			buffers.putRecords(large)
 		}
 	}()
-	// What is small, or comes now and then, needs neither a large buffer nor another goroutine.
-	first := piece{room: scratch[:]}
-	room := len(scratch) - pieceRoom - pieceTail
-	if len(begin) > room/2 {
+	// What is small, or comes now and then, needs no large buffer.
+	p := piece{room: small[:]}
+	if len(begin) > len(p.space())/2 {
 		if !a.send(begin) {
 			return false
 		}
 		begin = nil
 	}
 	for {
-		at := len(begin)
-		n, err := a.response.Body.Read(scratch[pieceRoom+at : pieceRoom+room])
-		if at > 0 {
-			copy(scratch[pieceRoom:], begin)
-		}
-		first.n = at + n
-		if isOver, isWhole := a.pass(&first, at, err); isOver {
-			return isWhole
-		}
+		at := copy(p.space(), begin)
 		begin = nil
-		if n == room {
-			break
-		}
-	}
-	ahead = newReadAhead(a.response.Body, scratch, buffers)
-	for {
-		next, err := ahead.next()
-		if isOver, isWhole := a.pass(next, 0, err); isOver {
+		n, err := a.gather(p.space()[at:])
+		p.n = at + n
+		if isOver, isWhole := a.pass(&p, at, err); isOver {
 			return isWhole
 		}
+		switch {
+		case large == nil && p.n == len(p.space()):
+			large = buffers.getRecords()
+			p.room = large[:]
+		case large != nil && p.n < len(small)/2:
+			buffers.putRecords(large)
+			large = nil
+			p.room = small[:]
+		}
 	}
+}
+
+// gather reads what has arrived, and waits for nothing more.
+func (a *answer) gather(room []byte) (n int, err error) {
+	n, err = a.response.Body.Read(room)
+	for err == nil && n < len(room) && a.connection.hasMore() {
+		var more int
+		more, err = a.response.Body.Read(room[n:])
+		n += more
+	}
+	return n, err
 }
 
 // pass sends a piece, which begins with so many bytes that are not of the body, and tells what its error means.

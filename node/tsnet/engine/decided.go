@@ -20,6 +20,8 @@ const (
 	bodyTimeout = 5 * time.Minute
 	// A decision may wait for a token to be minted, which Node gives 10 s.
 	decisionTimeout = 30 * time.Second
+	// How long an answer may take until somebody looks whether the caller still waits for it. Most are there before.
+	lookAfter = 50 * time.Millisecond
 	// How long the caller is listened to after an answer that is the last, so that it is not lost on its way.
 	lingerUnread = 500 * time.Millisecond
 )
@@ -42,7 +44,9 @@ type decided struct {
 	mu     sync.Mutex
 	isIdle bool // between two requests
 	isOver bool
-	// ahead is told when the caller sends or ends something while an answer is under way; nil while nobody looks.
+	// look is when to look for what the caller does while an answer is under way; nil where nobody will.
+	look *time.Timer
+	// ahead is told when it sends or ends something; nil while nobody looks.
 	ahead chan error
 }
 
@@ -54,8 +58,9 @@ func (d *decided) serve() {
 			return
 		}
 		limit = idleTimeout
-		_ = d.peer.SetReadDeadline(time.Now().Add(headTimeout))
-		head, size, err := d.in.head(d.channel.settings.Prefix)
+		head, size, err := d.in.head(d.channel.settings.Prefix, func() {
+			_ = d.peer.SetReadDeadline(time.Now().Add(headTimeout))
+		})
 		if err != nil {
 			if isTimeout(err) {
 				_, _ = io.WriteString(d.peer, requestTimedOut)
@@ -74,7 +79,6 @@ func (d *decided) serve() {
 
 // waitIdle waits for the next request to begin; false where none will.
 func (d *decided) waitIdle(limit time.Duration) bool {
-	_ = d.peer.SetReadDeadline(time.Now().Add(limit))
 	d.mu.Lock()
 	d.isIdle = true
 	mayWait := !d.isOver && !d.channel.draining()
@@ -82,7 +86,7 @@ func (d *decided) waitIdle(limit time.Duration) bool {
 	if !mayWait {
 		return false
 	}
-	err := d.waitAhead()
+	err := d.waitAhead(limit)
 	d.mu.Lock()
 	d.isIdle = false
 	isOver := d.isOver
@@ -93,38 +97,58 @@ func (d *decided) waitIdle(limit time.Duration) bool {
 	return err == nil && !isOver
 }
 
-func (d *decided) waitAhead() error {
+// waitAhead waits for what the caller sends next, whether somebody looks for it already or not.
+func (d *decided) waitAhead(limit time.Duration) error {
 	d.mu.Lock()
+	if d.look != nil {
+		d.look.Stop()
+		d.look = nil
+	}
 	ahead := d.ahead
 	d.ahead = nil
 	d.mu.Unlock()
+	if ahead == nil && len(d.in.unread()) > 0 {
+		return nil
+	}
+	_ = d.peer.SetReadDeadline(time.Now().Add(limit))
 	if ahead == nil {
 		return d.in.wait()
 	}
 	return <-ahead
 }
 
-// lookAhead begins to look for what the caller does while it waits for an answer: gone is called when it has gone. The
-// intake must not be touched until waitAhead has returned.
+// lookAhead begins, after a moment, to look for what the caller does while it waits for an answer: gone is called when it has
+// gone. The intake must not be touched until waitAhead has returned.
 func (d *decided) lookAhead(gone func()) {
-	_ = d.peer.SetReadDeadline(time.Time{})
-	ahead := make(chan error, 1)
 	d.mu.Lock()
-	d.ahead = ahead
-	d.mu.Unlock()
-	go func() {
+	defer d.mu.Unlock()
+	var look *time.Timer
+	look = time.AfterFunc(lookAfter, func() {
+		d.mu.Lock()
+		if d.look != look {
+			d.mu.Unlock()
+			return
+		}
+		ahead := make(chan error, 1)
+		d.look, d.ahead = nil, ahead
+		_ = d.peer.SetReadDeadline(time.Time{})
+		d.mu.Unlock()
 		err := d.in.wait()
 		if err != nil {
 			gone()
 		}
 		ahead <- err
-	}()
+	})
+	d.look = look
 }
 
 // isAhead reports whether the caller has sent something already, which it should not have.
 func (d *decided) isAhead() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.look != nil {
+		return len(d.in.unread()) > 0
+	}
 	return len(d.ahead) > 0
 }
 
@@ -142,14 +166,14 @@ func (d *decided) decide(head plainHead, size int) bool {
 	case <-late.C:
 	}
 	if answer == nil || d.hasEnded() {
-		d.channel.sendSoon(endedMessage{Type: "ended", Request: q.id})
+		d.channel.sendSoon(endedMessage{Request: q.id})
 		return false
 	}
 	switch answer := answer.(type) {
 	case *answerMessage:
 		d.in.take(size)
 		isWritten := writeAll(d.peer, answer.Answer)
-		d.channel.sendSoon(endedMessage{Type: "ended", Request: q.id, Status: answer.Status})
+		d.channel.sendSoon(endedMessage{Request: q.id, Status: answer.Status})
 		if !isWritten {
 			return false
 		}
@@ -187,12 +211,12 @@ func (d *decided) linger(isUnread bool) {
 	if d.peer.CloseWrite() != nil {
 		return
 	}
-	_ = d.peer.SetReadDeadline(time.Now().Add(limit))
 	var err error
 	if !isUnread {
-		err = d.waitAhead()
+		err = d.waitAhead(limit)
 	}
 	if err == nil {
+		_ = d.peer.SetReadDeadline(time.Now().Add(limit))
 		_, err = io.Copy(io.Discard, io.LimitReader(d.peer, 64<<20))
 	}
 	if err == nil || errors.Is(err, io.EOF) {

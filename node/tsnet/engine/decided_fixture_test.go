@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ import (
 )
 
 type fixture struct {
-	t         *testing.T
+	t         testing.TB
 	hand      *handOver
 	listener  fakeListener
 	server    *httptest.Server
@@ -87,6 +88,13 @@ type fakeChannel struct {
 }
 
 func (c *fakeChannel) send(kind string, message any) {
+	if m, ok := message.(forwardMessage); ok {
+		flag := map[bool]string{false: "0", true: "1"}
+		fields := []string{"forward", fmt.Sprint(m.Request), flag[m.TellBegun], flag[m.Close], m.Path, m.Pool, fmt.Sprint(len(m.Added))}
+		fields = slices.Concat(fields, m.Added, m.Headers)
+		_, _ = c.conn.Write([]byte(strings.Join(fields, "\x1f") + "\n"))
+		return
+	}
 	text, err := json.Marshal(message)
 	if err != nil {
 		c.f.t.Error(err)
@@ -101,7 +109,7 @@ func startFixture(t *testing.T, handler http.HandlerFunc) *fixture {
 	return start(t, handler, (*httptest.Server).Start)
 }
 
-func start(t *testing.T, handler http.HandlerFunc, begin func(*httptest.Server)) *fixture {
+func start(t testing.TB, handler http.HandlerFunc, begin func(*httptest.Server)) *fixture {
 	t.Helper()
 	f := &fixture{
 		t: t, channels: make(chan *fakeChannel, 8), handed: make(chan net.Conn, 8), preambles: make(chan preamble, 8),
@@ -169,14 +177,15 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 	f.channels <- c
 	lines := bufio.NewScanner(c.conn)
 	for lines.Scan() {
-		var kind struct {
+		fields := strings.Split(lines.Text(), "\x1f")
+		kind := struct {
 			Type string `json:"type"`
-		}
+		}{fields[0]}
 		_ = json.Unmarshal(lines.Bytes(), &kind)
 		switch kind.Type {
 		case "ask":
-			var ask askMessage
-			_ = json.Unmarshal(lines.Bytes(), &ask)
+			ask := askMessage{HasBody: fields[3] == "1", Method: fields[4], Target: fields[5], Headers: fields[6:]}
+			_, _ = fmt.Sscan(fields[1]+" "+fields[2], &ask.Connection, &ask.Request)
 			f.mu.Lock()
 			f.asked = append(f.asked, ask)
 			decide := f.decide
@@ -187,7 +196,7 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 			decide(c, ask)
 		case "ended":
 			var ended endedMessage
-			_ = json.Unmarshal(lines.Bytes(), &ended)
+			_, _ = fmt.Sscan(strings.Join(fields[1:], " "), &ended.Request, &ended.Status, &ended.SentBytes, &ended.ReceivedBytes)
 			f.ended <- ended
 		case "failed":
 			var failed forwardFailedMessage
@@ -256,7 +265,7 @@ func (f *fixture) dial(text string) *wire {
 // wire is the caller's end.
 type wire struct {
 	net.Conn
-	t     *testing.T
+	t     testing.TB
 	lines *bufio.Reader
 }
 

@@ -33,7 +33,7 @@ func TestAPlainRequestIsForwardedAsItWasDecided(t *testing.T) {
 	}
 	sent := f.connections()[0].text()
 	want := "POST /api%2Fx?a=%20 HTTP/1.1\r\nHost: " + strings.TrimPrefix(f.server.URL, "http://") +
-		"\r\nContent-Length: 4\r\nAuthorization: token of alice\r\n\r\nbody"
+		"\r\nauthorization: token of alice\r\nContent-Length: 4\r\n\r\nbody"
 	if sent != want {
 		t.Errorf("the server was sent %q", sent)
 	}

@@ -64,7 +64,7 @@ func (h *handOver) decisionsOf(ctx context.Context, listener string) (*decisions
 	if err != nil {
 		return nil, err
 	}
-	channel, err := openDecisions(ctx, node, h.log)
+	channel, err := openDecisions(ctx, node, &h.buffers, h.log)
 	if err != nil {
 		return nil, err
 	}

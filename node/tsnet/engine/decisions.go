@@ -16,6 +16,7 @@ type decisions struct {
 	outbox
 	node     net.Conn
 	log      func(logLevel, string)
+	buffers  *bufferPool
 	upstream *upstream // after settings
 	settings *settingsMessage
 	rules    answerRules
@@ -31,9 +32,9 @@ type decisions struct {
 }
 
 // openDecisions returns when Node has sent its settings.
-func openDecisions(ctx context.Context, node net.Conn, log func(logLevel, string)) (*decisions, error) {
+func openDecisions(ctx context.Context, node net.Conn, buffers *bufferPool, log func(logLevel, string)) (*decisions, error) {
 	d := &decisions{
-		node: node, log: log, ready: make(chan struct{}), broken: make(chan struct{}),
+		node: node, buffers: buffers, log: log, ready: make(chan struct{}), broken: make(chan struct{}),
 		connections: map[uint32]*decided{}, questions: map[uint32]*question{},
 	}
 	d.outbox = outbox{to: node, failed: d.fail}
@@ -115,7 +116,7 @@ func (d *decisions) take(message any) error {
 		if !ok {
 			return errors.New("the first message must be settings")
 		}
-		upstream, err := newUpstream(settings)
+		upstream, err := newUpstream(settings, d.buffers)
 		if err != nil {
 			return err
 		}
@@ -214,7 +215,7 @@ func (d *decisions) ask(connection *decided, head plainHead) *question {
 	d.questions[q.id] = q
 	d.mu.Unlock()
 	d.send(askMessage{
-		Type: "ask", Connection: connection.id, Request: q.id,
+		Connection: connection.id, Request: q.id,
 		Method: head.method, Target: head.target, Headers: head.headers, HasBody: head.length > 0,
 	})
 	return q

@@ -4,21 +4,15 @@ package main
 // change that the other side would misread.
 //
 // A connection to the same unix socket as callers' connections come by, one for each listener that was opened with
-// `decide`; its preamble has `decisions`. After that, one JSON object a line each way, UTF-8, at most maxLine bytes, each with
-// a `type`. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
+// `decide`; its preamble has `decisions`. After that, one message a line each way, UTF-8, at most maxLine bytes: a JSON
+// object with a `type`, but for the three that each request needs, `ask`, `forward` and `ended`: those are fields with U+001F
+// between them, the name first, flags as 0 or 1, in the order in which they are here, lists last. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
 // for each plain request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
 // `answer`, with one of its own. A decision is good for that one request. Each question has an end (`ended`), always; before it
 // come at most one each of `begun` (if wanted), `failed` and `moved`, which Node answers with `answer` and `location`. Node may
 // `cut` what it has let forward, `hangUp` on a caller, `forget` a pool, and `drain`. What names a request or connection that
 // has ended meanwhile is ignored. The end of the channel ends every connection that it was asked for: nothing is forwarded that
 // Node cannot stop. The credentials in `ask` and `forward` are kept by neither side for longer than the request.
-
-import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-)
 
 // Engine to Node.
 type (
@@ -44,13 +38,12 @@ type (
 	}
 
 	askMessage struct {
-		Type       string   `json:"type"`
-		Connection uint32   `json:"connection"`
-		Request    uint32   `json:"request"`
-		Method     string   `json:"method"`
-		Target     string   `json:"target"`
-		Headers    []string `json:"headers"` // name, value, name, value; as sent
-		HasBody    bool     `json:"hasBody"`
+		Connection uint32
+		Request    uint32
+		HasBody    bool
+		Method     string
+		Target     string
+		Headers    []string // name, value, name, value; as sent
 	}
 
 	// begunMessage: the answer's head is there.
@@ -77,11 +70,10 @@ type (
 
 	// endedMessage: Status is 0 where the caller had gone before there was an answer. Bytes are of bodies.
 	endedMessage struct {
-		Type          string `json:"type"`
-		Request       uint32 `json:"request"`
-		Status        int    `json:"status"`
-		SentBytes     int64  `json:"sentBytes"`     // by the caller
-		ReceivedBytes int64  `json:"receivedBytes"` // by the caller
+		Request       uint32
+		Status        int
+		SentBytes     int64 // by the caller
+		ReceivedBytes int64 // by the caller
 	}
 )
 
@@ -100,13 +92,13 @@ type (
 	}
 
 	forwardMessage struct {
-		Request   uint32   `json:"request"`
-		Path      string   `json:"path"`
-		Headers   []string `json:"headers"` // all that the server gets, but Host and the body's length
-		Pool      string   `json:"pool"`    // requests of different pools never share a connection
-		Added     []string `json:"added"`   // to the answer, after those of the settings
-		TellBegun bool     `json:"tellBegun"`
-		Close     bool     `json:"close"` // the answer is the last on the caller's connection
+		Request   uint32
+		TellBegun bool
+		Close     bool // the answer is the last on the caller's connection
+		Path      string
+		Pool      string   // requests of different pools never share a connection
+		Added     []string // to the answer, after those of the settings; in the line: how many fields, then they
+		Headers   []string // all that the server gets, but Host and the body's length
 	}
 
 	// answerMessage has a whole answer, head and body.
@@ -144,43 +136,3 @@ type (
 	// drainMessage: each connection ends after the answer it owes.
 	drainMessage struct{}
 )
-
-var forwardBegin = []byte(`{"type":"forward",`)
-
-// decodeDecision returns one of the types that Node sends.
-func decodeDecision(line []byte) (any, error) {
-	var head struct {
-		Type string `json:"type"`
-	}
-	// `forward` is on each request's way, and long: it is not read twice.
-	if bytes.HasPrefix(line, forwardBegin) {
-		head.Type = "forward"
-	} else if err := json.Unmarshal(line, &head); err != nil {
-		return nil, errors.New("not a JSON message")
-	}
-	var message any
-	switch head.Type {
-	case "settings":
-		message = &settingsMessage{}
-	case "forward":
-		message = &forwardMessage{}
-	case "answer":
-		message = &answerMessage{}
-	case "location":
-		message = &locationMessage{}
-	case "cut":
-		message = &cutMessage{}
-	case "hangUp":
-		message = &hangUpMessage{}
-	case "forget":
-		message = &forgetMessage{}
-	case "drain":
-		message = &drainMessage{}
-	default:
-		return nil, fmt.Errorf("unknown message type %.40q", head.Type)
-	}
-	if err := json.Unmarshal(line, message); err != nil {
-		return nil, fmt.Errorf("malformed %s message", head.Type) // the parser's own text could quote a secret
-	}
-	return message, nil
-}

@@ -10,14 +10,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-const cutWithin = 500 * time.Millisecond
+const (
+	cutWithin = 500 * time.Millisecond
+	// How long the end of a request may take to be noticed after that of its answer.
+	sentWithin = 50 * time.Millisecond
+)
 
 type exchange struct {
 	on    *decided
@@ -25,15 +28,18 @@ type exchange struct {
 	head  plainHead
 	order *forwardMessage
 
-	cancel   context.CancelFunc
 	unsent   atomic.Int64 // what is left of the request's body
+	sent     chan error   // of a request with a body
 	received int64        // bytes of the answer's body, by the caller
 	status   int
 	isLast   bool        // the caller's connection ends with this
 	isGone   atomic.Bool // the caller, in the middle of its request
 
-	mu  sync.Mutex
-	cut *cutMessage
+	mu         sync.Mutex
+	cut        *cutMessage
+	isAnswered bool
+	isStopped  bool
+	stopping   func() // ends what is under way with the server
 }
 
 func newExchange(on *decided, q *question, head plainHead, order *forwardMessage) *exchange {
@@ -50,13 +56,10 @@ func (x *exchange) run() bool {
 		return false
 	}
 	defer channel.upstream.release(pool)
-	ctx, cancel := context.WithCancel(pool.context)
-	defer cancel()
-	x.cancel = cancel
 	x.q.whenCut(x.onCut)
-	isWhole := x.forward(ctx, pool.transport)
+	isWhole := x.forward(pool)
 	channel.sendSoon(endedMessage{
-		Type: "ended", Request: x.q.id, Status: x.status,
+		Request: x.q.id, Status: x.status,
 		SentBytes: x.head.length - x.unsent.Load(), ReceivedBytes: x.received,
 	})
 	if !isWhole {
@@ -70,12 +73,16 @@ func (x *exchange) run() bool {
 }
 
 // forward is false where the caller's connection must be broken off.
-func (x *exchange) forward(ctx context.Context, transport *http.Transport) bool {
-	response, err := transport.RoundTrip(x.request(ctx))
+func (x *exchange) forward(pool *pool) bool {
+	connection, response, err := x.ask(pool)
 	if err != nil {
 		return x.answerFailure(err)
 	}
-	defer response.Body.Close()
+	defer func() {
+		if connection != nil {
+			pool.discard(connection)
+		}
+	}()
 	if err := checkAnswer(response); err != nil {
 		return x.answerFailure(err)
 	}
@@ -87,38 +94,165 @@ func (x *exchange) forward(ctx context.Context, transport *http.Transport) bool 
 	if x.order.TellBegun {
 		x.on.channel.send(begunMessage{Type: "begun", Request: x.q.id, Status: x.status})
 	}
-	return newAnswer(x, response, location).write()
+	isWhole := newAnswer(x, connection, response, location).write()
+	if isWhole && !response.Close && !x.isUnusual() && x.isSent() && x.release() {
+		pool.put(connection)
+		connection = nil
+	}
+	return isWhole
 }
 
-func (x *exchange) request(ctx context.Context) *http.Request {
-	server := x.on.channel.upstream.server
-	request := (&http.Request{
-		Method: x.head.method,
-		// Opaque goes on the wire as it is.
-		URL:        &url.URL{Scheme: server.Scheme, Host: server.Host, Opaque: x.order.Path},
-		Host:       server.Host,
-		Header:     make(http.Header, len(x.order.Headers)/2+1),
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-	}).WithContext(ctx)
-	for i := 0; i+1 < len(x.order.Headers); i += 2 {
-		name := http.CanonicalHeaderKey(x.order.Headers[i])
-		request.Header[name] = append(request.Header[name], x.order.Headers[i+1])
+// ask returns the head of the server's answer, and the connection that its body comes on.
+func (x *exchange) ask(pool *pool) (*serverConnection, *http.Response, error) {
+	if x.head.length == 0 {
+		x.on.lookAhead(x.stop)
 	}
-	if request.Header["User-Agent"] == nil {
-		request.Header["User-Agent"] = []string{""} // else the transport names itself
+	for {
+		connection, err := x.connect(pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		response, err := x.askOn(connection)
+		if err == nil {
+			return connection, response, nil
+		}
+		pool.discard(connection)
+		// A server may end an idle connection just when it is used. Nothing else is asked twice.
+		isRepeatable := x.head.length == 0 && (x.head.method == http.MethodGet || x.head.method == http.MethodHead || x.head.method == http.MethodOptions)
+		if !connection.isUsed || connection.hasBegun || !isRepeatable || x.hasStopped() {
+			return nil, nil, err
+		}
+	}
+}
+
+func (x *exchange) connect(pool *pool) (*serverConnection, error) {
+	connection := pool.take()
+	if connection == nil {
+		ctx, cancel := context.WithCancel(pool.context)
+		defer cancel()
+		if !x.whenStopped(cancel) {
+			return nil, dialError{context.Canceled}
+		}
+		var err error
+		if connection, err = pool.dial(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if !x.whenStopped(connection.end) {
+		pool.discard(connection)
+		return nil, dialError{context.Canceled}
+	}
+	return connection, nil
+}
+
+func (x *exchange) askOn(connection *serverConnection) (*http.Response, error) {
+	connection.hasBegun = false
+	server := x.on.channel.upstream.server
+	head, err := connection.headOf(x.head.method, server.Host, x.head.length, x.isUnusual(), x.order)
+	if err != nil {
+		return nil, err
 	}
 	if x.head.length > 0 {
+		x.sent = make(chan error, 1)
 		_ = x.on.peer.SetReadDeadline(time.Now().Add(bodyTimeout))
-		request.ContentLength = x.head.length
-		request.Body = requestBody{x}
+		go func() { x.sent <- x.send(connection, head) }()
 	} else {
-		x.on.lookAhead(x.cancel)
+		_ = connection.beneath.SetDeadline(time.Now().Add(answerTimeout))
+		_, err := connection.Write(head)
+		connection.forgetHead()
+		if err != nil {
+			return nil, err
+		}
 	}
-	// Where a body is unusual, or an answer has none whatever its headers say, nobody may be sure where it ends.
-	request.Close = x.head.method == http.MethodHead || (x.head.method == http.MethodGet && x.head.length > 0)
-	return request
+	response, err := connection.answer(x.head.method)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.isAnswered = true
+	_ = connection.beneath.SetReadDeadline(time.Time{})
+	return response, err
+}
+
+// isUnusual: where a body is unusual, or an answer has none whatever its headers say, nobody may be sure where it ends.
+func (x *exchange) isUnusual() bool {
+	return x.head.method == http.MethodHead || (x.head.method == http.MethodGet && x.head.length > 0)
+}
+
+// send writes a request with its body. A server that answers before it has read all may have stopped reading.
+func (x *exchange) send(connection *serverConnection, head []byte) error {
+	buffer := x.on.buffers.get()
+	defer x.on.buffers.put(buffer)
+	body := requestBody{x}
+	n := copy(buffer[:], head)
+	connection.forgetHead()
+	defer clear(buffer[:n]) // a pooled buffer is long-lived, and there is a credential in a head
+	for {
+		read, err := body.Read(buffer[n:])
+		if err != nil && err != io.EOF {
+			x.stop()
+			return err
+		}
+		n += read
+		_ = connection.beneath.SetWriteDeadline(time.Now().Add(stalledAfter))
+		if n > 0 {
+			if _, err := connection.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		n = 0
+		if x.unsent.Load() == 0 {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if !x.isAnswered {
+				_ = connection.beneath.SetReadDeadline(time.Now().Add(answerTimeout))
+			}
+			return nil
+		}
+	}
+}
+
+// isSent reports whether the whole request was.
+func (x *exchange) isSent() bool {
+	if x.head.length == 0 {
+		return true
+	}
+	if x.unsent.Load() > 0 {
+		return false
+	}
+	select {
+	case err := <-x.sent:
+		return err == nil
+	case <-time.After(sentWithin):
+		return false
+	}
+}
+
+// stop ends what is under way with the server.
+func (x *exchange) stop() {
+	x.mu.Lock()
+	x.isStopped = true
+	stopping := x.stopping
+	x.stopping = nil
+	x.mu.Unlock()
+	if stopping != nil {
+		stopping()
+	}
+}
+
+// whenStopped says how to stop from now on; false where it should have been already.
+func (x *exchange) whenStopped(stopping func()) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.stopping = stopping
+	return !x.isStopped
+}
+
+// release is false where the connection was stopped; after it nothing stops it.
+func (x *exchange) release() bool { return x.whenStopped(nil) }
+
+func (x *exchange) hasStopped() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.isStopped
 }
 
 // requestBody reads the caller's bytes, as many as it has announced.
@@ -136,7 +270,7 @@ func (b requestBody) Read(p []byte) (int, error) {
 	n, err := x.on.in.Read(p)
 	left -= int64(n)
 	if left == 0 {
-		x.on.lookAhead(x.cancel) // first: who sees that nothing is left may go on to the next request
+		x.on.lookAhead(x.stop) // first: who sees that nothing is left may go on to the next request
 		err = nil
 	}
 	if errors.Is(err, io.EOF) {
@@ -148,8 +282,6 @@ func (b requestBody) Read(p []byte) (int, error) {
 	x.unsent.Store(left)
 	return n, err
 }
-
-func (b requestBody) Close() error { return nil }
 
 // checkAnswer refuses what one reader might take for something else.
 func checkAnswer(response *http.Response) error {
@@ -241,7 +373,7 @@ func (x *exchange) onCut(cut *cutMessage) {
 	x.cut = cut
 	_ = x.on.peer.SetWriteDeadline(time.Now().Add(cutWithin))
 	x.mu.Unlock()
-	x.cancel()
+	x.stop()
 }
 
 func (x *exchange) cutBy() *cutMessage {

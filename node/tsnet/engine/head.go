@@ -78,8 +78,8 @@ func (i *intake) wait() error {
 func (i *intake) unread() []byte { return i.buffer[i.start:i.end] }
 
 // head reads up to the end of a head. size is its length; 0 where it is not plain, as early as that can be told. The bytes
-// remain unread in both cases, until taken.
-func (i *intake) head(prefix string) (head plainHead, size int, err error) {
+// remain unread in both cases, until taken. beforeReading is called before anything more has to be read, once.
+func (i *intake) head(prefix string, beforeReading func()) (head plainHead, size int, err error) {
 	i.scanned = 0
 	for {
 		end, isPlain := scan(i.unread(), &i.scanned)
@@ -95,6 +95,10 @@ func (i *intake) head(prefix string) (head plainHead, size int, err error) {
 		}
 		if len(i.unread()) >= maxHead {
 			return plainHead{}, 0, nil
+		}
+		if beforeReading != nil {
+			beforeReading()
+			beforeReading = nil
 		}
 		if err := i.fill(); err != nil {
 			return plainHead{}, 0, err

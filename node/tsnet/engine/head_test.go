@@ -29,7 +29,7 @@ func (c *chunked) Read(p []byte) (int, error) {
 
 func read(text string, size int) (*intake, plainHead, int, error) {
 	in := &intake{from: &chunked{text: []byte(text), size: size}}
-	head, end, err := in.head("/k8s")
+	head, end, err := in.head("/k8s", nil)
 	return in, head, end, err
 }
 
@@ -170,7 +170,7 @@ func TestWhatIsNotPlainIsToldAtOnce(t *testing.T) {
 		}
 		_ = server.SetReadDeadline(time.Now().Add(5 * time.Second))
 		in := &intake{from: server}
-		if _, end, err := in.head("/k8s"); err != nil || end != 0 {
+		if _, end, err := in.head("/k8s", nil); err != nil || end != 0 {
 			t.Errorf("%q: %d, %v", text, end, err)
 		}
 	}

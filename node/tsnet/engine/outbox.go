@@ -49,15 +49,18 @@ func (o *outbox) sendSoon(message any) {
 }
 
 func (o *outbox) add(message any) bool {
-	line, err := encodeLine(message)
-	if err != nil || len(line) > maxLine {
-		o.failed(fmt.Errorf("cannot send %T", message))
-		return false
-	}
 	o.mu.Lock()
-	o.lines = append(o.lines, line...)
+	before := len(o.lines)
+	lines, err := encodeDecision(o.lines, message)
+	isSent := err == nil && len(lines)-before <= maxLine
+	if isSent {
+		o.lines = lines
+	}
 	o.mu.Unlock()
-	return true
+	if !isSent {
+		o.failed(fmt.Errorf("cannot send %T", message))
+	}
+	return isSent
 }
 
 func (o *outbox) flush() {

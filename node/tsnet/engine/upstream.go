@@ -5,12 +5,12 @@ package main
 // server's CA and nothing else: no client certificate, no token but the request's own.
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -18,18 +18,17 @@ import (
 
 const (
 	dialUpstreamTimeout = 10 * time.Second
-	// An answer may be as late as a webhook of the cluster makes it.
-	answerTimeout      = 5 * time.Minute
-	idleUpstream       = 30 * time.Second
-	maxIdlePerPool     = 64
-	maxAnswerHead      = 64 << 10
-	upstreamBufferSize = 32 << 10
-	idlePool           = 5 * time.Minute
+	idleUpstream        = 30 * time.Second
+	maxIdlePerPool      = 64
+	idlePool            = 5 * time.Minute
 )
 
 type upstream struct {
 	server *url.URL
-	tls    *tls.Config
+	// address is the server's, with its port.
+	address string
+	tls     *tls.Config // nil: without
+	buffers *bufferPool
 
 	mu     sync.Mutex
 	pools  map[string]*pool
@@ -37,14 +36,22 @@ type upstream struct {
 }
 
 type pool struct {
-	transport *http.Transport
-	context   context.Context // of every request; ends with the pool
-	cancel    context.CancelFunc
+	upstream *upstream
+	context  context.Context // of every dial; ends with the pool
+	cancel   context.CancelFunc
+
+	// Of upstream's.
 	inUse     int
 	idleSince time.Time
+
+	mu      sync.Mutex
+	isOver  bool
+	open    map[*serverConnection]struct{}
+	idle    []*serverConnection // longest first
+	isSwept bool                // will be
 }
 
-func newUpstream(settings *settingsMessage) (*upstream, error) {
+func newUpstream(settings *settingsMessage, buffers *bufferPool) (*upstream, error) {
 	server, err := url.Parse(settings.Server)
 	if err != nil || server.Host == "" {
 		return nil, errors.New("the server's URL is none")
@@ -58,13 +65,26 @@ func newUpstream(settings *settingsMessage) (*upstream, error) {
 		InsecureSkipVerify: settings.InsecureSkipVerify,
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
+	if config.ServerName == "" {
+		config.ServerName = server.Hostname()
+	}
 	if settings.CAPEM != "" {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM([]byte(settings.CAPEM)) {
 			return nil, errors.New("the server's CA is no certificate")
 		}
 	}
-	return &upstream{server: server, tls: config, pools: map[string]*pool{}}, nil
+	u := &upstream{server: server, buffers: buffers, pools: map[string]*pool{}}
+	port := server.Port()
+	switch {
+	case server.Scheme == "https":
+		u.tls = config
+		port = cmp.Or(port, "443")
+	default:
+		port = cmp.Or(port, "80")
+	}
+	u.address = net.JoinHostPort(server.Hostname(), port)
+	return u, nil
 }
 
 // use returns a pool that must be released; nil after close.
@@ -77,7 +97,7 @@ func (u *upstream) use(name string) *pool {
 	p := u.pools[name]
 	if p == nil {
 		u.sweep(time.Now())
-		p = &pool{transport: u.newTransport()}
+		p = &pool{upstream: u, open: map[*serverConnection]struct{}{}}
 		p.context, p.cancel = context.WithCancel(context.Background())
 		u.pools[name] = p
 	}
@@ -125,7 +145,73 @@ func (u *upstream) close() {
 
 func (p *pool) end() {
 	p.cancel()
-	p.transport.CloseIdleConnections()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isOver = true
+	for connection := range p.open {
+		connection.end()
+	}
+}
+
+// take returns a connection that was used before and is open still; nil where there is none.
+func (p *pool) take() *serverConnection {
+	for {
+		p.mu.Lock()
+		last := len(p.idle) - 1
+		if last < 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[last]
+		p.idle = p.idle[:last]
+		p.mu.Unlock()
+		if time.Since(c.idleSince) < idleUpstream && c.isQuiet() {
+			return c
+		}
+		p.discard(c)
+	}
+}
+
+// put is for a connection whose exchange was whole.
+func (p *pool) put(c *serverConnection) {
+	c.isUsed, c.idleSince = true, time.Now()
+	c.rest()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isOver || len(p.idle) >= maxIdlePerPool {
+		delete(p.open, c)
+		c.end()
+		return
+	}
+	p.idle = append(p.idle, c)
+	p.sweepLater()
+}
+
+// discard is for any other.
+func (p *pool) discard(c *serverConnection) {
+	c.end()
+	p.mu.Lock()
+	delete(p.open, c)
+	p.mu.Unlock()
+}
+
+// sweepLater must be called with mu held.
+func (p *pool) sweepLater() {
+	if p.isSwept || len(p.idle) == 0 {
+		return
+	}
+	p.isSwept = true
+	time.AfterFunc(time.Until(p.idle[0].idleSince.Add(idleUpstream)), func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.isSwept = false
+		for len(p.idle) > 0 && time.Since(p.idle[0].idleSince) >= idleUpstream {
+			delete(p.open, p.idle[0])
+			p.idle[0].end()
+			p.idle = p.idle[1:]
+		}
+		p.sweepLater()
+	})
 }
 
 // dialError is for a request that the server cannot have seen.
@@ -133,42 +219,33 @@ type dialError struct{ error }
 
 func (d dialError) Unwrap() error { return d.error }
 
-func (u *upstream) newTransport() *http.Transport {
+// dial opens a connection to the server; ctx is of the pool's.
+func (p *pool) dial(ctx context.Context) (*serverConnection, error) {
 	dialer := &net.Dialer{Timeout: dialUpstreamTimeout, KeepAlive: 30 * time.Second}
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		connection, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
+	beneath, err := dialer.DialContext(ctx, "tcp", p.upstream.address)
+	if err != nil {
+		return nil, dialError{err}
+	}
+	connection := beneath
+	var records *recordReader
+	if p.upstream.tls != nil {
+		ctx, cancel := context.WithTimeout(ctx, dialUpstreamTimeout)
+		defer cancel()
+		records = &recordReader{Conn: beneath, buffers: p.upstream.buffers}
+		secured := tls.Client(records, p.upstream.tls)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			beneath.Close()
 			return nil, dialError{err}
 		}
-		return connection, nil
+		connection = secured
 	}
-	return &http.Transport{
-		DialContext: dial,
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			connection, err := dial(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			config := u.tls
-			if config.ServerName == "" {
-				config = config.Clone()
-				config.ServerName, _, _ = net.SplitHostPort(address)
-			}
-			ctx, cancel := context.WithTimeout(ctx, dialUpstreamTimeout)
-			defer cancel()
-			secured := tls.Client(connection, config)
-			if err := secured.HandshakeContext(ctx); err != nil {
-				connection.Close()
-				return nil, dialError{err}
-			}
-			return secured, nil
-		},
-		DisableCompression:     true, // what the caller asked for goes through as it is
-		MaxIdleConnsPerHost:    maxIdlePerPool,
-		IdleConnTimeout:        idleUpstream,
-		ResponseHeaderTimeout:  answerTimeout,
-		MaxResponseHeaderBytes: maxAnswerHead,
-		ReadBufferSize:         upstreamBufferSize,
-		WriteBufferSize:        upstreamBufferSize,
+	c := newServerConnection(connection, beneath, records)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isOver {
+		beneath.Close()
+		return nil, dialError{net.ErrClosed}
 	}
+	p.open[c] = struct{}{}
+	return c, nil
 }
