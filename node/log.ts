@@ -21,7 +21,7 @@ const secrets = [
   'passphrase',
 ];
 
-const gatherMs = 10;
+const gatherMs = 25;
 const gatherBytes = 8192;
 
 export function createLog(level: string, destination?: DestinationStream): Logger {

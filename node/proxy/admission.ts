@@ -55,7 +55,8 @@ export function createAdmission(deps: ProxyDeps): Admission {
     const caller = await deps.caller(request.connection);
     entry.who = { subject: caller.subject, username: caller.username, node: caller.node };
     const session = decide(deps, caller, token);
-    entry.who = { ...entry.who, session: session.name, role: session.role };
+    const { subject, username, node } = caller;
+    entry.who = { subject, username, node, session: session.name, role: session.role };
     return { session, caller, path: `${deps.upstream.basePath}${target}`, headers: forwardHeaders(headers, isUpgrade) };
   };
 
@@ -69,7 +70,9 @@ export function createAdmission(deps: ProxyDeps): Admission {
       throw new Refusal(401, 'the session has ended: run `tka login`');
     }
     // The API server's own audit then has the same ID.
-    return { ...headers, authorization: `Bearer ${token}`, 'audit-id': requestId };
+    headers['authorization'] = `Bearer ${token}`;
+    headers['audit-id'] = requestId;
+    return headers;
   };
 
   const stillHolds = async ({ connection }: ProxyRequest, { session }: Admitted): Promise<boolean> => {

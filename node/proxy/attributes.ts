@@ -36,23 +36,24 @@ export function attributesOf(method: string, target: string, isUpgrade: boolean)
     isNamespaced || (resource === 'namespaces' && name !== undefined) ? (isNamespaced ? rest[1] : name) : undefined;
   const isWatch = isWatchPath || isTrue(query.get('watch'));
   const isFollowedLog = subresource === 'log' && isTrue(query.get('follow'));
-  return {
+  const attributes: Mutable<Attributes> = {
     verb: verbOf(method, name !== undefined, isWatch),
-    ...(group === '' ? {} : { group }),
-    ...optional('resource', resource),
-    ...optional('subresource', subresource),
-    ...optional('namespace', namespace),
-    ...optional('name', name),
     isStream: isUpgrade || isWatch || isFollowedLog,
-    ...(subresource === 'exec'
-      ? {
-          command: query
-            .getAll('command')
-            .map((word) => word.slice(0, 4096))
-            .slice(0, 256),
-        }
-      : {}),
   };
+  if (group !== '') attributes.group = group;
+  if (resource !== undefined) attributes.resource = resource;
+  if (subresource !== undefined) attributes.subresource = subresource;
+  if (namespace !== undefined) attributes.namespace = namespace;
+  if (name !== undefined) attributes.name = name;
+  if (subresource === 'exec') attributes.command = wordsIn(query);
+  return attributes;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function wordsIn(query: URLSearchParams): readonly string[] {
+  const words = query.getAll('command').map((word) => word.slice(0, 4096));
+  return words.slice(0, 256);
 }
 
 const noQuery = new URLSearchParams();
@@ -103,9 +104,4 @@ function decode(path: string): string {
     // No UTF-8: as bytes, so that no part of it escapes.
     return path.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   }
-}
-
-function optional<K extends string>(key: K, value: string | undefined): { readonly [key in K]?: string } {
-  // The one key, as the type says.
-  return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]?: string });
 }

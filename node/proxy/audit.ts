@@ -29,21 +29,41 @@ export interface Audited {
 }
 
 export function auditStart(log: AuditLog, entry: Audited, status: number): void {
-  log.info({ ...line(entry), phase: 'start', status }, 'audit');
+  log.info(Object.assign(line(entry), { phase: 'start', status }), 'audit');
 }
 
 export function auditEnd(log: AuditLog, entry: Audited, outcome: Outcome & { readonly seconds: number }): void {
   const { status, sentBytes, receivedBytes, seconds, cut } = outcome;
-  const phase = entry.what.isStream ? { phase: 'end' } : {};
   const figures = { status, sentBytes, receivedBytes, seconds: Math.round(seconds * 1e4) / 1e4 };
-  log.info({ ...line(entry), ...phase, ...figures, ...(cut === undefined ? {} : { cut }) }, 'audit');
+  const whole = Object.assign(line(entry), entry.what.isStream ? { phase: 'end' } : undefined, figures);
+  log.info(cut === undefined ? whole : { ...whole, cut }, 'audit');
 }
 
 export function auditRefused(log: AuditLog, entry: Audited, status: number, reason: string): void {
-  log.warn({ ...line(entry), result: 'refused', status, reason }, 'audit');
+  log.warn(Object.assign(line(entry), { result: 'refused', status, reason }), 'audit');
 }
 
+/** A new object; what is undefined in it is not in the line. */
 function line({ requestId, by, who, what }: Audited): object {
-  const { isStream: _, ...attributes } = what;
-  return { audit: true, event: 'k8s', ...who, ...attributes, by, requestId };
+  const { subject, username, node, session, role } = who;
+  const { verb, group, resource, subresource, namespace, name, path, command } = what;
+  return {
+    audit: true,
+    event: 'k8s',
+    subject,
+    username,
+    node,
+    session,
+    role,
+    verb,
+    group,
+    resource,
+    subresource,
+    namespace,
+    name,
+    path,
+    command,
+    by,
+    requestId,
+  };
 }

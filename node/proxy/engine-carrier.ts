@@ -26,10 +26,11 @@ export function createEngineCarriers(upstream: Upstream, serve: (carrier: Carrie
   let underWay = 0;
   let onIdle: (() => void) | undefined;
   const { ca, serverName, insecureSkipTlsVerify } = upstream.options;
+  const { origin } = upstream.url;
   const decider: Decider = {
     settings: {
       prefix,
-      server: upstream.url.origin,
+      server: origin,
       ...(ca === undefined ? {} : { ca }),
       ...(serverName === undefined ? {} : { serverName }),
       ...(insecureSkipTlsVerify === undefined ? {} : { insecureSkipTlsVerify }),
@@ -37,7 +38,7 @@ export function createEngineCarriers(upstream: Upstream, serve: (carrier: Carrie
       added: Object.entries(protectiveHeaders).flat(),
     },
     decide(asked, listen) {
-      const carrier = new EngineCarrier(asked, upstream.url.origin, () => {
+      const carrier = new EngineCarrier(asked, origin, () => {
         underWay -= 1;
         if (underWay === 0) onIdle?.();
       });

@@ -89,7 +89,10 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
   }
   const keys = createSessionKeys(() => Buffer.alloc(32, 7));
   const apiServer = await startApiServer(options.apiServer ?? {}, upstream);
-  const line = (level: string) => (fields: object, message: string) => void log.push({ level, message, ...fields });
+  const line = (level: string) => (fields: object, message: string) => {
+    const written = Object.entries({ level, message, ...fields }).filter(([, value]) => value !== undefined);
+    log.push(Object.fromEntries(written));
+  };
   let requests = 0;
   const proxy = createProxy({
     connectionOf: (socket) => connectionOf(names.get(socket.remotePort ?? 0) ?? ''),

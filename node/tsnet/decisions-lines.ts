@@ -59,12 +59,12 @@ function readEnded(fields: readonly string[]): EndedMessage | undefined {
 function writeForward({ request, tellBegun, close, path, pool, added, headers }: ForwardMessage): string {
   const fields = ['forward', String(request), flag(tellBegun), flag(close), path, pool, String(added.length)];
   fields.push(...added, ...headers);
-  for (const field of fields) {
-    if (field.includes(separator) || field.includes('\n'))
-      throw new Error('a field of a decision has a control character');
-  }
+  for (const field of fields) if (!isPlain.test(field)) throw new Error('a field of a decision is not plain');
   return `${fields.join(separator)}\n`;
 }
+
+/** As all is that plain heads have; separators and line ends are not. */
+const isPlain = /^[\x20-\x7e]*$/;
 
 /** Digits alone, exact as a JavaScript number. */
 function isNumber(text: string): boolean {

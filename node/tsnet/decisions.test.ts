@@ -124,8 +124,8 @@ test('a question reaches the decider with its connection, and the decision the e
   const added = ['2', 'x-request-id', 'r'];
   t.deepEqual(await hear(), ['forward', '2', '1', '0', '/api', 'uid', ...added, 'accept', 'a', 'authorization', 'b']);
   const evil = { accept: 'a\x1fauthorization\x1fb' };
-  t.throws(() => asked?.forward({ ...order, headers: evil }), { message: /control character/ });
-  t.throws(() => asked?.forward({ ...order, headers: {}, path: '/\nanswer' }), { message: /control character/ });
+  t.throws(() => asked?.forward({ ...order, headers: evil }), { message: /is not plain/ });
+  t.throws(() => asked?.forward({ ...order, headers: {}, path: '/\nanswer' }), { message: /is not plain/ });
   asked?.cut({ answer: { status: 401, text: 'no', close: true } });
   t.deepEqual(await hear(), { type: 'cut', request: 2, status: 401, answer: 'no', inOrder: false, lastWord: '' });
   asked?.cut({ answer: { status: 401, text: 'no', close: true }, lastWord: '' });
