@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { createLog } from './log.ts';
 
@@ -12,4 +14,44 @@ test('what is named like a secret is masked, up to two levels down', (t) => {
   t.regex(text, /alice/);
   t.is(text.split('\n').length, 2);
   t.is((JSON.parse(text) as { level: string }).level, 'info');
+});
+
+const module = new URL('log.ts', import.meta.url).href;
+
+function run(script: string) {
+  const source = `import { createLog } from ${JSON.stringify(module)}; const log = createLog('info'); ${script}`;
+  return spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+test('lines that are left when the process ends are written, in order', async (t) => {
+  const out = await text(
+    run("for (let i = 0; i < 1000; i += 1) log.info({ i }, 'x'.repeat(100)); process.exit()").stdout,
+  );
+  const lines = out.trimEnd().split('\n');
+  t.deepEqual(
+    lines.map((line) => (JSON.parse(line) as { i: number }).i),
+    Array.from({ length: 1000 }, (_, i) => i),
+  );
+});
+
+test('a line is written though nothing follows it', async (t) => {
+  const child = run("log.info('alone'); setInterval(() => {}, 1000)");
+  t.teardown(() => child.kill());
+  for await (const chunk of child.stdout) {
+    t.regex(String(chunk), /"msg":"alone"/);
+    return;
+  }
+  t.fail('it ended');
+});
+
+test('each line has its time, to the millisecond', (t) => {
+  const times: string[] = [];
+  const log = createLog('info', { write: (line: string) => times.push((JSON.parse(line) as { time: string }).time) });
+  const before = new Date().toISOString();
+  for (let i = 0; i < 50; i += 1) log.info('x');
+  const after = new Date().toISOString();
+  for (const time of times) {
+    t.is(new Date(time).toISOString(), time);
+    t.true(before <= time && time <= after);
+  }
 });

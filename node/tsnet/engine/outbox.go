@@ -23,8 +23,9 @@ type outbox struct {
 
 	mu     sync.Mutex
 	lines  []byte
-	isBusy bool // somebody writes
-	isDue  bool // somebody will
+	isBusy bool        // somebody writes
+	due    *time.Timer // flushes what may wait; stopped where nothing does
+	isDue  bool
 }
 
 // send writes at once, together with whatever others send meanwhile.
@@ -44,7 +45,11 @@ func (o *outbox) sendSoon(message any) {
 	defer o.mu.Unlock()
 	if !o.isDue {
 		o.isDue = true
-		time.AfterFunc(soon, o.flush)
+		if o.due == nil {
+			o.due = time.AfterFunc(soon, o.flush)
+		} else {
+			o.due.Reset(soon)
+		}
 	}
 }
 
@@ -66,7 +71,11 @@ func (o *outbox) add(message any) bool {
 func (o *outbox) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.isDue = false
+	if o.isDue {
+		// One that was left running would send what comes after this on its own, a moment before it could go with a question.
+		o.isDue = false
+		o.due.Stop()
+	}
 	if o.isBusy {
 		return
 	}

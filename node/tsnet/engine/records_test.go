@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -164,9 +165,9 @@ func TestConnectionsThatTheServerHasEndedAreNotUsed(t *testing.T) {
 // A server may end a connection just as a request arrives: one that changes nothing is asked again, any other is not.
 func TestOnlyWhatChangesNothingIsAskedAgain(t *testing.T) {
 	for method, want := range map[string]int{"GET": 200, "POST": 502, "DELETE": 502} {
-		requests := 0
+		var requests atomic.Int64
 		f := startFixture(t, func(w http.ResponseWriter, r *http.Request) {
-			if requests++; requests == 2 {
+			if requests.Add(1) == 2 {
 				connection, _, _ := w.(http.Hijacker).Hijack()
 				connection.Close()
 				return
@@ -180,8 +181,8 @@ func TestOnlyWhatChangesNothingIsAskedAgain(t *testing.T) {
 				t.Errorf("%s: %d instead of %d", method, response.StatusCode, status)
 			}
 		}
-		if wanted := map[bool]int{true: 3, false: 2}[want == 200]; requests != wanted {
-			t.Errorf("%s: %d requests", method, requests)
+		if wanted := map[bool]int64{true: 3, false: 2}[want == 200]; requests.Load() != wanted {
+			t.Errorf("%s: %d requests", method, requests.Load())
 		}
 	}
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"testing"
+)
+
+func TestWhatMayWaitGoesWithTheNextMessageAndLeavesNothingRunning(t *testing.T) {
+	node, engine := net.Pipe()
+	defer node.Close()
+	defer engine.Close()
+	o := &outbox{to: engine, failed: func(err error) { t.Error(err) }}
+	lines := bufio.NewReader(node)
+	for i := range 3 {
+		o.sendSoon(endedMessage{Request: uint32(i), Status: 200, SentBytes: 1, ReceivedBytes: 2})
+		go o.send(askMessage{Connection: 1, Request: 9, Method: "GET", Target: "/k8s", Headers: []string{"Host", "tka"}})
+		for _, want := range []string{"ended\x1f" + string(rune('0'+i)) + "\x1f200\x1f1\x1f2\n", "ask\x1f1\x1f9\x1f0\x1fGET\x1f/k8s\x1fHost\x1ftka\n"} {
+			if got, err := lines.ReadString('\n'); got != want || err != nil {
+				t.Fatalf("%q: %v", got, err)
+			}
+		}
+		o.mu.Lock()
+		if o.isDue || o.due.Stop() {
+			t.Error("a timer is left, which would send what comes next by itself")
+		}
+		o.mu.Unlock()
+	}
+	o.sendSoon(other{})
+	if got, err := lines.ReadString('\n'); !strings.HasPrefix(got, "{") || err != nil {
+		t.Errorf("nothing followed, and it is not sent: %q %v", got, err)
+	}
+}
+
+// other is any message that is JSON.
+type other struct{}
+
+func TestAFieldThatWouldBeTwoEndsTheChannel(t *testing.T) {
+	for _, field := range []string{"a\x1fb", "a\nb"} {
+		var failure error
+		o := &outbox{failed: func(err error) { failure = err }}
+		o.send(askMessage{Connection: 1, Request: 2, Method: "GET", Target: field})
+		if failure == nil || len(o.lines) > 0 {
+			t.Errorf("%q: %q", field, o.lines)
+		}
+	}
+}
+
+func TestForwardIsReadStrictly(t *testing.T) {
+	fields := []string{"forward", "7", "1", "0", "/p", "uid", "2", "a", "b", "c", "d"}
+	message, err := decodeDecision([]byte(strings.Join(fields, separator) + "\n"))
+	forward, ok := message.(*forwardMessage)
+	if err != nil || !ok || forward.Request != 7 || !forward.TellBegun || forward.Close || forward.Path != "/p" || forward.Pool != "uid" ||
+		strings.Join(forward.Added, ",") != "a,b" || strings.Join(forward.Headers, ",") != "c,d" {
+		t.Errorf("%+v %v", message, err)
+	}
+	for title, spoil := range map[string]func([]string) []string{
+		"too few":            func(f []string) []string { return f[:6] },
+		"no number":          func(f []string) []string { f[1] = "x"; return f },
+		"a large number":     func(f []string) []string { f[1] = "4294967296"; return f },
+		"no flag":            func(f []string) []string { f[2] = "true"; return f },
+		"another no flag":    func(f []string) []string { f[3] = ""; return f },
+		"an odd list":        func(f []string) []string { return f[:10] },
+		"half a pair":        func(f []string) []string { f[6] = "1"; return f },
+		"more than there is": func(f []string) []string { f[6] = "6"; return f },
+		"less than nothing":  func(f []string) []string { f[6] = "-2"; return f },
+		"another name":       func(f []string) []string { f[0] = "ask"; return f },
+	} {
+		spoiled := spoil(append([]string{}, fields...))
+		if message, err := decodeDecision([]byte(strings.Join(spoiled, separator) + "\n")); err == nil {
+			t.Errorf("%s: %+v", title, message)
+		}
+	}
+}
