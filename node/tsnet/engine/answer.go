@@ -50,6 +50,8 @@ func (r answerRules) comesBack(name string) bool {
 const (
 	pieceRoom = 16 // before a piece, for what frames it
 	pieceTail = 16 // behind it
+	// largeAnswer leaves room for what TLS adds, in a buffer of the same size.
+	largeAnswer = recordBuffer - 1<<10
 	// smallAnswer holds what most answers are, or one record of TLS.
 	smallAnswer = 16<<10 + pieceRoom + pieceTail
 )
@@ -201,7 +203,7 @@ func (a *answer) body(begin []byte) (isWhole bool) {
 		switch {
 		case large == nil && p.n == len(p.space()):
 			large = buffers.getRecords()
-			p.room = large[:]
+			p.room = large[:largeAnswer]
 		case large != nil && p.n < len(small)/2:
 			buffers.putRecords(large)
 			large = nil
@@ -283,6 +285,13 @@ func (a *answer) lastWord() bool {
 func (a *answer) send(piece []byte) bool {
 	a.becomesLast()
 	a.x.armWrite()
-	_, err := a.x.on.peer.Write(piece)
-	return err == nil
+	write := func() error {
+		_, err := a.x.on.peer.Write(piece)
+		return err
+	}
+	// One record goes by itself.
+	if cork := a.x.on.cork; cork != nil && len(piece) > smallAnswer {
+		return cork.together(write) == nil
+	}
+	return write() == nil
 }

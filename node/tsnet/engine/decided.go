@@ -34,6 +34,7 @@ type decided struct {
 	peer    halfCloser
 	beneath net.Conn // of peer, without TLS
 	in      intake
+	cork    *cork // of peer, beneath TLS; nil without
 	channel *decisions
 	buffers *bufferPool
 	// handOver passes everything that comes on peer, first included, to Node.
@@ -239,7 +240,12 @@ func (d *decided) endIf(isSo func() bool) {
 	d.mu.Unlock()
 	if ends {
 		// TLS says farewell first, for which a peer that does not read takes seconds; others wait to be ended meanwhile.
-		go d.peer.Close()
+		go func() {
+			if d.cork != nil && d.cork.isFlushing.Load() {
+				d.beneath.Close()
+			}
+			d.peer.Close()
+		}()
 	}
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 )
 
 type fixture struct {
-	t         testing.TB
+	t         *testing.T
 	hand      *handOver
 	listener  fakeListener
 	server    *httptest.Server
@@ -109,7 +110,20 @@ func startFixture(t *testing.T, handler http.HandlerFunc) *fixture {
 	return start(t, handler, (*httptest.Server).Start)
 }
 
-func start(t testing.TB, handler http.HandlerFunc, begin func(*httptest.Server)) *fixture {
+func start(t *testing.T, handler http.HandlerFunc, begin func(*httptest.Server)) *fixture {
+	t.Helper()
+	return startFor(t, handler, begin, nil)
+}
+
+// startOverTLS is for callers that speak TLS.
+func startOverTLS(t *testing.T, handler http.HandlerFunc) *fixture {
+	t.Helper()
+	certificates := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(certificates.Close)
+	return startFor(t, handler, (*httptest.Server).StartTLS, &tls.Config{Certificates: certificates.TLS.Certificates})
+}
+
+func startFor(t *testing.T, handler http.HandlerFunc, begin func(*httptest.Server), callers *tls.Config) *fixture {
 	t.Helper()
 	f := &fixture{
 		t: t, channels: make(chan *fakeChannel, 8), handed: make(chan net.Conn, 8), preambles: make(chan preamble, 8),
@@ -128,10 +142,10 @@ func start(t testing.TB, handler http.HandlerFunc, begin func(*httptest.Server))
 		defer f.mu.Unlock()
 		return f.identity
 	}
-	f.hand = newHandOver(node.Addr().String(), "the nonce", nil, identify, func(_ logLevel, text string) { t.Log(text) })
+	f.hand = newHandOver(node.Addr().String(), "the nonce", callers, identify, func(_ logLevel, text string) { t.Log(text) })
 	f.listener = fakeListener{connections: make(chan net.Conn)}
 	go f.serveNode(node)
-	go f.hand.serve(f.listener, &listenRequest{Listener: "7", Decide: true})
+	go f.hand.serve(f.listener, &listenRequest{Listener: "7", Decide: true, TLS: callers != nil})
 	t.Cleanup(func() {
 		close(f.listener.connections)
 		f.hand.closeAll()
@@ -265,7 +279,7 @@ func (f *fixture) dial(text string) *wire {
 // wire is the caller's end.
 type wire struct {
 	net.Conn
-	t     testing.TB
+	t     *testing.T
 	lines *bufio.Reader
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // serveDecided is how handOver treats a listener that Node decides for.
-func (h *handOver) serveDecided(peer halfCloser, c *caller) {
+func (h *handOver) serveDecided(peer halfCloser, corked *cork, c *caller) {
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 	defer cancel()
 	channel, err := h.decisionsOf(ctx, c.listener)
@@ -18,7 +18,7 @@ func (h *handOver) serveDecided(peer halfCloser, c *caller) {
 		return
 	}
 	first := c.whoIs(ctx)
-	d := &decided{over: make(chan struct{}), peer: peer, beneath: c.connection, in: intake{from: peer}, channel: channel, buffers: &h.buffers}
+	d := &decided{cork: corked, over: make(chan struct{}), peer: peer, beneath: c.connection, in: intake{from: peer}, channel: channel, buffers: &h.buffers}
 	d.handOver = func(rest halfCloser) {
 		ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 		defer cancel()

@@ -112,8 +112,10 @@ func (h *handOver) handle(connection net.Conn, request *listenRequest) {
 
 	_, funnel := connection.(*ipn.FunnelConn)
 	peer := halfClosing(connection)
+	var corked *cork // beneath TLS
 	if request.TLS {
-		secured := tls.Server(peer, h.tls)
+		corked = &cork{halfCloser: peer, buffers: &h.buffers}
+		secured := tls.Server(corked, h.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 		err := secured.HandshakeContext(ctx)
 		cancel()
@@ -134,7 +136,7 @@ func (h *handOver) handle(connection net.Conn, request *listenRequest) {
 		return who
 	}
 	if request.Decide {
-		h.serveDecided(peer, c)
+		h.serveDecided(peer, corked, c)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)

@@ -13,7 +13,7 @@ import (
 )
 
 // tcpPair is a connection's two ends.
-func tcpPair(t testing.TB) (*net.TCPConn, *net.TCPConn) {
+func tcpPair(t *testing.T) (*net.TCPConn, *net.TCPConn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -159,7 +159,7 @@ func TestAQuietConnectionGivesItsLargeBufferBackAndLives(t *testing.T) {
 	happens("given back after a short read", buffers.given)
 }
 
-func unixPath(t testing.TB) string { return filepath.Join(t.TempDir(), "s") }
+func unixPath(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
 
 // watchedEnds tells in which order the two ends of a connection came.
 type watchedEnds struct {
