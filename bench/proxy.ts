@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { namespace, proxyToken, smallPath, listPath, startCluster, user } from './proxy-cluster.ts';
+import { listPath, namespace, proxyToken, smallPath, startCluster, user, wordsPath } from './proxy-cluster.ts';
 import { buildPrograms, startProgram } from './proxy-programs.ts';
 import { interval, median } from './rounds.ts';
 
@@ -87,6 +87,12 @@ const measurements: readonly {
     title: `LIST of 2 MB, C=${concurrency}`,
     unit: 'MB/s' as const,
     path: listPath,
+    order: { concurrency, durationMs },
+  })),
+  ...[1, 8].map((concurrency) => ({
+    title: `LIST of 2 MB of words, C=${concurrency}`,
+    unit: 'MB/s' as const,
+    path: wordsPath,
     order: { concurrency, durationMs },
   })),
   {

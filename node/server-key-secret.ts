@@ -3,29 +3,20 @@
  * change of the Secret, from wherever; one that is gone or broken leaves the last key in force.
  */
 import { randomBytes } from 'node:crypto';
-import type { Logger } from 'pino';
-import { type Clock, sleep } from '../reconciler/clock.ts';
-import { ApiUnavailableError, ConflictError, ForbiddenError } from '../reconciler/errors.ts';
-import { type Secret, type SecretContent, SecretError, sealOf, sealStateOf } from './secret.ts';
+import { sleep } from '../reconciler/clock.ts';
+import { ApiUnavailableError } from '../reconciler/errors.ts';
+import { type Secret, type SecretContent, sealOf, sealStateOf } from './secret.ts';
+import { retryMs, type SecretWait, untilDone } from './secret-wait.ts';
 import { parseServerKey, ServerKeyError, type WatchedKey } from './server-key.ts';
 
 const keyName = 'server-key';
-const retryMs = { first: 500, longest: 15_000 };
-
-export interface ServerKeySecretOptions {
-  readonly secret: Secret;
-  readonly log: Logger;
-  readonly clock: Clock;
-  /** Told what a start waits for, in words. */
-  readonly onWait: (words: string) => void;
-}
 
 export interface SharedKey extends WatchedKey {
   close(): Promise<void>;
 }
 
 /** Waits for the API server. Rejects with a SecretError or a ServerKeyError for what an operator must look at. */
-export async function openServerKeySecret(options: ServerKeySecretOptions, signal: AbortSignal): Promise<SharedKey> {
+export async function openServerKeySecret(options: SecretWait, signal: AbortSignal): Promise<SharedKey> {
   const { secret, log, clock } = options;
   let key = await firstKey(options, signal);
   const closing = new AbortController();
@@ -68,33 +59,16 @@ export async function rotateServerKeySecret(secret: Secret, signal: AbortSignal)
   await secret.patch(newKey(), signal);
 }
 
-async function firstKey(options: ServerKeySecretOptions, signal: AbortSignal): Promise<Buffer> {
-  const { secret, log, clock, onWait } = options;
-  for (let pauseMs = retryMs.first; ;) {
-    try {
-      const found = await secret.read(signal);
-      if (sealStateOf(found) !== 'new') return keyIn(secret, found);
-      const made = await secret.patch({ resourceVersion: found.resourceVersion, ...newKey() }, signal);
-      log.info({ object: secret.name }, 'a server key was made');
-      return keyIn(secret, made);
-    } catch (error) {
-      signal.throwIfAborted();
-      // Another server was quicker; then its key counts.
-      if (error instanceof ConflictError) continue;
-      if (error instanceof ForbiddenError) {
-        throw new SecretError(
-          `${error.message}; tka's rights are in manifests/cluster/rbac.yaml, for the Secrets that are made there`,
-          { cause: error },
-        );
-      }
-      if (!(error instanceof ApiUnavailableError)) throw error;
-      const words = `${secret.name} cannot be read: ${error.message}`;
-      onWait(words);
-      log.warn({ object: secret.name }, words);
-      await sleep(clock, pauseMs, signal);
-      pauseMs = Math.min(retryMs.longest, pauseMs * 2);
-    }
-  }
+async function firstKey(options: SecretWait, signal: AbortSignal): Promise<Buffer> {
+  const { secret, log } = options;
+  const step = async (): Promise<Buffer> => {
+    const found = await secret.read(signal);
+    if (sealStateOf(found) !== 'new') return keyIn(secret, found);
+    const made = await secret.patch({ resourceVersion: found.resourceVersion, ...newKey() }, signal);
+    log.info({ object: secret.name }, 'a server key was made');
+    return keyIn(secret, made);
+  };
+  return await untilDone(options, step, signal);
 }
 
 function newKey(): {
