@@ -17,6 +17,7 @@ import type { Reconciler } from '../reconciler/reconciler.ts';
 import type { Identify } from './http/caller.ts';
 import { coversScope } from './http/grants.ts';
 import { refuseForeignRequest } from './http/origin.ts';
+import type { Caller } from './http/state.ts';
 import type { ClusterEndpoint } from './kubernetes.ts';
 import { withoutMasking } from './log.ts';
 import type { ProxyCaller, ProxySession } from './proxy/decision.ts';
@@ -51,24 +52,28 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
   const audit = withoutMasking(log);
   // Objects of the cache do not change: a session that does is another object.
   const sessions = new WeakMap<TkaSignin, ProxySession>();
+  const callers = new WeakMap<Caller, ProxyCaller>();
   const origin = { ownNames: () => deps.ownNames(), metrics };
   return createProxy({
     connectionOf: (socket) => node.connectionOf(socket),
-    async caller(connection): Promise<ProxyCaller> {
-      const { subject, username, identity, grants } = await deps.identify(connection);
-      return {
-        subject,
-        username,
-        node: identity.nodeId,
-        covers: (role, namespaces) => coversScope(grants.rules, { role, namespaces }),
-      };
+    async caller(connection) {
+      const found = await deps.identify(connection);
+      let caller = callers.get(found);
+      if (caller === undefined) {
+        caller = callerOf(found);
+        callers.set(found, caller);
+      }
+      return caller;
     },
     refuseForeignRequest: (request) => refuseForeignRequest(request, true, origin),
     session(name) {
       const signin = reconciler.get(name);
       if (signin === undefined) return undefined;
-      const session = sessions.get(signin) ?? sessionOf(signin);
-      sessions.set(signin, session);
+      let session = sessions.get(signin);
+      if (session === undefined) {
+        session = sessionOf(signin);
+        sessions.set(signin, session);
+      }
       return session;
     },
     async token({ name }, withinMs) {
@@ -93,6 +98,11 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     now: () => Date.now(),
     newRequestId: randomUUID,
   });
+}
+
+function callerOf({ subject, username, identity, grants }: Caller): ProxyCaller {
+  const covers: ProxyCaller['covers'] = (role, namespaces) => coversScope(grants.rules, { role, namespaces });
+  return { subject, username, node: identity.nodeId, covers };
 }
 
 function sessionOf(signin: TkaSignin): ProxySession {

@@ -49,7 +49,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const registry = new Registry();
   // Every tick of the monitor wakes an idle process.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: lagResolutionMs });
-  const { gauge, counter, histogram, read } = makers(registry);
+  const { gauge, counter, histogram, read, total } = makers(registry);
 
   gauge('tka_build_info').set({ version, node: process.version }, 1);
   read('tka_ready', () => Number(sources().isReady ?? false));
@@ -68,16 +68,17 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const orphans = counter('tka_orphans_found_total');
   const retries = counter('tka_workqueue_retries_total');
   const proxied = histogram('tka_proxy_seconds');
-  const bytes = counter('tka_proxy_bytes_total');
-  const carried = counter('tka_proxy_requests_total');
+  // Counted for each request, and made a metric when somebody scrapes.
+  const bytes = { in: 0, out: 0 };
+  const carried = { engine: 0, server: 0 };
+  total('tka_proxy_bytes_total', 'direction', bytes);
+  total('tka_proxy_requests_total', 'by', carried);
   let streams = 0;
   read('tka_proxy_streams', () => streams);
   for (const stage of definitions.tka_login_seconds.labels.stage) loginSeconds.zero({ stage });
   for (const reason of definitions.tka_cleanup_lag_seconds.labels.reason) lag.zero({ reason });
   for (const kind of definitions.tka_header_reject_total.labels.kind) rejected.inc({ kind }, 0);
   for (const kind of definitions.tka_orphans_found_total.labels.kind) orphans.inc({ kind }, 0);
-  for (const by of definitions.tka_proxy_requests_total.labels.by) carried.inc({ by }, 0);
-  for (const direction of definitions.tka_proxy_bytes_total.labels.direction) bytes.inc({ direction }, 0);
 
   const stuck = new Set<string>();
   read('tka_cleanup_stuck', () => stuck.size);
@@ -138,7 +139,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
     proxy: {
       headerRejected: (kind) => rejected.inc({ kind }),
       served({ verb, status, seconds, by }) {
-        carried.inc({ by });
+        carried[by] += 1;
         const { verb: verbs } = definitions.tka_proxy_seconds.labels;
         const code = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`;
         proxied.observe({ verb: bounded(verb, verbs, 'other'), code }, seconds);
@@ -146,7 +147,9 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
       streams(open) {
         streams = open;
       },
-      bytes: (direction, count) => (count === 0 ? undefined : bytes.inc({ direction }, count)),
+      bytes(direction, count) {
+        bytes[direction] += count;
+      },
     },
     scrape: async () => ({ type: registry.contentType, text: await registry.metrics() }),
     stop() {
@@ -186,6 +189,18 @@ function makers(registry: Registry) {
       const definition = definitions[name];
       const buckets = 'buckets' in definition ? [...definition.buckets] : [];
       return new Histogram<LabelOf<N>>({ ...described(name), buckets, registers });
+    },
+    /** A counter with one label, whose values are the keys of `counts`, read at each scrape. */
+    total: <N extends MetricName>(name: N, label: LabelOf<N>, counts: Readonly<Record<string, number>>): void => {
+      const known = new Counter<string>({
+        ...described(name),
+        registers,
+        collect() {
+          this.reset();
+          for (const [value, count] of Object.entries(counts)) this.inc({ [label]: value }, count);
+        },
+      });
+      known.reset();
     },
     /** A metric without labels that is read at each scrape; no sample for undefined. */
     read: (name: MetricName, value: () => number | undefined): void => {

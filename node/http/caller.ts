@@ -66,26 +66,24 @@ export function createIdentify(deps: IdentifyDeps): Identify {
   // One answer of WhoIs is one object, asked for again after 10 s: its rules are read once.
   const known = new WeakMap<Identity, Caller>();
   return async (connection) => {
-    const identity = await identityOf(connection, deps);
-    const caller = known.get(identity) ?? callerFrom(identity, deps);
-    known.set(identity, caller);
+    if (connection === undefined) throw refusedNode(refusals.funnel);
+    let identity: Identity;
+    try {
+      identity = await connection.identity();
+    } catch (cause) {
+      throw new ApiError(503, 'unavailable', 'nobody can say who is calling: the tailnet node is away', {
+        advice: ['retry in a moment'],
+        retryAfterSeconds: deps.settings.retryAfterSeconds,
+        cause,
+      });
+    }
+    let caller = known.get(identity);
+    if (caller === undefined) {
+      caller = callerFrom(identity, deps);
+      known.set(identity, caller);
+    }
     return caller;
   };
-}
-
-async function identityOf(connection: Connection | undefined, deps: IdentifyDeps): Promise<Identity> {
-  if (connection === undefined) {
-    throw refusedNode(refusals.funnel);
-  }
-  try {
-    return await connection.identity();
-  } catch (cause) {
-    throw new ApiError(503, 'unavailable', 'nobody can say who is calling: the tailnet node is away', {
-      advice: ['retry in a moment'],
-      retryAfterSeconds: deps.settings.retryAfterSeconds,
-      cause,
-    });
-  }
 }
 
 /** Throws ApiError 403 for whoever must be refused. */
