@@ -14,7 +14,12 @@ import { buildPrograms, startProgram } from './proxy-programs.ts';
 import { interval, median } from './rounds.ts';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '15' }, 'duration-ms': { type: 'string', default: '1500' } },
+  options: {
+    rounds: { type: 'string', default: '15' },
+    'duration-ms': { type: 'string', default: '1500' },
+    // Of what is measured, by a part of its title: `--only GET`.
+    only: { type: 'string', default: '' },
+  },
 });
 const rounds = Number(values.rounds);
 const durationMs = Number(values['duration-ms']);
@@ -71,12 +76,14 @@ const targets: readonly Target[] = [
   { name: 'api-proxy', url: `https://${peer.address}`, token: '', serverName: 'peer.tail.test' },
 ];
 
-const measurements: readonly {
+interface Measurement {
   readonly title: string;
   readonly unit: 'req/s' | 'MB/s' | 'ms';
   readonly order: object;
   readonly path: string;
-}[] = [
+}
+
+const known: readonly Measurement[] = [
   ...[1, 8, 32].map((concurrency) => ({
     title: `small GET, C=${concurrency}`,
     unit: 'req/s' as const,
@@ -103,6 +110,7 @@ const measurements: readonly {
   },
 ];
 
+const measurements = known.filter(({ title }) => title.includes(values.only));
 const samples = new Map<string, number[]>();
 for (let round = 0; round <= rounds; round += 1) {
   for (const { title, unit, path, order } of measurements) {
