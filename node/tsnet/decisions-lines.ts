@@ -1,5 +1,5 @@
 /**
- * The decision channel's messages as lines, and back: JSON, and fields for what each request needs, which take a fifth of the time.
+ * The decision channel's messages as lines, and back: JSON, and fields for what each request needs, which are read sooner.
  */
 import {
   type AskMessage,
