@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-
 	"strconv"
 	"strings"
 )
@@ -67,10 +66,9 @@ func (p *piece) space() []byte { return p.room[pieceRoom : len(p.room)-pieceTail
 func (p *piece) bytes() []byte { return p.room[pieceRoom : pieceRoom+p.n] }
 
 type answer struct {
-	x          *exchange
-	connection *serverConnection
-	response   *http.Response
-	location   string
+	x        *exchange
+	response *http.Response
+	location string
 	// length of the body; -1: in chunks.
 	length int64
 	// hasLastWord: a cut may end it in order, where it is between two lines.
@@ -78,8 +76,8 @@ type answer struct {
 	endsInNewline bool
 }
 
-func newAnswer(x *exchange, connection *serverConnection, response *http.Response, location string) *answer {
-	a := &answer{x: x, connection: connection, response: response, location: location, length: response.ContentLength, endsInNewline: true}
+func newAnswer(x *exchange, response *http.Response, location string) *answer {
+	a := &answer{x: x, response: response, location: location, length: response.ContentLength, endsInNewline: true}
 	header := response.Header
 	a.hasLastWord = a.length < 0 && response.StatusCode == http.StatusOK && header.Get("Content-Encoding") == "" &&
 		isJSON(header.Get("Content-Type"))
@@ -195,7 +193,7 @@ func (a *answer) body(begin []byte) (isWhole bool) {
 	for {
 		at := copy(p.space(), begin)
 		begin = nil
-		n, err := a.gather(p.space()[at:])
+		n, err := a.response.Body.Read(p.space()[at:])
 		p.n = at + n
 		if isOver, isWhole := a.pass(&p, at, err); isOver {
 			return isWhole
@@ -210,17 +208,6 @@ func (a *answer) body(begin []byte) (isWhole bool) {
 			p.room = small[:]
 		}
 	}
-}
-
-// gather reads what has arrived, and waits for nothing more.
-func (a *answer) gather(room []byte) (n int, err error) {
-	n, err = a.response.Body.Read(room)
-	for err == nil && n < len(room) && a.connection.hasMore() {
-		var more int
-		more, err = a.response.Body.Read(room[n:])
-		n += more
-	}
-	return n, err
 }
 
 // pass sends a piece, which begins with so many bytes that are not of the body, and tells what its error means.

@@ -94,7 +94,7 @@ func (x *exchange) forward(pool *pool) bool {
 	if x.order.TellBegun {
 		x.on.channel.send(begunMessage{Type: "begun", Request: x.q.id, Status: x.status})
 	}
-	isWhole := newAnswer(x, connection, response, location).write()
+	isWhole := newAnswer(x, response, location).write()
 	if isWhole && !response.Close && !x.isUnusual() && x.isSent() && x.release() {
 		pool.put(connection)
 		connection = nil

@@ -17,7 +17,22 @@ type recordReader struct {
 	buffer  *[recordBuffer]byte // of which [start:end] was read and not handed out; nil where there is nothing
 	start   int
 	end     int
-	left    int // of the record under way
+	left    int  // of the record under way
+	isReady bool // what is not here counts as not to be had
+}
+
+// errWouldWait is one that TLS does not take for the end.
+type errWouldWait struct{}
+
+func (errWouldWait) Error() string   { return "nothing more has arrived" }
+func (errWouldWait) Timeout() bool   { return true }
+func (errWouldWait) Temporary() bool { return true }
+
+// withoutWaiting runs read. A whole record may hold nothing for whoever reads, such as a ticket of TLS.
+func (r *recordReader) withoutWaiting(read func() int) int {
+	r.isReady = true
+	defer func() { r.isReady = false }()
+	return read()
 }
 
 func (r *recordReader) Read(p []byte) (int, error) {
@@ -40,6 +55,9 @@ func (r *recordReader) Read(p []byte) (int, error) {
 // fill reads until there are that many bytes.
 func (r *recordReader) fill(need int) error {
 	for r.end-r.start < need {
+		if r.isReady {
+			return errWouldWait{}
+		}
 		if r.buffer == nil {
 			r.buffer = r.buffers.getRecords()
 		}

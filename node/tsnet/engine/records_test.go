@@ -251,3 +251,48 @@ func TestAnIdlePoolEndsItsConnections(t *testing.T) {
 		t.Errorf("%d are open", len(pool.open))
 	}
 }
+
+// Go's own server sends the end of a large chunk as a record of its own, and what ends a chunk must not be waited behind.
+func TestALargeEventIsPassedOnBeforeTheNext(t *testing.T) {
+	release := make(chan struct{})
+	event := "{\"a\":\"" + strings.Repeat("x", 10_000) + "\"}\n"
+	f := start(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.(http.Flusher).Flush()
+		_, _ = w.Write([]byte(event))
+		w.(http.Flusher).Flush()
+		<-release
+	}, func(server *httptest.Server) {
+		server.Listener = burstListener{server.Listener}
+		server.StartTLS()
+	})
+	defer close(release)
+	w := f.dial(head("GET", "/k8s/endless", "alice") + "\r\n")
+	got := make([]byte, len(event))
+	if n, err := io.ReadFull(w.head("GET").Body, got); err != nil || string(got) != event {
+		t.Errorf("%d bytes of %d: %v", n, len(got), err)
+	}
+}
+
+// burstListener's connections hold large records back until a small one follows, so that all arrive at once.
+type burstListener struct{ net.Listener }
+
+func (l burstListener) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
+	return &burst{Conn: connection}, err
+}
+
+type burst struct {
+	net.Conn
+	held []byte
+}
+
+func (b *burst) Write(p []byte) (int, error) {
+	if p[0] == 23 && len(p) > 1100 {
+		b.held = append(b.held, p...)
+		return len(p), nil
+	}
+	_, err := b.Conn.Write(append(b.held, p...))
+	b.held = nil
+	return len(p), err
+}

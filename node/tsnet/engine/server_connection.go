@@ -21,8 +21,8 @@ const (
 	maxAnswerHead = 64 << 10
 	// Answers of 1xx that are passed over before the one that counts.
 	maxInterim = 5
-	// A record of TLS, and what frames a chunk in it.
-	serverReadBuffer = 17 << 10
+	// What one piece of an answer is made of: what had arrived, up to so much.
+	serverReadBuffer = 32 << 10
 )
 
 var (
@@ -53,7 +53,7 @@ func newServerConnection(connection, beneath net.Conn, records *recordReader) *s
 // end closes it at once. TLS' farewell would wait for a server that does not read.
 func (c *serverConnection) end() { c.beneath.Close() }
 
-// boundedReader is what a serverConnection is read by.
+// boundedReader is what a serverConnection is read by: with all that has arrived, waiting for the first byte alone.
 type boundedReader serverConnection
 
 func (b *boundedReader) Read(p []byte) (int, error) {
@@ -64,6 +64,17 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 		p = p[:b.left]
 	}
 	n, err := b.Conn.Read(p)
+	for err == nil && n < len(p) && b.records != nil && b.records.hasRecord() {
+		more := b.records.withoutWaiting(func() int {
+			// What goes wrong is told by the next read again.
+			more, _ := b.Conn.Read(p[n:])
+			return more
+		})
+		if more == 0 {
+			break
+		}
+		n += more
+	}
 	b.left -= int64(n)
 	b.hasBegun = b.hasBegun || n > 0
 	return n, err
@@ -124,9 +135,6 @@ func (c *serverConnection) answer(method string) (*http.Response, error) {
 	}
 	return nil, errTooManyInterim
 }
-
-// hasMore reports whether there is more to read that nobody has to wait for.
-func (c *serverConnection) hasMore() bool { return c.records != nil && c.records.hasRecord() }
 
 // rest gives back what an idle connection does not need.
 func (c *serverConnection) rest() {
