@@ -12,11 +12,8 @@ export interface Accounts<T> {
 export function createAccounts<T>(settle: (account: T) => void): Accounts<T> {
   const open: T[] = [];
   const settleAll = (): void => {
-    while (open.length > 0) {
-      // One that fails is not met again.
-      const [account] = open.splice(0, 1) as [T];
-      settle(account);
-    }
+    // One that fails is not met again.
+    while (open.length > 0) settle(open.shift() as T);
   };
   return {
     add(account) {

@@ -251,3 +251,17 @@ test('every engine is told to forget a session that was cut, and one that comes 
   at.proxy.decider.opened(engine);
   t.deepEqual(told, ['uid-of-alice', 'drain']);
 });
+
+test('what cannot be forwarded is answered at once, and counted once', async (t) => {
+  await using at = await createFixture();
+  const asked = new Asked(at, {});
+  asked.forward = () => {
+    throw new Error('a field of a decision is not plain');
+  };
+  await turns();
+  t.is(asked.answered[0]?.status, 502);
+  asked.end(502);
+  await turns();
+  t.is(at.served.length, 1);
+  t.is(at.proxy.open, 0);
+});

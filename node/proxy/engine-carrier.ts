@@ -102,10 +102,10 @@ class EngineCarrier implements Carrier, RequestEvents {
   }
 
   forward(decided: Decided): Cut {
-    this.#decided = decided;
     const { path, headers, uid, requestId, isStream } = decided;
     const added = ['x-request-id', requestId];
     this.#asked.forward({ path, headers, pool: uid, added, tellBegun: isStream, close: false });
+    this.#decided = decided;
     return (reason, because) => this.#cut(reason, because);
   }
 

@@ -114,12 +114,14 @@ export function createProxy(deps: ProxyDeps): Proxy {
     startedAt: performance.now(),
   });
 
-  const accounts = createAccounts(({ entry, outcome, seconds }: Account) => {
-    auditEnd(deps.log, entry, { ...outcome, seconds });
-    deps.metrics.served({ verb: entry.what.verb, status: outcome.status, seconds, by: entry.by });
-    deps.metrics.bytes('in', outcome.sentBytes);
-    deps.metrics.bytes('out', outcome.receivedBytes);
-  });
+  const accounts = createAccounts(
+    ({ entry, outcome, seconds }: { entry: Entry; outcome: Outcome; seconds: number }) => {
+      auditEnd(deps.log, entry, { ...outcome, seconds });
+      deps.metrics.served({ verb: entry.what.verb, status: outcome.status, seconds, by: entry.by });
+      deps.metrics.bytes('in', outcome.sentBytes);
+      deps.metrics.bytes('out', outcome.receivedBytes);
+    },
+  );
 
   const ended = (entry: Entry, outcome: Outcome): void =>
     accounts.add({ entry, outcome, seconds: (performance.now() - entry.startedAt) / 1000 });
@@ -164,7 +166,6 @@ export function createProxy(deps: ProxyDeps): Proxy {
       remove = register(request, entry, admitted, (...how) => cut(...how));
       const headers = await admission.authorize(admitted, entry.requestId);
       if (isSettled) return;
-      isSettled = true;
       cut = carrier.forward({
         path: admitted.path,
         headers,
@@ -180,6 +181,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
           ended(entry, outcome);
         },
       });
+      // What cannot be forwarded is answered.
+      isSettled = true;
     } catch (error) {
       fail(error);
     }
@@ -277,12 +280,6 @@ export function createProxy(deps: ProxyDeps): Proxy {
       accounts.settle();
     },
   };
-}
-
-interface Account {
-  readonly entry: Entry;
-  readonly outcome: Outcome;
-  readonly seconds: number;
 }
 
 /** Without a body, whose bytes nobody could tell from the stream's. */
