@@ -26,7 +26,7 @@ import { carriedHere, requestOf } from './server-carrier.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
 import { isProxied } from './target.ts';
-import { protocolIn, upgrade } from './upgrade.ts';
+import { isPlainUpgrade, protocolIn, upgrade } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ProxyDeps {
@@ -280,17 +280,6 @@ export function createProxy(deps: ProxyDeps): Proxy {
       accounts.settle();
     },
   };
-}
-
-/** Without a body, whose bytes nobody could tell from the stream's. */
-function isPlainUpgrade(req: IncomingMessage): boolean {
-  const tokens = (req.headers.connection ?? '').toLowerCase().split(',');
-  return (
-    (req.method === 'GET' || req.method === 'POST') &&
-    tokens.some((token) => token.trim() === 'upgrade') &&
-    Number(req.headers['content-length'] ?? 0) === 0 &&
-    req.headers['transfer-encoding'] === undefined
-  );
 }
 
 /** Of a request that is cut before it was forwarded. */

@@ -54,6 +54,17 @@ const answerHeaders: ReadonlySet<string> = new Set([
   'x-stream-protocol-version',
 ]);
 
+/** Without a body, whose bytes nobody could tell from the stream's. */
+export function isPlainUpgrade(req: IncomingMessage): boolean {
+  const tokens = (req.headers.connection ?? '').toLowerCase().split(',');
+  return (
+    (req.method === 'GET' || req.method === 'POST') &&
+    tokens.some((token) => token.trim() === 'upgrade') &&
+    Number(req.headers['content-length'] ?? 0) === 0 &&
+    req.headers['transfer-encoding'] === undefined
+  );
+}
+
 /** Only these are spliced; h2c and whatever comes next would be another protocol that we do not check. */
 export function protocolIn(header: string | undefined): 'websocket' | 'SPDY/3.1' | undefined {
   const name = header?.trim().toLowerCase();

@@ -91,7 +91,7 @@ func appendAsk(lines []byte, m askMessage) ([]byte, error) {
 	lines = append(lines, separator...)
 	lines = strconv.AppendUint(lines, uint64(m.Request), 10)
 	for _, fields := range [][]string{{hasBody, m.Method, m.Target}, m.Headers} {
-		if slices.ContainsFunc(fields, isNoField) {
+		if slices.ContainsFunc(fields, func(field string) bool { return !isWritable(field) }) {
 			return nil, errors.New("a field with a control character")
 		}
 		for _, field := range fields {
@@ -101,5 +101,3 @@ func appendAsk(lines []byte, m askMessage) ([]byte, error) {
 	}
 	return append(lines, '\n'), nil
 }
-
-func isNoField(text string) bool { return strings.ContainsAny(text, separator+"\n") }

@@ -6,7 +6,8 @@ package main
 // A connection to the same unix socket as callers' connections come by, one for each listener that was opened with
 // `decide`; its preamble has `decisions`. After that, one message a line each way, UTF-8, at most maxLine bytes: a JSON
 // object with a `type`, but for the three that each request needs, `ask`, `forward` and `ended`: those are fields with U+001F
-// between them, the name first, flags as 0 or 1, in the order in which they are here, lists last. Node begins with `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
+// between them, the name first, flags as 0 or 1, in the order in which they are here, lists last. Node begins with
+// `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
 // for each plain request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
 // `answer`, with one of its own. A decision is good for that one request. Each question has an end (`ended`), always; before it
 // come at most one each of `begun` (if wanted), `failed` and `moved`, which Node answers with `answer` and `location`. Node may
