@@ -135,10 +135,10 @@ func (d *decided) lookAhead(gone func()) {
 		_ = d.peer.SetReadDeadline(time.Time{})
 		d.mu.Unlock()
 		err := d.in.wait()
+		ahead <- err // first: whoever is stopped asks why
 		if err != nil {
 			gone()
 		}
-		ahead <- err
 	})
 	d.look = look
 }
