@@ -49,9 +49,13 @@ func serveKubelet(listen, cert, key, clientCA string) error {
 	if !clients.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s holds no certificate", clientCA)
 	}
+	serving, err := servePods()
+	if err != nil {
+		return err
+	}
 	server := http.Server{
 		Addr:    listen,
-		Handler: kubelet(),
+		Handler: kubelet(serving),
 		TLSConfig: &tls.Config{
 			ClientAuth: tls.RequireAndVerifyClientCert,
 			ClientCAs:  clients,
@@ -62,38 +66,39 @@ func serveKubelet(listen, cert, key, clientCA string) error {
 	return server.ListenAndServeTLS(cert, key)
 }
 
-func kubelet() http.Handler {
+func kubelet(serving pods) http.Handler {
+	containers := streams{serving}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(response http.ResponseWriter, _ *http.Request) { fmt.Fprint(response, "ok") })
-	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", serveExec)
-	mux.HandleFunc("/attach/{namespace}/{pod}/{container}", serveAttach)
-	mux.HandleFunc("/portForward/{namespace}/{pod}", servePortForward)
+	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", containers.serveExec)
+	mux.HandleFunc("/attach/{namespace}/{pod}/{container}", containers.serveAttach)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", containers.servePortForward)
 	mux.HandleFunc("/containerLogs/{namespace}/{pod}/{container}", serveLogs)
 	return mux
 }
 
-func serveExec(response http.ResponseWriter, request *http.Request) {
+func (s streams) serveExec(response http.ResponseWriter, request *http.Request) {
 	options, err := remotecommand.NewOptions(request)
 	if err != nil {
 		http.Error(response, err.Error(), http.StatusBadRequest)
 		return
 	}
-	remotecommand.ServeExec(response, request, streams{}, request.PathValue("pod"), "", request.PathValue("container"),
+	remotecommand.ServeExec(response, request, s, request.PathValue("pod"), "", request.PathValue("container"),
 		request.Form["command"], options, idle, creation, remotecommand.SupportedStreamingProtocols)
 }
 
-func serveAttach(response http.ResponseWriter, request *http.Request) {
+func (s streams) serveAttach(response http.ResponseWriter, request *http.Request) {
 	options, err := remotecommand.NewOptions(request)
 	if err != nil {
 		http.Error(response, err.Error(), http.StatusBadRequest)
 		return
 	}
-	remotecommand.ServeAttach(response, request, streams{}, request.PathValue("pod"), "", request.PathValue("container"),
+	remotecommand.ServeAttach(response, request, s, request.PathValue("pod"), "", request.PathValue("container"),
 		options, idle, creation, remotecommand.SupportedStreamingProtocols)
 }
 
-func servePortForward(response http.ResponseWriter, request *http.Request) {
-	portforward.ServePortForward(response, request, streams{}, request.PathValue("pod"), "",
+func (s streams) servePortForward(response http.ResponseWriter, request *http.Request) {
+	portforward.ServePortForward(response, request, s, request.PathValue("pod"), "",
 		&portforward.V4Options{}, idle, creation, portforward.SupportedProtocols)
 }
 
@@ -113,7 +118,7 @@ func serveLogs(response http.ResponseWriter, request *http.Request) {
 }
 
 // streams are the containers that there are not.
-type streams struct{}
+type streams struct{ pods }
 
 func (streams) ExecInContainer(ctx context.Context, _, _, _ string, command []string, in io.Reader, out, problems io.WriteCloser,
 	_ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
@@ -126,9 +131,9 @@ func (streams) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader
 	return runCommand(ctx, []string{"cat"}, stdio{in, out, problems})
 }
 
-func (streams) PortForward(_ context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
+func (s streams) PortForward(_ context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
 	if port != 8080 {
 		return errors.New("connection refused on port " + strconv.Itoa(int(port)))
 	}
-	return serveConnection(stream)
+	return s.serve(stream)
 }

@@ -5,29 +5,36 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 )
 
-// serveConnection speaks HTTP on one connection until its end: each request is answered with what it was, as JSON.
-func serveConnection(stream io.ReadWriteCloser) error {
-	near, far := net.Pipe()
-	go func() {
-		_, _ = io.Copy(far, stream)
-		_ = far.Close()
-	}()
-	single := &oneConnection{connection: near, closed: make(chan struct{})}
-	server := http.Server{
-		Handler: http.HandlerFunc(echo),
-		ConnState: func(_ net.Conn, state http.ConnState) {
-			if state == http.StateClosed {
-				_ = single.Close()
-			}
-		},
+// A pod's port is a server on loopback, the same for all of them: what a stream does to a real connection, a half-close
+// above all, it does here.
+type pods struct{ address string }
+
+// servePods returns once the server listens; it serves as long as the program runs.
+func servePods() (pods, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return pods{}, err
 	}
-	go func() { _ = server.Serve(single) }()
-	_, err := io.Copy(stream, far)
+	go func() { _ = http.Serve(listener, http.HandlerFunc(echo)) }()
+	return pods{listener.Addr().String()}, nil
+}
+
+// serve speaks HTTP on one stream until the server ends it: each request is answered with what it was, as JSON.
+func (p pods) serve(stream io.ReadWriteCloser) error {
+	dialled, err := net.Dial("tcp", p.address)
+	if err != nil {
+		return err
+	}
+	connection := dialled.(*net.TCPConn) // what "tcp" dials
+	defer connection.Close()
+	go func() {
+		_, _ = io.Copy(connection, stream)
+		_ = connection.CloseWrite()
+	}()
+	_, err = io.Copy(stream, connection)
 	_ = stream.Close()
-	_ = server.Close()
 	return err
 }
 
@@ -43,28 +50,3 @@ func echo(response http.ResponseWriter, request *http.Request) {
 		"body":   string(body),
 	})
 }
-
-// oneConnection is a listener that has accepted already.
-type oneConnection struct {
-	connection net.Conn
-	taken      sync.Once
-	ended      sync.Once
-	closed     chan struct{}
-}
-
-func (one *oneConnection) Accept() (net.Conn, error) {
-	var first net.Conn
-	one.taken.Do(func() { first = one.connection })
-	if first != nil {
-		return first, nil
-	}
-	<-one.closed
-	return nil, net.ErrClosed
-}
-
-func (one *oneConnection) Close() error {
-	one.ended.Do(func() { close(one.closed) })
-	return nil
-}
-
-func (one *oneConnection) Addr() net.Addr { return one.connection.LocalAddr() }
