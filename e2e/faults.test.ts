@@ -161,7 +161,7 @@ test.serial('an engine that hangs is replaced', async (t) => {
   const [engine = 0] = await childrenOf(stack.tka.pid);
   process.kill(engine, 'SIGSTOP');
   await until(() => !isAlive(engine), { what: 'the hung engine to be killed', timeoutMs: 30_000 });
-  await until(async () => (await as(bob).send('/api/v1alpha1/whoami')).status === 200, {
+  await until(async () => (await as(bob).send('/api/v1alpha1/whoami', { timeoutMs: 3000 })).status === 200, {
     what: 'an answer',
     timeoutMs: 30_000,
   });

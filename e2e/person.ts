@@ -46,7 +46,8 @@ export class Person {
   /** Exactly these headers and no others. */
   send(path: string, options: RequestOptions = {}): Promise<Answer> {
     const url = new URL(path, this.#server()).href;
-    return described(options.method ?? 'GET', path, this.#stack.machine(this.name).send(url, options));
+    const answering = this.#stack.machine(this.name).send(url, { timeoutMs: 20_000, ...options });
+    return described(options.method ?? 'GET', path, answering);
   }
 
   /** Rejects with what the command said if it fails. */

@@ -107,7 +107,9 @@ export class Machine {
       agent: false,
       ...(signal === undefined ? {} : { signal }),
     });
-    asked.once('error', reject);
+    asked.once('error', (cause) =>
+      reject(new Error(`${this.hostname} does not reach ${target}: ${cause.message}`, { cause })),
+    );
     asked.once('connect', (response, socket: Socket, head: Buffer) => {
       if (response.statusCode === 200) {
         if (head.length > 0) socket.unshift(head);

@@ -60,11 +60,12 @@ export function send(url: string, options: RequestOptions = {}): Promise<Answer>
       ? {}
       : { createConnection: () => (isTls ? tlsConnect({ socket, host: new URL(url).hostname, ...tls }) : socket) }),
   });
-  request.once('error', reject);
+  const fail = (cause: Error): void => reject(new Error(`${method} ${url}: ${cause.message}`, { cause }));
+  request.once('error', fail);
   request.once('response', (response: IncomingMessage) => {
     text(response).then(
       (received) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: received }),
-      reject,
+      fail,
     );
   });
   request.end(body);

@@ -88,6 +88,9 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 		cancel()
 		return nil, err
 	}
+	if err := shortenTimeWait(t.server); err != nil {
+		log(logWarn, fmt.Sprintf("connections that were ended here are remembered for longer than they should: %v", err))
+	}
 	if t.local, err = t.server.LocalClient(); err != nil {
 		cancel()
 		return nil, err
