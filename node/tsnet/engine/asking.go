@@ -28,7 +28,7 @@ func (x *exchange) ask(pool *pool) (*serverConnection, *http.Response, error) {
 		pool.discard(connection)
 		// A server may end an idle connection just when it is used. Nothing else is asked twice.
 		isRepeatable := x.head.length == 0 && (x.head.method == http.MethodGet || x.head.method == http.MethodHead || x.head.method == http.MethodOptions)
-		if !connection.isUsed || connection.hasBegun || !isRepeatable || x.hasStopped() {
+		if !connection.isUsed || connection.hasBegun || !isRepeatable || x.hasStopped() || errors.Is(err, errNotWritable) {
 			return nil, nil, err
 		}
 	}

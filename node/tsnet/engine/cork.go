@@ -4,6 +4,7 @@ package main
 // below takes 64 KiB at once for little more than it takes 16.
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 )
@@ -12,18 +13,22 @@ type cork struct {
 	halfCloser
 	buffers *bufferPool
 	// isFlushing: a write is under way that TLS does not know of, and does not end for its farewell.
-	isFlushing atomic.Bool
+	isFlushing, isEnding atomic.Bool
 
 	mu       sync.Mutex
 	isIn     bool
 	held     *[recordBuffer]byte // of which so much is filled; nil where nothing is held
 	heldSize int
+	failed   error // nothing follows on what was lost
 }
 
 // Write is what TLS calls.
 func (c *cork) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.failed != nil {
+		return 0, c.failed
+	}
 	if !c.isIn {
 		return c.halfCloser.Write(p)
 	}
@@ -57,15 +62,23 @@ func (c *cork) together(write func() error) error {
 	return err
 }
 
+// end reports whether a write of what was held back is under way; none begins any more.
+func (c *cork) end() bool {
+	c.isEnding.Store(true)
+	return c.isFlushing.Load()
+}
+
 // flush must be called with mu held.
 func (c *cork) flush() error {
 	if c.held == nil {
 		return nil
 	}
 	c.isFlushing.Store(true)
-	_, err := c.halfCloser.Write(c.held[:c.heldSize])
-	c.isFlushing.Store(false)
+	defer c.isFlushing.Store(false)
+	if c.failed = net.ErrClosed; !c.isEnding.Load() {
+		_, c.failed = c.halfCloser.Write(c.held[:c.heldSize])
+	}
 	c.buffers.putRecords(c.held)
 	c.held, c.heldSize = nil, 0
-	return err
+	return c.failed
 }

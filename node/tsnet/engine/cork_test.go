@@ -64,14 +64,33 @@ func TestACorkPassesOnWhatWasWrittenTogetherAtOnce(t *testing.T) {
 
 func TestAnErrorOfWhatWasHeldBackIsNotLost(t *testing.T) {
 	broken := errors.New("broken")
-	c := &cork{halfCloser: &taken{err: broken}, buffers: &bufferPool{}}
-	err := c.together(func() error {
-		_, err := c.Write([]byte("x"))
-		return err
-	})
-	if !errors.Is(err, broken) {
+	below := &taken{err: broken}
+	c := &cork{halfCloser: below, buffers: &bufferPool{}}
+	if err := c.writeTogether("x"); !errors.Is(err, broken) {
 		t.Error(err)
 	}
+	// TLS does not know of it, and would go on.
+	if _, err := c.Write([]byte("farewell")); !errors.Is(err, broken) || len(below.writes) != 1 {
+		t.Errorf("%v after %d writes", err, len(below.writes))
+	}
+}
+
+func TestWhatIsHeldBackWhenItEndsIsNotWritten(t *testing.T) {
+	below := &taken{}
+	c := &cork{halfCloser: below, buffers: &bufferPool{}}
+	if c.end() {
+		t.Error("nothing is being written")
+	}
+	if err := c.writeTogether("x"); !errors.Is(err, net.ErrClosed) || len(below.writes) > 0 {
+		t.Errorf("%v after %d writes", err, len(below.writes))
+	}
+}
+
+func (c *cork) writeTogether(text string) error {
+	return c.together(func() error {
+		_, err := c.Write([]byte(text))
+		return err
+	})
 }
 
 func TestALargeAnswerOverTLSArrivesAsItIs(t *testing.T) {

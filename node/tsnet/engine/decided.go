@@ -241,7 +241,7 @@ func (d *decided) endIf(isSo func() bool) {
 	if ends {
 		// TLS says farewell first, for which a peer that does not read takes seconds; others wait to be ended meanwhile.
 		go func() {
-			if d.cork != nil && d.cork.isFlushing.Load() {
+			if d.cork != nil && d.cork.end() {
 				d.beneath.Close()
 			}
 			d.peer.Close()

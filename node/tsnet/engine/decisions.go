@@ -37,7 +37,7 @@ func openDecisions(ctx context.Context, node net.Conn, buffers *bufferPool, log 
 		node: node, buffers: buffers, log: log, ready: make(chan struct{}), broken: make(chan struct{}),
 		connections: map[uint32]*decided{}, questions: map[uint32]*question{},
 	}
-	d.outbox = outbox{to: node, failed: d.fail}
+	d.outbox = outbox{to: node, failed: d.fail, gathersFor: questionsGather}
 	go func() { d.fail(d.read()) }()
 	select {
 	case <-d.ready:
@@ -89,6 +89,9 @@ func (d *decisions) read() error {
 		}
 		if err := d.take(message); err != nil {
 			return err
+		}
+		if lines.Buffered() == 0 {
+			d.answered()
 		}
 	}
 }
@@ -214,7 +217,7 @@ func (d *decisions) ask(connection *decided, head plainHead) *question {
 	q.id = d.next()
 	d.questions[q.id] = q
 	d.mu.Unlock()
-	d.send(askMessage{
+	d.sendQuestion(askMessage{
 		Connection: connection.id, Request: q.id,
 		Method: head.method, Target: head.target, Headers: head.headers, HasBody: head.length > 0,
 	})

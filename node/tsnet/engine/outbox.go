@@ -1,7 +1,8 @@
 package main
 
 // What goes to Node over a decision channel: messages as lines, in the order they were given, as few writes as may be. Each write
-// wakes Node; while one is under way, what others have to say gathers for the next.
+// wakes Node; while one is under way, what others have to say gathers for the next. Questions gather for longer, as Nagle's
+// algorithm has it: while Node owes an answer to those it has, the next would only wait there.
 
 import (
 	"fmt"
@@ -15,17 +16,23 @@ const (
 	decisionWriteTimeout = 15 * time.Second
 	// How long a message may wait for another to go with.
 	soon = 5 * time.Millisecond
+	// How long a question may wait for the answer to another, which may itself wait for the cluster.
+	questionsGather = time.Millisecond
 )
 
 type outbox struct {
-	to     net.Conn
-	failed func(error) // may be called more than once
+	to         net.Conn
+	failed     func(error)   // may be called more than once
+	gathersFor time.Duration // at most, where a question is unanswered
 
 	mu     sync.Mutex
 	lines  []byte
 	isBusy bool        // somebody writes
 	due    *time.Timer // flushes what may wait; stopped where nothing does
 	isDue  bool
+
+	holdsQuestion bool // among the lines
+	isAwaiting    bool // questions have gone, and no answer has come since
 }
 
 // send writes at once, together with whatever others send meanwhile.
@@ -44,12 +51,46 @@ func (o *outbox) sendSoon(message any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.isDue {
-		o.isDue = true
-		if o.due == nil {
-			o.due = time.AfterFunc(soon, o.flush)
-		} else {
-			o.due.Reset(soon)
-		}
+		o.flushWithin(soon)
+	}
+}
+
+// sendQuestion writes at once where no other is unanswered, else together with those that come until an answer does.
+func (o *outbox) sendQuestion(message any) {
+	if !o.add(message) {
+		return
+	}
+	o.mu.Lock()
+	isFirst := !o.holdsQuestion
+	o.holdsQuestion = true
+	waits := o.isAwaiting
+	if waits && isFirst {
+		o.flushWithin(o.gathersFor)
+	}
+	o.mu.Unlock()
+	if !waits {
+		o.flush()
+	}
+}
+
+// answered is for each time that answers have come.
+func (o *outbox) answered() {
+	o.mu.Lock()
+	o.isAwaiting = false
+	waits := o.holdsQuestion
+	o.mu.Unlock()
+	if waits {
+		o.flush()
+	}
+}
+
+// flushWithin must be called with mu held.
+func (o *outbox) flushWithin(delay time.Duration) {
+	o.isDue = true
+	if o.due == nil {
+		o.due = time.AfterFunc(delay, o.flush)
+	} else {
+		o.due.Reset(delay)
 	}
 }
 
@@ -85,6 +126,9 @@ func (o *outbox) flush() {
 	for len(o.lines) > 0 {
 		lines := o.lines
 		o.lines = spare[:0]
+		if o.holdsQuestion {
+			o.holdsQuestion, o.isAwaiting = false, true
+		}
 		o.mu.Unlock()
 		_ = o.to.SetWriteDeadline(time.Now().Add(decisionWriteTimeout))
 		_, err := o.to.Write(lines)

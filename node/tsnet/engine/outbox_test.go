@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWhatMayWaitGoesWithTheNextMessageAndLeavesNothingRunning(t *testing.T) {
@@ -31,6 +33,42 @@ func TestWhatMayWaitGoesWithTheNextMessageAndLeavesNothingRunning(t *testing.T) 
 	if got, err := lines.ReadString('\n'); !strings.HasPrefix(got, "{") || err != nil {
 		t.Errorf("nothing followed, and it is not sent: %q %v", got, err)
 	}
+}
+
+func TestQuestionsGatherWhileOneIsUnanswered(t *testing.T) {
+	node, engine := tcpPair(t)
+	o := &outbox{to: engine, failed: func(err error) { t.Error(err) }, gathersFor: time.Hour}
+	ask := func(request uint32) {
+		o.sendQuestion(askMessage{Connection: 1, Request: request, Method: "GET", Target: "/k8s"})
+	}
+	lines := bufio.NewReader(node)
+	arrives := func(want uint32) {
+		t.Helper()
+		line, err := lines.ReadString('\n')
+		if message := strings.Split(line, separator); err != nil || len(message) < 3 || message[2] != strconv.Itoa(int(want)) {
+			t.Fatalf("%q: %v, and not question %d", line, err, want)
+		}
+	}
+	ask(1)
+	arrives(1)
+	ask(2)
+	ask(3)
+	if !o.holdsQuestion || o.lines == nil {
+		t.Error("Node is woken for a question that it cannot turn to yet")
+	}
+	o.answered()
+	arrives(2)
+	arrives(3)
+	ask(4)
+	o.send(other{}) // takes along what waits
+	arrives(4)
+	_, _ = lines.ReadString('\n')
+	o.answered()
+	ask(5)
+	arrives(5)
+	o.gathersFor = time.Millisecond
+	ask(6)
+	arrives(6) // although nothing is answered
 }
 
 // other is any message that is JSON.

@@ -1,9 +1,14 @@
 package main
 
 // Reading TLS a system call at a time and not a record at a time, with a buffer while there is something to read: servers write
-// records of 4 KiB and less, and a caller gets what has arrived in one piece.
+// records of 4 KiB and less, and a caller gets what has arrived in one piece. Who waits for an event has none.
 
-import "net"
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+)
 
 const (
 	recordHeader = 5
@@ -19,6 +24,21 @@ type recordReader struct {
 	end     int
 	left    int  // of the record under way
 	isReady bool // what is not here counts as not to be had
+	// raw is the connection where a read can be tried; nil where it can only be waited for, with a buffer.
+	raw     syscall.RawConn
+	tried   int // what the last try has read
+	tryErr  error
+	tryRead func(fd uintptr) bool
+}
+
+func newRecordReader(connection net.Conn, buffers *bufferPool) *recordReader {
+	r := &recordReader{Conn: connection, buffers: buffers}
+	if system, ok := connection.(syscall.Conn); ok {
+		if raw, err := system.SyscallConn(); err == nil {
+			r.raw, r.tryRead = raw, r.try
+		}
+	}
+	return r
 }
 
 // errWouldWait is one that TLS does not take for the end.
@@ -58,18 +78,49 @@ func (r *recordReader) fill(need int) error {
 		if r.isReady {
 			return errWouldWait{}
 		}
-		if r.buffer == nil {
-			r.buffer = r.buffers.getRecords()
-		}
-		copy(r.buffer[:], r.buffer[r.start:r.end])
-		r.start, r.end = 0, r.end-r.start
-		n, err := r.Conn.Read(r.buffer[r.end:])
+		n, err := r.readMore()
 		r.end += n
 		if n == 0 && err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *recordReader) readMore() (int, error) {
+	if r.raw != nil && r.start == r.end {
+		r.start, r.end = 0, 0
+		if err := r.raw.Read(r.tryRead); err != nil {
+			return 0, err
+		}
+		return r.tried, r.tryErr
+	}
+	if r.buffer == nil {
+		r.buffer = r.buffers.getRecords()
+	}
+	copy(r.buffer[:], r.buffer[r.start:r.end])
+	r.start, r.end = 0, r.end-r.start
+	return r.Conn.Read(r.buffer[r.end:])
+}
+
+// try reads into an empty buffer what there is; false where it must be waited for.
+func (r *recordReader) try(fd uintptr) bool {
+	if r.buffer == nil {
+		r.buffer = r.buffers.getRecords()
+	}
+	n, err := syscall.Read(int(fd), r.buffer[:])
+	for errors.Is(err, syscall.EINTR) {
+		n, err = syscall.Read(int(fd), r.buffer[:])
+	}
+	if errors.Is(err, syscall.EAGAIN) {
+		r.rest()
+		return false
+	}
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	r.tried, r.tryErr = max(n, 0), err
+	return true
 }
 
 func (r *recordReader) sizeOfRecord() int {

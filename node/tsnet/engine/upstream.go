@@ -231,7 +231,7 @@ func (p *pool) dial(ctx context.Context) (*serverConnection, error) {
 	if p.upstream.tls != nil {
 		ctx, cancel := context.WithTimeout(ctx, dialUpstreamTimeout)
 		defer cancel()
-		records = &recordReader{Conn: beneath, buffers: p.upstream.buffers}
+		records = newRecordReader(beneath, p.upstream.buffers)
 		secured := tls.Client(records, p.upstream.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			beneath.Close()
