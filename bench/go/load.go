@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,10 +19,12 @@ import (
 
 // order asks for one measurement. Direct: not through the tailnet.
 type order struct {
-	URL         string `json:"url"`
-	Token       string `json:"token"`
-	Direct      bool   `json:"direct"`
-	ServerName  string `json:"serverName"` // for TLS
+	URL        string `json:"url"`
+	Token      string `json:"token"`
+	Direct     bool   `json:"direct"`
+	ServerName string `json:"serverName"` // for TLS
+	// Encoding of answers: gzip, which kubectl asks for, and is unpacked here; identity; or nothing is said of it.
+	Encoding    string `json:"encoding"`
 	Concurrency int    `json:"concurrency"`
 	DurationMs  int    `json:"durationMs"`
 	// Watch: URL is a watch, Create is where an object is made whose event is waited for; Requests of them.
@@ -52,19 +55,17 @@ func runLoad(s settings, stdin io.Reader) error {
 	}
 	say(map[string]string{"address": status.TailscaleIPs[0].String()})
 	direct := &net.Dialer{}
-	lines := bufio.NewScanner(stdin)
-	lines.Buffer(nil, 1<<20)
 	clients := map[string]*http.Client{}
-	for lines.Scan() {
+	for line := range linesOf(stdin) {
 		var o order
-		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+		if err := json.Unmarshal(line, &o); err != nil {
 			return err
 		}
 		dial := server.Dial
 		if o.Direct {
 			dial = direct.DialContext
 		}
-		key := fmt.Sprint(o.Direct, o.Concurrency, hostOf(o.URL))
+		key := fmt.Sprint(o.Direct, o.Concurrency, o.Encoding == "gzip", hostOf(o.URL))
 		client := clients[key]
 		if client == nil {
 			client = newClient(dial, o)
@@ -76,7 +77,21 @@ func runLoad(s settings, stdin io.Reader) error {
 			say(measure(client, o))
 		}
 	}
-	return lines.Err()
+	return nil
+}
+
+// linesOf ends the program with stdin, whatever it is doing then.
+func linesOf(stdin io.Reader) <-chan []byte {
+	lines := make(chan []byte)
+	go func() {
+		scanner := bufio.NewScanner(stdin)
+		scanner.Buffer(nil, 1<<20)
+		for scanner.Scan() {
+			lines <- bytes.Clone(scanner.Bytes())
+		}
+		os.Exit(0)
+	}()
+	return lines
 }
 
 func hostOf(text string) string {
@@ -92,7 +107,7 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), o o
 		DialContext:         dial,
 		MaxIdleConnsPerHost: o.Concurrency,
 		ReadBufferSize:      64 << 10,
-		DisableCompression:  true,
+		DisableCompression:  o.Encoding != "gzip",
 		// What is measured has certificates of several makers; that they are right is not what is measured.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: o.ServerName},
 		TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -136,6 +151,9 @@ func get(client *http.Client, o order) (int64, error) {
 		return 0, err
 	}
 	authorize(request, o)
+	if o.Encoding == "identity" {
+		request.Header.Set("Accept-Encoding", o.Encoding)
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
