@@ -41,7 +41,11 @@ test.afterEach.always(async () => {
 
 /** The API server's answer to a token and nothing else. */
 const askAs = (token: string, path: string): Promise<Answer> =>
-  send(`${stack.kubernetes.url}${path}`, { timeoutMs: 20_000, caFile: stack.caFile, headers: { authorization: `Bearer ${token}` } });
+  send(`${stack.kubernetes.url}${path}`, {
+    timeoutMs: 20_000,
+    caFile: stack.caFile,
+    headers: { authorization: `Bearer ${token}` },
+  });
 
 const objectsOfSessions = async (): Promise<string[]> => {
   const { stdout } = await stack.kubectl([

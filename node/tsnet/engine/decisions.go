@@ -12,6 +12,9 @@ import (
 	"sync"
 )
 
+// manyUnderWay: from so many requests on, one that waits for others' decisions costs less than waking Node for it alone.
+const manyUnderWay = 16
+
 type decisions struct {
 	outbox
 	node     net.Conn
@@ -216,11 +219,12 @@ func (d *decisions) ask(connection *decided, head plainHead) *question {
 	d.mu.Lock()
 	q.id = d.next()
 	d.questions[q.id] = q
+	isOneOfMany := len(d.questions) > manyUnderWay
 	d.mu.Unlock()
 	d.sendQuestion(askMessage{
 		Connection: connection.id, Request: q.id,
 		Method: head.method, Target: head.target, Headers: head.headers, HasBody: head.length > 0,
-	})
+	}, isOneOfMany)
 	return q
 }
 

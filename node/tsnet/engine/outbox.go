@@ -1,8 +1,8 @@
 package main
 
 // What goes to Node over a decision channel: messages as lines, in the order they were given, as few writes as may be. Each write
-// wakes Node; while one is under way, what others have to say gathers for the next. Questions gather for longer, as Nagle's
-// algorithm has it: while Node owes an answer to those it has, the next would only wait there.
+// wakes Node; while one is under way, what others have to say gathers for the next. Of many questions those that come while Node
+// owes an answer gather until it has come, as Nagle's algorithm has it.
 
 import (
 	"fmt"
@@ -55,15 +55,16 @@ func (o *outbox) sendSoon(message any) {
 	}
 }
 
-// sendQuestion writes at once where no other is unanswered, else together with those that come until an answer does.
-func (o *outbox) sendQuestion(message any) {
+// sendQuestion writes at once where no other is unanswered, or it is one of few; else together with those that come until an
+// answer does.
+func (o *outbox) sendQuestion(message any, isOneOfMany bool) {
 	if !o.add(message) {
 		return
 	}
 	o.mu.Lock()
 	isFirst := !o.holdsQuestion
 	o.holdsQuestion = true
-	waits := o.isAwaiting
+	waits := o.isAwaiting && isOneOfMany
 	if waits && isFirst {
 		o.flushWithin(o.gathersFor)
 	}
