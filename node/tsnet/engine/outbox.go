@@ -37,7 +37,7 @@ type outbox struct {
 
 // send writes at once, together with whatever others send meanwhile.
 func (o *outbox) send(message any) {
-	if o.add(message) {
+	if o.add(message, func() {}) {
 		o.flush()
 	}
 }
@@ -45,31 +45,25 @@ func (o *outbox) send(message any) {
 // sendSoon is for what nobody waits for: it goes with the next message, which is the caller's next question as a rule, or after
 // a moment.
 func (o *outbox) sendSoon(message any) {
-	if !o.add(message) {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.isDue {
-		o.flushWithin(soon)
-	}
+	o.add(message, func() {
+		if !o.isDue {
+			o.flushWithin(soon)
+		}
+	})
 }
 
 // sendQuestion writes at once where no other is unanswered, or it is one of few; else together with those that come until an
 // answer does.
 func (o *outbox) sendQuestion(message any, isOneOfMany bool) {
-	if !o.add(message) {
-		return
-	}
-	o.mu.Lock()
-	isFirst := !o.holdsQuestion
-	o.holdsQuestion = true
-	waits := o.isAwaiting && isOneOfMany
-	if waits && isFirst {
-		o.flushWithin(o.gathersFor)
-	}
-	o.mu.Unlock()
-	if !waits {
+	waits := false
+	isAdded := o.add(message, func() {
+		waits = o.isAwaiting && isOneOfMany
+		if waits && !o.holdsQuestion {
+			o.flushWithin(o.gathersFor)
+		}
+		o.holdsQuestion = true
+	})
+	if isAdded && !waits {
 		o.flush()
 	}
 }
@@ -95,19 +89,21 @@ func (o *outbox) flushWithin(delay time.Duration) {
 	}
 }
 
-func (o *outbox) add(message any) bool {
+// add is false for what cannot be sent, which ends the channel. noted is called with mu held.
+func (o *outbox) add(message any, noted func()) bool {
 	o.mu.Lock()
 	before := len(o.lines)
 	lines, err := encodeDecision(o.lines, message)
-	isSent := err == nil && len(lines)-before <= maxLine
-	if isSent {
+	isAdded := err == nil && len(lines)-before <= maxLine
+	if isAdded {
 		o.lines = lines
+		noted()
 	}
 	o.mu.Unlock()
-	if !isSent {
+	if !isAdded {
 		o.failed(fmt.Errorf("cannot send %T", message))
 	}
-	return isSent
+	return isAdded
 }
 
 func (o *outbox) flush() {
