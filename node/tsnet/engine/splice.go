@@ -23,9 +23,9 @@ const (
 	// How long a connection lives on after Node has finished writing. What Node half-closed looks the same here as what
 	// it destroyed, and a peer that never closes would keep a dead one for ever.
 	lingerAfterNode = time.Minute
-	// How long a peer may take to end a connection that Node has ended, before it is ended from here. Whoever closes first holds
-	// the pair of addresses for a minute, and here nobody answers to it meanwhile: the peer's next connection from the same port
-	// would wait in vain.
+	// How long a peer may take to end a connection that Node has ended, before it is ended from here. Whoever closes first
+	// remembers the pair of addresses, and here nobody answers to it meanwhile (timewait.go): the peer's next connection from the
+	// same port would wait a second.
 	peerClosesFirst = 250 * time.Millisecond
 	// How long a peer that has ended its TLS may take to end its connection.
 	lingerEnded = time.Second
