@@ -177,14 +177,17 @@ for (const [title, line] of [
   ['no JSON that begins with a secret', 'k8s'],
   ['no message', '{"type":"forward"}'],
   ['a question on a connection that was not opened', lineOf({ ...ask, connection: 9 })],
+  ['a question that is number 0', lineOf({ ...ask, request: 0 })],
   ['a number that is none', lineOf({ ...ask, request: -1 })],
   ['a number that no number can be', lineOf({ ...ask, request: '9'.repeat(16) })],
   ['a flag that is none', lineOf({ ...ask, hasBody: 'k8s' })],
   ['the end of a request that says too little', 'ended\x1f2\x1f200\x1f0'],
+  ['the end of a request that says too much', 'ended\x1f2\x1f200\x1f0\x1f0\x1f0'],
 ] as const) {
   test(`${title} ends the channel, without a word of it in the log`, async (t) => {
     const { socket, decider, logged } = await start(t);
-    socket.write(`${line}\n`);
+    // So that nothing but the line itself is amiss.
+    socket.write(`${lineOf(opened)}\n${line}\n`);
     await once(socket, 'close');
     t.is(decider.requests.length, 0);
     t.is(logged.length, 1);
