@@ -41,6 +41,7 @@ func TestQuestionsGatherWhileOneIsUnanswered(t *testing.T) {
 	ask := func(request uint32) {
 		o.sendQuestion(askMessage{Connection: 1, Request: request, Method: "GET", Target: "/k8s"}, true)
 	}
+	_ = node.SetReadDeadline(time.Now().Add(10 * time.Second))
 	lines := bufio.NewReader(node)
 	arrives := func(want uint32) {
 		t.Helper()
