@@ -1,9 +1,9 @@
 package main
 
 // How long the node's network stack remembers a connection that it has ended first. A listener of tsnet is none to the stack, which
-// asks for each new connection instead: what comes for a remembered pair of addresses is dropped without an answer, and a caller
-// with a network stack like this one takes the same port again at once. The stack remembers for a minute unless told
-// otherwise, and nobody waits that long.
+// asks for each new connection instead: what comes for a remembered pair of addresses is dropped without an answer. A caller with a
+// network stack like this one takes its ports at random, and of many connections some take one that is remembered. The stack
+// remembers for a minute unless told otherwise, and nobody waits that long.
 
 import (
 	"errors"
