@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
-import { createLog } from './log.ts';
+import { createLog, withoutMasking } from './log.ts';
 
 test('what is named like a secret is masked, up to two levels down', (t) => {
   let text = '';
@@ -54,4 +54,32 @@ test('each line has its time, to the millisecond', (t) => {
     t.is(new Date(time).toISOString(), time);
     t.true(before <= time && time <= after);
   }
+});
+
+const hidden = [
+  0x7f, 0x80, 0x85, 0x9b, 0x9f, 0xad, 0x61c, 0x180e, 0x200b, 0x200d, 0x200e, 0x2028, 0x2029, 0x202e, 0x2060,
+];
+for (const code of [...hidden, 0x2066, 0x2069, 0xfeff, 0xfff9, 0xe0001, 0xe0041]) {
+  const character = String.fromCodePoint(code);
+  test(`U+${code.toString(16).toUpperCase()} in a logged string is written as an escape, at any level`, (t) => {
+    let text = '';
+    const log = createLog('info', { write: (line: string) => (text += line) });
+    const name = `a${character}b`;
+    log.child({ from: name }).warn({ path: name, nested: { list: [name] }, [name]: 1, err: new Error(name) }, name);
+    withoutMasking(log).info({ path: name }, name);
+    t.false(text.includes(character));
+    const [line, unmasked] = text
+      .trimEnd()
+      .split('\n')
+      .map((json) => JSON.parse(json) as Record<string, unknown>);
+    t.like(line, { from: name, path: name, nested: { list: [name] }, [name]: 1, msg: name });
+    t.like(unmasked, { path: name, msg: name });
+  });
+}
+
+test('letters of any script are written as they are', (t) => {
+  let text = '';
+  const log = createLog('info', { write: (line: string) => (text += line) });
+  log.info('Zoë Müller 山田 عربي 🦀');
+  t.regex(text, /Zoë Müller 山田 عربي 🦀/);
 });

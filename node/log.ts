@@ -32,7 +32,29 @@ export function createLog(level: string, destination?: DestinationStream): Logge
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '********' },
   };
-  return pino(options, destination ?? standardOutput());
+  return pino(options, escaping(destination ?? standardOutput()));
+}
+
+/**
+ * Control, bidirectional, zero-width and tag characters (C1, DEL, BOM among them) change what a terminal or a log viewer shows;
+ * strings from callers without a session are logged too. JSON escapes only those below U+0020. In a line of JSON the others
+ * can only be inside of strings, so an escape means the same.
+ */
+function escaping(destination: DestinationStream): DestinationStream {
+  return {
+    write: (line) => destination.write(unprintable.test(line) ? line.replaceAll(everyUnprintable, escapeOf) : line),
+  };
+}
+
+const unprintable =
+  /[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/;
+const everyUnprintable = new RegExp(unprintable, 'g');
+
+function escapeOf(characters: string): string {
+  return characters
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 }
 
 /**
