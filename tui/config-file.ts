@@ -5,7 +5,7 @@
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
-import { defaultDiscovery, type Discovery, type Settings } from './settings.ts';
+import { defaultDiscovery, type Discovery, serverOf, type Settings } from './settings.ts';
 
 /** Throws UserError that names the file and the key. */
 export function settingsIn(text: string, path: string): Settings {
@@ -18,7 +18,8 @@ export function settingsIn(text: string, path: string): Settings {
     ]);
   }
   const { servers = [], port, mode, contextName, discovery, tailscale, output } = result.data;
-  const server = result.data.server ?? serverOf(tailscale);
+  const { hostname, port: tailscalePort, tailnet } = tailscale ?? {};
+  const server = result.data.server ?? serverOf({ hostname, port: tailscalePort, tailnet });
   const theme = result.data.theme ?? output?.theme;
   return {
     path,
@@ -68,13 +69,6 @@ const fileSchema = z
   .partial();
 
 type File = z.infer<typeof fileSchema>;
-
-function serverOf(tailscale: File['tailscale']): string | undefined {
-  if (tailscale?.hostname === undefined && tailscale?.tailnet === undefined) return undefined;
-  const { hostname = 'tka', port, tailnet = '' } = tailscale;
-  const domain = tailnet === '' ? '' : `.${tailnet.replace(/^\./, '')}`;
-  return `${hostname}${domain}${port === undefined ? '' : `:${port}`}`;
-}
 
 function readDiscovery(discovery: File['discovery']): Discovery | undefined {
   if (discovery === false) return undefined;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { namedServer, parseServer } from './config.ts';
 import { UserError } from './errors.ts';
+import { readSettings } from './settings.ts';
 
 function environment(t: ExecutionContext, file?: string): Record<string, string> {
   const home = mkdtempSync(join(tmpdir(), 'tka-test-'));
@@ -101,6 +102,37 @@ for (const [server, port, expected] of ports) {
     else t.is(await named, expected);
   });
 }
+
+const goVariables: readonly [variables: Record<string, string>, file: string, expected: string][] = [
+  [{ TKA_TAILSCALE_HOSTNAME: 'auth' }, '', 'http://auth'],
+  [{ TKA_TAILSCALE_HOSTNAME: 'auth', TKA_TAILSCALE_PORT: '443' }, '', 'https://auth'],
+  [{ TKA_TAILSCALE_TAILNET: 'x.ts.net' }, '', 'http://tka.x.ts.net'],
+  [
+    { TKA_TAILSCALE_TAILNET: 'x.ts.net', TKA_TAILSCALE_HOSTNAME: 'auth', TKA_TAILSCALE_PORT: '8080' },
+    '',
+    'http://auth.x.ts.net:8080',
+  ],
+  [{ TKA_TAILSCALE_HOSTNAME: 'auth' }, 'tailscale: {hostname: other}', 'http://auth'],
+  [{ TKA_TAILSCALE_HOSTNAME: 'auth', TKA_TAILSCALE_PORT: 'tcp://10.0.0.1:80' }, '', 'http://auth'],
+  [{ TKA_TAILSCALE_HOSTNAME: 'auth', TKA_SERVER: 'mine' }, '', 'http://mine'],
+  [{ TKA_TAILSCALE_HOSTNAME: '' }, 'server: other', 'http://other'],
+];
+for (const [variables, file, expected] of goVariables) {
+  test(`${JSON.stringify(variables)} over ${JSON.stringify(file)} names ${expected}`, async (t) => {
+    t.is(await namedServer({ env: { ...environment(t, file), ...variables } }, {}), expected);
+  });
+}
+
+test('TKA_TAILSCALE_PORT that is not a port is a usage error that names it', async (t) => {
+  const env = { ...environment(t), TKA_TAILSCALE_HOSTNAME: 'auth', TKA_TAILSCALE_PORT: 'many' };
+  const error = await t.throwsAsync(namedServer({ env }, {}), { instanceOf: UserError, message: /TKA_TAILSCALE_PORT/ });
+  t.is(error?.exitCode, 2);
+});
+
+test('TKA_OUTPUT_THEME takes precedence over the theme of the file', async (t) => {
+  const env = { ...environment(t, 'theme: light'), TKA_OUTPUT_THEME: 'dracula' };
+  t.is((await readSettings({ env })).theme, 'dracula');
+});
 
 const broken: readonly [string, string, RegExp][] = [
   ['YAML that is none', 'a: [', /not valid YAML/],

@@ -8,11 +8,13 @@ import { exitCodes } from './errors.ts';
 import type { HomeFlags } from './flags.ts';
 import { createAct } from './program/action.ts';
 import { declareProgram } from './program/declare.ts';
+import { isGoBinaryName, translateGoArguments } from './program/go-binary.ts';
 import { isInteractive } from './output.ts';
 import type { Runtime } from './runtime.ts';
 
 /** The exit code; errors of commands pass through. */
-export async function runProgram(runtime: Runtime, argv: readonly string[]): Promise<number> {
+export async function runProgram(runtime: Runtime, given: readonly string[]): Promise<number> {
+  const argv = isGoBinaryName(runtime) ? translateGoArguments(given) : given;
   let exitCode: number = exitCodes.ok;
   const end = (code: number): void => {
     exitCode = code;

@@ -3,6 +3,9 @@
  * that exists, whole. A file in the working directory is not looked at: a checkout must not choose who hands out credentials.
  *
  * Most people have no such file, so its parser and its schema (config-file.ts) load only where there is one.
+ *
+ * The variables of the Go tka that people have in their environment (TKA_TAILSCALE_HOSTNAME, TKA_TAILSCALE_PORT,
+ * TKA_TAILSCALE_TAILNET, TKA_OUTPUT_THEME) take precedence over the file, as they did there.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,8 +49,46 @@ export async function readSettings(
   flags: Pick<GlobalFlags, 'config'> = {},
 ): Promise<Settings> {
   const file = readSettingsFile(env, flags.config);
-  if (file === undefined) return { servers: [], discovery: defaultDiscovery };
-  return (await import('./config-file.ts')).settingsIn(file.text, file.path);
+  const inFile: Settings =
+    file === undefined
+      ? { servers: [], discovery: defaultDiscovery }
+      : (await import('./config-file.ts')).settingsIn(file.text, file.path);
+  return { ...inFile, ...settingsInEnvironment(env) };
+}
+
+/** `path` says where the server was named, for messages. Throws a usage error where the port is not a number. */
+function settingsInEnvironment(env: Runtime['env']): Pick<Settings, 'path' | 'server' | 'theme'> {
+  const read = (name: string): string | undefined => env[name]?.trim() || undefined;
+  const [hostname, tailnet] = [read('TKA_TAILSCALE_HOSTNAME'), read('TKA_TAILSCALE_TAILNET')];
+  const theme = read('TKA_OUTPUT_THEME');
+  const server = serverOf({ hostname, tailnet, port: portIn(read('TKA_TAILSCALE_PORT')) });
+  return {
+    ...(server === undefined
+      ? {}
+      : { server, path: hostname === undefined ? 'TKA_TAILSCALE_TAILNET' : 'TKA_TAILSCALE_HOSTNAME' }),
+    ...(theme === undefined ? {} : { theme }),
+  };
+}
+
+/** Kubernetes sets such a variable to `tcp://…` for a Service of that name: not meant for this command. */
+function portIn(text: string | undefined): number | undefined {
+  if (text === undefined || text.startsWith('tcp://')) return undefined;
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port >= 1 && port <= 65_535) return port;
+  throw usageError(`invalid TKA_TAILSCALE_PORT ${JSON.stringify(text)} (1 to 65535)`);
+}
+
+interface TailscaleNames {
+  readonly hostname: string | undefined;
+  readonly port: number | undefined;
+  readonly tailnet: string | undefined;
+}
+
+/** The server that `tailscale.*` names; undefined where neither the host nor the tailnet is set. */
+export function serverOf({ hostname, port, tailnet = '' }: TailscaleNames): string | undefined {
+  if (hostname === undefined && tailnet === '') return undefined;
+  const domain = tailnet === '' ? '' : `.${tailnet.replace(/^\./, '')}`;
+  return `${hostname ?? 'tka'}${domain}${port === undefined ? '' : `:${port}`}`;
 }
 
 /** Read on the way to every server, so a file that does not speak of it is not parsed. */

@@ -87,6 +87,20 @@ test('a command that a signal ends is 128 and its number; one that is not there 
   t.deepEqual(left(cli), []);
 });
 
+for (const [before, expected] of [
+  [undefined, '(tka) $ '],
+  ['me> ', '(tka) me> '],
+  ['(tka) me> ', '(tka) me> '],
+] as const) {
+  test(`shell marks the prompt ${JSON.stringify(before)} as ${JSON.stringify(expected)}`, async (t) => {
+    const { cli, server } = await setup(t);
+    const shell = join(cli.home, 'my-shell');
+    writeFileSync(shell, '#!/bin/sh\nprintf %s "$PS1"\n', { mode: 0o755 });
+    const env = { SHELL: shell, ...(before === undefined ? {} : { PS1: before }) };
+    t.is((await cli.run(['shell', '--server', server.url], env)).stdout, expected);
+  });
+}
+
 test("shell starts the user's shell, says who one is there, and that the session has ended", async (t) => {
   const { cli, server, sessions } = await setup(t);
   const shell = join(cli.home, 'my-shell');

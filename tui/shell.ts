@@ -84,7 +84,7 @@ interface RunOptions {
 
 async function runIn(runtime: Runtime, session: PrivateSession, options: RunOptions): Promise<number> {
   const { command, isShell, words, atEnd } = options;
-  const env = { ...childEnvironment(runtime, session), ...options.env };
+  const env = { ...childEnvironment(runtime, session), ...(isShell ? shellPrompt(runtime) : {}), ...options.env };
   let end: ChildEnd;
   let ended: Ended;
   try {
@@ -130,6 +130,12 @@ function childEnvironment({ env }: Runtime, { login, kubeconfig }: PrivateSessio
     (entry): entry is [string, string] => entry[1] !== undefined && isKept(entry[0]),
   );
   return { ...Object.fromEntries(inherited), ...sessionVariables(env, login, resolve(kubeconfig)) };
+}
+
+/** Marks the prompt of shells that take it from the environment; one that a startup file sets takes precedence. */
+function shellPrompt({ env }: Runtime): { readonly PS1: string } {
+  const prompt = env['PS1'] ?? '';
+  return { PS1: prompt.startsWith('(tka) ') ? prompt : `(tka) ${prompt === '' ? '$ ' : prompt}` };
 }
 
 function userShell({ env, platform }: Runtime): string {

@@ -29,6 +29,16 @@ for (const [method, path, status, allow] of unknown) {
   });
 }
 
+for (const path of ['/swagger', '/swagger/index.html', '/swagger/doc.json']) {
+  test(`GET ${path}, where the Go tka described its API, leads to the description of this one`, async (t) => {
+    await using fixture = await createFixture();
+    const answer = await fixture.call('GET', path);
+    t.is(answer.status, 308);
+    t.is(answer.headers.location, '/openapi.json');
+    t.is((await fixture.call('POST', path)).status, 404);
+  });
+}
+
 test('discovery reads the name, labels, version and modes of a server', async (t) => {
   await using fixture = await createFixture();
   const answer = await fixture.call('GET', paths.wellKnown);

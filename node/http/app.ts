@@ -9,6 +9,7 @@ import Koa from 'koa';
 import { createAuditMiddleware } from './audit.ts';
 import { createCallerMiddleware } from './caller.ts';
 import type { HttpDeps } from './deps.ts';
+import { paths } from './contract.ts';
 import { ApiError, answerOf } from './errors.ts';
 import type { OperationId } from './operations.ts';
 import { operationIds, operations } from './operations.ts';
@@ -52,6 +53,7 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
   });
   app.use(createCallerMiddleware(deps));
   app.use(router.routes());
+  app.use(redirectSwagger);
   app.use((ctx) => {
     const known = router.match(ctx.path, ctx.method).path.flatMap((layer) => layer.methods);
     if (known.length === 0) throw new ApiError(404, 'not_found', 'there is no such call');
@@ -61,6 +63,13 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
   });
   return app;
 }
+
+/** Where the Go tka described its API; what reads it there finds this one's description. */
+const redirectSwagger: ApiMiddleware = async (ctx, next) => {
+  if (ctx.method !== 'GET' || !/^\/swagger(?:\/|$)/.test(ctx.path)) return next();
+  ctx.status = 308;
+  ctx.set('Location', paths.openapi);
+};
 
 function answerErrors(deps: HttpDeps): ApiMiddleware {
   return async (ctx, next) => {

@@ -10,6 +10,7 @@ import { describeScope } from '../grant.ts';
 import { plainInteraction } from '../interaction.ts';
 import { type LoggedIn, logIn } from '../login.ts';
 import { createWords, formatRemaining, isInteractive, type Words } from '../output.ts';
+import { exportStatement, isGoBinaryName } from '../program/go-binary.ts';
 import type { Runtime } from '../runtime.ts';
 
 export async function login(runtime: Runtime, flags: LoginFlags): Promise<ExitCode> {
@@ -20,8 +21,10 @@ export async function login(runtime: Runtime, flags: LoginFlags): Promise<ExitCo
     return exitCodes.ok;
   }
   if (flags.all === true) return everywhere(runtime, flags, words);
-  const loggedIn = await logInHere(runtime, flags, words);
+  const isEvaluated = isGoBinaryName(runtime) && flags.quiet === true && flags.output === undefined;
+  const loggedIn = await logInHere(runtime, isEvaluated ? { ...flags, use: true } : flags, words);
   if (flags.output !== undefined) await writeData(runtime, flags.output, asData(loggedIn), loggedIn.context);
+  else if (isEvaluated) runtime.stdout.write(await exportStatement(loggedIn.kubeconfig));
   else if (!isInteractive(runtime, flags.nonInteractive)) runtime.stdout.write(`${loggedIn.context}\n`);
   return exitCodes.ok;
 }

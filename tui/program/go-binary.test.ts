@@ -1,0 +1,47 @@
+/** The command under the name `ts-k8s-auth`, by which startup files of the Go tka's users call it. */
+import { execFile } from 'node:child_process';
+import { symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import anyTest, { type ExecutionContext } from 'ava';
+import { createCli } from '../cli-fixture.ts';
+import { prepare, readKubeconfigAt } from '../command-fixture.ts';
+
+const test = anyTest.serial;
+const run = promisify(execFile);
+const { script, setup, remove } = await prepare();
+const goBinary = join(dirname(script), 'ts-k8s-auth');
+symlinkSync(script, goBinary);
+test.after.always(remove);
+
+test('ts-k8s-auth shell SHELL prints the integration of that shell', async (t) => {
+  const now = await createCli(t, script).run(['integration', 'zsh']);
+  const before = await createCli(t, goBinary).run(['shell', 'zsh']);
+  t.deepEqual(before, now);
+  t.regex(now.stdout, /tka_prompt/);
+});
+
+test('ts-k8s-auth generate integration SHELL prints the integration of that shell', async (t) => {
+  const now = await createCli(t, script).run(['integration', 'fish']);
+  t.deepEqual(await createCli(t, goBinary).run(['generate', 'integration', 'fish']), now);
+});
+
+test('eval "$(ts-k8s-auth login --quiet)" sets KUBECONFIG to a file whose current context is the session', async (t) => {
+  const { stub } = await setup(t);
+  const cli = createCli(t, goBinary);
+  const ran = await cli.run(['login', '--quiet', '-s', stub.url]);
+  t.like(ran, { code: 0, stderr: '' });
+  t.is(await evaluated(t, ran.stdout), cli.kubeconfig);
+  t.regex(readKubeconfigAt(cli.kubeconfig)['current-context'], /^tka-/);
+});
+
+test('tka login --quiet prints the name of the context, as scripts read it', async (t) => {
+  const { stub, cli } = await setup(t);
+  t.regex((await cli.run(['login', '--quiet', '-s', stub.url])).stdout, /^tka-[a-z0-9.-]+\n$/);
+});
+
+async function evaluated(t: ExecutionContext, statements: string): Promise<string> {
+  const { stdout, stderr } = await run('bash', ['--norc', '-c', `${statements}printf %s "$KUBECONFIG"`], { env: {} });
+  t.is(stderr, '');
+  return stdout;
+}
