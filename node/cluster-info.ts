@@ -7,7 +7,8 @@
 import { X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { ConfigError } from './config.ts';
+import type { LoadedConfig, Problem } from './config.ts';
+import { ConfigError, sourced, waysToSet } from './config.ts';
 import type { ClusterInfo } from './http/contract.ts';
 import type { Config } from './settings.ts';
 
@@ -124,26 +125,57 @@ function fromKubeconfig(text: string, where: string): Found {
   };
 }
 
-/** Released servers take an address without a scheme. Without TLS, kubectl would send no credential at all. */
 function checkedUrl(server: string, where: string): string {
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) ? server : `https://${server}`;
-  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') {
-    throw new ClusterInfoError(
-      `the API server's address in ${where} must be an https URL, not ${JSON.stringify(server)}`,
-    );
-  }
-  return url;
+  const url = httpsUrl(server);
+  if (url !== undefined) return url;
+  throw new ClusterInfoError(
+    `the API server's address in ${where} must be an https URL, not ${JSON.stringify(server)}`,
+  );
 }
 
 function checkedCa(caData: string, where: string): string {
+  const plain = certificates(caData);
+  if (plain !== undefined) return plain;
+  throw new ClusterInfoError(`the CA in ${where} must be base64 of PEM certificates`);
+}
+
+/** Released servers take an address without a scheme. Without TLS, kubectl would send no credential at all. */
+function httpsUrl(server: string): string | undefined {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) ? server : `https://${server}`;
+  return URL.canParse(url) && new URL(url).protocol === 'https:' ? url : undefined;
+}
+
+/** The base64 without its line breaks; undefined where it holds no certificates. */
+function certificates(caData: string): string | undefined {
   if (caData === '') return '';
   const plain = caData.replaceAll(/\s+/g, '');
   const pem = Buffer.from(plain, 'base64').toString('latin1');
-  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0 || !certificates.every(isCertificate)) {
-    throw new ClusterInfoError(`the CA in ${where} must be base64 of PEM certificates`);
+  const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return found.length > 0 && found.every(isCertificate) ? plain : undefined;
+}
+
+/** What the configuration alone says wrongly; the ConfigMap is looked at when the server starts. */
+export function clusterInfoProblems(loaded: Pick<LoadedConfig, 'values' | 'sources'>): readonly Problem[] {
+  const { values } = loaded;
+  const [endpoint, ca, fromMap] = [
+    'clusterInfo.apiEndpoint',
+    'clusterInfo.caData',
+    'clusterInfo.configMapRef.enabled',
+  ] as const;
+  const problems: Problem[] = [];
+  if (values[endpoint] !== '' && values[fromMap]) {
+    const message = `${sourced(loaded, endpoint)} and ${sourced(loaded, fromMap)} are both set: remove one of them`;
+    problems.push({ keys: [endpoint, fromMap], message });
   }
-  return plain;
+  if (values[endpoint] !== '' && httpsUrl(values[endpoint]) === undefined) {
+    const message = `${sourced(loaded, endpoint)} must be an https URL, not ${JSON.stringify(values[endpoint])}: kubectl sends no credential without TLS; set it with ${waysToSet(endpoint)}`;
+    problems.push({ keys: [endpoint], message });
+  }
+  if (certificates(values[ca]) === undefined) {
+    const message = `${sourced(loaded, ca)} must be base64 of PEM certificates: base64 -w0 ca.crt; set it with ${waysToSet(ca)}`;
+    problems.push({ keys: [ca], message });
+  }
+  return problems;
 }
 
 function isCertificate(pem: string): boolean {

@@ -1,8 +1,9 @@
 /**
  * What the server runs with: flags over environment over file over defaults, each value checked and its source kept.
  *
- * Strict: an unknown key, a value of the wrong kind or a key that is there twice is a ConfigError that names the key, the
- * place and the remedy. What released configuration files have and this server has no use for is a warning.
+ * Strict: an unknown key, a value of the wrong kind or a key that is there twice is refused with the key, the place and
+ * the remedy; all problems are found in one pass. What released configuration files have and this server has no use for is a
+ * warning. Whether the values fit together is checked in config-check.ts.
  */
 import { parseDocument } from 'yaml';
 import type { Setting } from './setting-kinds.ts';
@@ -10,6 +11,7 @@ import type { Config, SettingKey } from './settings.ts';
 import { environmentNames, fallbackOf, flagNames, settingKeys, settings, unusedGroups } from './settings.ts';
 
 export interface LoadedConfig {
+  /** A setting that was refused has its default. */
   readonly values: Config;
   /** For each key the words for where its value came from. */
   readonly sources: Readonly<Record<SettingKey, string>>;
@@ -30,6 +32,37 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** One thing that the operator must change: the settings it is about, and a sentence with the remedy. */
+export interface Problem {
+  readonly keys: readonly SettingKey[];
+  readonly message: string;
+}
+
+export interface Reading {
+  readonly loaded: LoadedConfig;
+  readonly problems: readonly Problem[];
+}
+
+/** Throws a ConfigError that lists all of them; nothing where there are none. */
+export function refuse(problems: readonly Problem[]): void {
+  const messages = problems.map(({ message }) => message);
+  if (messages.length === 0) return;
+  if (messages.length === 1) throw new ConfigError(messages[0] ?? '');
+  throw new ConfigError(
+    [`the configuration has ${messages.length} problems:`, ...messages.map((message) => `  - ${message}`)].join('\n'),
+  );
+}
+
+/** `health.port (environment TKA_HEALTH_PORT)`. */
+export function sourced({ sources }: Pick<LoadedConfig, 'sources'>, key: SettingKey): string {
+  return `${key} (${sources[key]})`;
+}
+
+/** `--health-port, TKA_HEALTH_PORT or health.port in the file`. */
+export function waysToSet(key: SettingKey): string {
+  return [...flagNames(key).slice(0, 1), ...environmentNames(key).slice(0, 1)].join(', ') + ` or ${key} in the file`;
+}
+
 interface Sourced {
   readonly value: unknown;
   readonly source: string;
@@ -37,29 +70,45 @@ interface Sourced {
 
 /** Throws a ConfigError. */
 export function loadConfig(input: ConfigInput): LoadedConfig {
+  const { loaded, problems } = readConfig(input);
+  refuse(problems);
+  return loaded;
+}
+
+export function readConfig(input: ConfigInput): Reading {
   const warnings: string[] = [];
-  const inFile = input.file === undefined ? new Map<SettingKey, Sourced>() : readFile(input.file, warnings);
+  const problems: Problem[] = [];
+  const inFile =
+    input.file === undefined ? new Map<SettingKey, Sourced>() : readFile(input.file, { warnings, problems });
 
   const values: Record<string, unknown> = {};
   const sources: Record<string, string> = {};
   for (const key of settingKeys) {
+    const fallback = fallbackOf(key, input.env);
     const found = fromFlags(key, input) ??
       debugFlag(key, input) ??
       fromEnvironment(key, input, warnings) ??
-      inFile.get(key) ?? { value: fallbackOf(key, input.env), source: 'default' };
+      inFile.get(key) ?? { value: fallback, source: 'default' };
     const setting: Setting<unknown> = settings[key];
     const parsed = setting.schema.safeParse(found.value);
     if (!parsed.success) {
       const reasons = parsed.error.issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
-      const given = setting.isSecret === true ? '' : `, not ${JSON.stringify(found.value)}`;
-      throw new ConfigError(`${key} (${found.source}): ${reasons}${given}`);
+      const given = setting.isSecret === true ? '' : `, not ${shown(found.value)}`;
+      const message = `${key} (${found.source}): ${reasons}${given}; set it with ${waysToSet(key)}`;
+      problems.push({ keys: [key], message });
     }
-    values[key] = parsed.data;
+    values[key] = parsed.success ? parsed.data : fallback;
     sources[key] = found.source;
   }
   warnings.push(...misspelt(input.env));
-  // Every key of the table was just given a value that its own schema has let pass.
-  return { values: values as Config, sources: sources as Record<SettingKey, string>, warnings };
+  // Every key of the table was just given a value that its own schema has let pass, or its default.
+  const loaded = { values: values as Config, sources: sources as Record<SettingKey, string>, warnings };
+  return { loaded, problems };
+}
+
+/** JSON writes null for the numbers that YAML calls .nan and .inf. */
+function shown(value: unknown): string {
+  return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
 /** `--debug` is short for a flag, and yields to that flag alone. */
@@ -89,12 +138,19 @@ function fromEnvironment(key: SettingKey, { env }: ConfigInput, warnings: string
   return undefined;
 }
 
-function readFile({ path, text }: { readonly path: string; readonly text: string }, warnings: string[]) {
+function readFile(
+  { path, text }: { readonly path: string; readonly text: string },
+  { warnings, problems }: { readonly warnings: string[]; readonly problems: Problem[] },
+) {
+  const refuseKey = (message: string): void => void problems.push({ keys: [], message: `${path}: ${message}` });
   const found = new Map<SettingKey, Sourced>();
   const source = `file ${path}`;
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
   const [problem] = document.errors;
-  if (problem !== undefined) throw new ConfigError(`${path} is not YAML: ${problem.message.trim()}`);
+  if (problem !== undefined) {
+    problems.push({ keys: [], message: `${path} is not YAML: ${problem.message.trim()}` });
+    return found;
+  }
 
   const walk = (value: unknown, at: readonly string[]): void => {
     const key = at.join('.');
@@ -114,10 +170,14 @@ function readFile({ path, text }: { readonly path: string; readonly text: string
       return;
     }
     const isGroup = at.length === 0 || settingKeys.some((candidate) => candidate.startsWith(`${key}.`));
-    if (!isGroup) throw new ConfigError(`${path}: unknown key ${key}${suggestion(key)}`);
+    if (!isGroup) {
+      refuseKey(`unknown key ${key}${suggestion(key)}`);
+      return;
+    }
     if (value === null || value === undefined) return;
     if (typeof value !== 'object' || Array.isArray(value)) {
-      throw new ConfigError(`${path}: ${key === '' ? 'the file' : key} must be a map of keys`);
+      refuseKey(`${key === '' ? 'the file' : key} must be a map of keys`);
+      return;
     }
     for (const [name, inner] of Object.entries(value)) walk(inner, [...at, name]);
   };

@@ -66,7 +66,7 @@ const refused: readonly (readonly [string, Readonly<Record<string, string>>, Reg
   [
     'two ways at once',
     { TS_AUTHKEY: 'tskey-auth-1', TS_CLIENT_SECRET: 'tskey-client-1', ...tags },
-    /^tailscale\.authKey \(environment TS_AUTHKEY\) and tailscale\.clientSecret \(environment TS_CLIENT_SECRET\) are two ways to join the tailnet: remove one/,
+    /^tailscale\.authKey \(environment TS_AUTHKEY\) and tailscale\.clientSecret \(environment TS_CLIENT_SECRET\) are two ways to join the tailnet: remove all but one/,
   ],
   [
     'a key and its file',
@@ -93,17 +93,17 @@ const refused: readonly (readonly [string, Readonly<Record<string, string>>, Reg
   [
     'a client secret in place of a key',
     { TS_AUTHKEY: 'tskey-client-1' },
-    /authKey holds the secret of an OAuth client, not an auth key: set tailscale\.clientSecret/,
+    /authKey \(environment TS_AUTHKEY\) holds the secret of an OAuth client, not an auth key: set tailscale\.clientSecret/,
   ],
   [
     'a key in place of a client secret',
     { TS_CLIENT_SECRET: 'tskey-auth-1', ...tags },
-    /clientSecret holds no secret of an OAuth client, which begins with tskey-client-/,
+    /clientSecret \(.*\) holds no secret of an OAuth client, which begins with tskey-client-/,
   ],
   [
     'a file that is not there',
     { TKA_TAILSCALE_CLIENT_SECRET_FILE: '/nowhere/secret', ...tags },
-    /clientSecretFile: cannot read \/nowhere\/secret \(ENOENT\)/,
+    /clientSecretFile \(.*\): cannot read \/nowhere\/secret \(ENOENT\)/,
   ],
 ];
 for (const [title, env, message] of refused) {

@@ -3,10 +3,11 @@
  * cluster gives this workload, or by a person who approves it. One way at a time. What is in a file is read anew for each
  * start of the engine: tokens are short-lived, and keys are replaced.
  */
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import type { LoadedConfig } from './config.ts';
-import { ConfigError } from './config.ts';
+import type { LoadedConfig, Problem } from './config.ts';
+import { ConfigError, refuse, sourced, waysToSet } from './config.ts';
 import type { SettingKey } from './settings.ts';
 import type { JoinCredential } from './tsnet/node.ts';
 
@@ -23,6 +24,7 @@ const clientSecretPrefix = 'tskey-client-';
 
 /** Throws a ConfigError for what cannot be meant together, or not be read; what it returns never rejects. */
 export async function joining(loaded: LoadedConfig, log: Logger): Promise<() => Promise<JoinCredential>> {
+  refuse(joinProblems(loaded));
   const way = wayOf(loaded);
   if (way === undefined) return () => Promise.resolve({});
   // The first look is the operator's: what is wrong ends the start.
@@ -43,28 +45,72 @@ export async function joining(loaded: LoadedConfig, log: Logger): Promise<() => 
   };
 }
 
-function wayOf({ values, sources }: LoadedConfig): Way | undefined {
+function wayOf({ values }: LoadedConfig): Way | undefined {
+  return ways.find((key) => values[key] !== '');
+}
+
+/** Everything about joining that the operator must change, files included. */
+export function joinProblems(loaded: LoadedConfig): readonly Problem[] {
+  const { values } = loaded;
+  const named = (key: SettingKey): string => sourced(loaded, key);
   const set = ways.filter((key) => values[key] !== '');
-  const named = (key: SettingKey): string => `${key} (${sources[key]})`;
-  const [way, other] = set;
-  if (way !== undefined && other !== undefined) {
-    throw new ConfigError(`${named(way)} and ${named(other)} are two ways to join the tailnet: remove one of them`);
+  const [way] = set;
+  const problems: Problem[] = [];
+  if (set.length > 1) {
+    const message = `${set.map(named).join(' and ')} are ${set.length === 2 ? 'two' : set.length} ways to join the tailnet: remove all but one`;
+    problems.push({ keys: set, message });
   }
-  const hasToken = values['tailscale.idTokenFile'] !== '';
-  if (way === 'tailscale.clientId' && !hasToken) {
-    throw new ConfigError(`${named(way)} needs tailscale.idTokenFile, the file of a projected ServiceAccount token`);
+  const idTokenFile = 'tailscale.idTokenFile';
+  const hasToken = values[idTokenFile] !== '';
+  if (set.includes('tailscale.clientId') && !hasToken) {
+    const message = `${named('tailscale.clientId')} needs tailscale.idTokenFile, the file of a projected ServiceAccount token: set it with ${waysToSet(idTokenFile)}`;
+    problems.push({ keys: ['tailscale.clientId', idTokenFile], message });
   }
-  if (hasToken && way !== 'tailscale.clientId') {
-    throw new ConfigError(
-      `${named('tailscale.idTokenFile')} needs tailscale.clientId, and no other way to join beside it`,
-    );
+  if (hasToken && !set.includes('tailscale.clientId')) {
+    const message = `${named(idTokenFile)} needs tailscale.clientId, and no other way to join beside it: set it with ${waysToSet('tailscale.clientId')}, or remove ${idTokenFile}`;
+    problems.push({ keys: [idTokenFile, 'tailscale.clientId'], message });
   }
-  if (way !== undefined && !way.startsWith('tailscale.authKey') && values['tailscale.tags'].length === 0) {
-    throw new ConfigError(
-      `${named(way)} needs tailscale.tags: a key that is made so is for tags, which the client must be allowed to give`,
-    );
+  if (
+    way !== undefined &&
+    set.some((key) => !key.startsWith('tailscale.authKey')) &&
+    values['tailscale.tags'].length === 0
+  ) {
+    const message = `${named(set.find((key) => !key.startsWith('tailscale.authKey')) ?? way)} needs tailscale.tags: a key that is made so is for tags, which the client must be allowed to give; set it with ${waysToSet('tailscale.tags')}`;
+    problems.push({ keys: [way, 'tailscale.tags'], message });
   }
-  return way;
+  for (const key of [...set, ...(hasToken ? ([idTokenFile] as const) : [])])
+    problems.push(...contentProblems(loaded, key));
+  return problems;
+}
+
+function contentProblems(loaded: LoadedConfig, key: Way | 'tailscale.idTokenFile'): readonly Problem[] {
+  const isFile = key.endsWith('File');
+  const value = loaded.values[key];
+  let content = value.trim();
+  if (isFile) {
+    try {
+      content = readFileSync(value, 'utf8').trim();
+    } catch (error) {
+      return [unreadable(loaded, key, error)];
+    }
+  }
+  if (key === 'tailscale.clientId' || key === 'tailscale.idTokenFile') return [];
+  const isClients = content.startsWith(clientSecretPrefix);
+  if (key === 'tailscale.authKey' || key === 'tailscale.authKeyFile') {
+    if (!isClients) return [];
+    const message = `${sourced(loaded, key)} holds the secret of an OAuth client, not an auth key: set ${key.replace('authKey', 'clientSecret')}`;
+    return [{ keys: [key], message }];
+  }
+  if (isClients) return [];
+  const message = `${sourced(loaded, key)} holds no secret of an OAuth client, which begins with ${clientSecretPrefix}`;
+  return [{ keys: [key], message }];
+}
+
+/** A setting that names a file which cannot be read. */
+export function unreadable(loaded: LoadedConfig, key: SettingKey, error: unknown): Problem {
+  const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+  const message = `${sourced(loaded, key)}: cannot read ${String(loaded.values[key])} (${code}); make the file readable, or change ${waysToSet(key)}`;
+  return { keys: [key], message };
 }
 
 async function credential({ values }: LoadedConfig, way: Way): Promise<JoinCredential> {

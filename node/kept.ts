@@ -5,7 +5,8 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { systemClock } from '../reconciler/clock.ts';
-import { ConfigError } from './config.ts';
+import type { LoadedConfig, Problem } from './config.ts';
+import { sourced, waysToSet } from './config.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { AccessQuestion } from './kubernetes.ts';
 import { secretAt } from './secret.ts';
@@ -33,18 +34,20 @@ export interface KeptOptions {
   readonly onWait: (words: string) => void;
 }
 
-/** Throws a ConfigError. */
-export function checkKept(config: Config): void {
-  if (config['tailscale.stateSecret'] !== '' && config['api.serverKeySecret'] === '') {
-    throw new ConfigError(
-      'tailscale.stateSecret without api.serverKeySecret: the server key would be lost with the directory, and with it every kubeconfig for the proxy; set it to another Secret (manifests/ makes tka-server-key)',
-    );
+export function keptProblems({ values, sources }: Pick<LoadedConfig, 'values' | 'sources'>): readonly Problem[] {
+  const keys = ['tailscale.stateSecret', 'api.serverKeySecret'] as const;
+  const [stateName, keyName] = [values[keys[0]], values[keys[1]]];
+  if (stateName === '') return [];
+  const state = sourced({ sources }, keys[0]);
+  if (keyName === '') {
+    const message = `${state} without api.serverKeySecret: the server key would be lost with the directory, and with it every kubeconfig for the proxy; set it to another Secret (manifests/ makes tka-server-key) with ${waysToSet(keys[1])}`;
+    return [{ keys, message }];
   }
-  if (config['tailscale.stateSecret'] !== '' && config['tailscale.stateSecret'] === config['api.serverKeySecret']) {
-    throw new ConfigError(
-      'tailscale.stateSecret and api.serverKeySecret are the same Secret: each server has a state of its own, and all have one key',
-    );
+  if (stateName === keyName) {
+    const message = `${state} and ${sourced({ sources }, keys[1])} are the same Secret: each server has a state of its own, and all have one key; name two Secrets`;
+    return [{ keys, message }];
   }
+  return [];
 }
 
 /** What tka must be allowed to do with the Secrets of this configuration. */

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -83,6 +84,47 @@ test('config prints every value with its source, and no secret', async (t) => {
   t.regex(stdout, /^health\.port +9090 +flag --health-port$/m);
   t.regex(stdout, /^health\.address +"127\.0\.0\.1" +default$/m);
   t.notRegex(stdout, /tskey/);
+});
+
+for (const command of ['config', 'serve']) {
+  test(`${command} refuses settings that do not fit together, all at once, with exit code 2`, async (t) => {
+    const { code, stdout, stderr } = await run([command, '--tailscale-state-secret', 'tka-0-state'], {
+      TS_AUTHKEY: 'tskey-auth-1',
+      TS_CLIENT_SECRET: 'tskey-client-1',
+    });
+    t.is(code, 2);
+    t.is(stdout, '');
+    t.regex(
+      stderr,
+      /^tka-server: the configuration has 3 problems:\n {2}- tailscale\.authKey .*\n {2}- tailscale\.clientSecret .*\n {2}- tailscale\.stateSecret .*\n$/,
+    );
+    t.notRegex(stderr, /tskey/);
+  });
+}
+
+test('a reader that closes standard output early ends config without a word', async (t) => {
+  const child = spawn(process.execPath, [main, 'config'], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent' },
+  });
+  // Closed before the process has begun to write.
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  t.is(await new Promise((resolve) => child.once('close', resolve)), 0);
+  t.notRegex(stderr, /EPIPE|^\s+at /m);
+});
+
+test('standard output on a full disk is one line and exit code 1', async (t) => {
+  const full = openSync('/dev/full', 'w');
+  t.teardown(() => closeSync(full));
+  const child = spawn(process.execPath, [main, 'config', '--roles-cluster-wide', 'view'], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent' },
+    stdio: ['ignore', full, 'pipe'],
+  });
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  t.is(await new Promise((resolve) => child.once('close', resolve)), 1);
+  t.is(stderr, 'tka-server: cannot write to standard output (ENOSPC)\n');
 });
 
 test('rotate-key puts another key in the place of the one before, and prints none', async (t) => {

@@ -7,12 +7,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import type { LoadedConfig } from './config.ts';
-import { ConfigError, describeConfig, flagSettings, loadConfig, roleWarnings } from './config.ts';
+import type { LoadedConfig, Reading } from './config.ts';
+import { ConfigError, describeConfig, flagSettings, readConfig, refuse, roleWarnings } from './config.ts';
 import type { SettingKey } from './settings.ts';
 
 const version = process.env.TKA_VERSION ?? 'dev';
 
+// Without a listener, a failed write ends the process with a stack trace.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader has seen enough: `tka-server config | head -1`.
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`tka-server: cannot write to standard output (${error.code ?? error.message})\n`);
+  process.exit(1);
+});
 process.exitCode = await main(process.argv);
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -28,22 +35,24 @@ async function main(argv: readonly string[]): Promise<number> {
   withSettings(program.command('serve', { isDefault: true }))
     .description('run the server')
     .action(async (flags: Flags, command: Command) => {
-      exitCode = await runServe(read(flags, command));
+      exitCode = await runServe(await checked(read(flags, command)));
     });
   withSettings(program.command('config'))
     .description('print the settings in force and where each comes from')
     .option('-o, --output <form>', 'text or json', 'text')
-    .action((flags: Flags, command: Command) => printConfig(read(flags, command), flags['output'] === 'json'));
+    .action(async (flags: Flags, command: Command) =>
+      printConfig(await checked(read(flags, command)), flags['output'] === 'json'),
+    );
   withSettings(program.command('legacy'))
     .description('list what an earlier tka left in the cluster')
     .option('--remove', 'remove it too')
     .action(async (flags: Flags, command: Command) => {
-      exitCode = await runLegacyCommand(read(flags, command), flags['remove'] === true);
+      exitCode = await runLegacyCommand(loaded(read(flags, command)), flags['remove'] === true);
     });
   withSettings(program.command('rotate-key'))
     .description("make another key for the proxy's tokens: every kubeconfig for the proxy needs a new login")
     .action(async (flags: Flags, command: Command) => {
-      await rotateKey(read(flags, command));
+      await rotateKey(loaded(read(flags, command)));
     });
   for (const command of program.commands) command.exitOverride().allowExcessArguments(false);
 
@@ -75,7 +84,7 @@ function withSettings(command: Command): Command {
   return command;
 }
 
-function read(flags: Flags, command: Command): LoadedConfig {
+function read(flags: Flags, command: Command): Reading {
   const given: Partial<Record<SettingKey, { readonly name: string; readonly text: string }>> = {};
   for (const { key, names } of flagSettings()) {
     const option = command.options.find(
@@ -88,12 +97,24 @@ function read(flags: Flags, command: Command): LoadedConfig {
     if (option !== undefined) given[key] = { name: option.long ?? '', text: String(flags[option.attributeName()]) };
   }
   const path = configFile(flags['config']);
-  return loadConfig({
+  return readConfig({
     env: process.env,
     flags: given,
     isDebug: flags['debug'] === true,
     ...(path === undefined ? {} : { file: { path, text: readText(path) } }),
   });
+}
+
+/** For subcommands that neither join a tailnet nor serve: each value is right by itself. */
+function loaded({ loaded: config, problems }: Reading): LoadedConfig {
+  refuse(problems);
+  return config;
+}
+
+/** What `serve` needs: the values fit together too. */
+async function checked(reading: Reading): Promise<LoadedConfig> {
+  const { checkedConfig } = await import('./config-check.ts');
+  return checkedConfig(reading);
 }
 
 /** The file that was named, else the first of the usual ones that is there. */

@@ -23,7 +23,7 @@ import { coversScope } from './http/grants.ts';
 import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
 import { joining } from './join.ts';
-import { checkKept, openKept } from './kept.ts';
+import { openKept } from './kept.ts';
 import { connectKubernetes } from './kubernetes.ts';
 import { createMetrics } from './metrics.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
@@ -51,7 +51,6 @@ export interface ServeOptions {
 export async function serve({ loaded, version, log, stop }: ServeOptions): Promise<void> {
   const { values: config, warnings } = loaded;
   log.info({ version, node: process.version }, 'tka-server starts');
-  checkKept(config);
   const join = await joining(loaded, log);
   for (const warning of [...warnings, ...roleWarnings(config)]) log.warn(warning);
   log.info(

@@ -2,6 +2,7 @@
  * Kinds of settings, each with how a flag or a variable of the environment is read and what a value must be: text, numbers,
  * lists, names. What settings there are is in settings.ts.
  */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -101,6 +102,18 @@ export const choice = <const T extends string>(
   fallback,
   about,
   read: asText,
+});
+
+/** An IP address or a host name; a last label of digits alone would be a mistyped IP address. */
+export const address = (fallback: (env: Environment) => string, about: string, extra: Extra = {}): Setting<string> => ({
+  ...text(fallback, about, extra),
+  schema: z
+    .string()
+    .refine(
+      (given) =>
+        isIP(given) !== 0 || /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?$/i.test(given),
+      'must be an IP address or a host name',
+    ),
 });
 
 export const label = (about: string, fallback: string, extra: Extra = {}): Setting<string> => ({

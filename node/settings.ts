@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import {
+  address,
   asLabels,
   choice,
   count,
@@ -33,6 +34,8 @@ const prefix = z
   .max(30)
   .regex(/^[a-z0-9.-]*$/, 'may have a-z, 0-9, . and -, at most 30 characters');
 
+const mode = z.enum(['direct', 'proxy']);
+
 export const settings = {
   'tailscale.hostname': label('Name asked for on the tailnet.', 'tka', {
     env: ['TS_HOSTNAME'],
@@ -53,11 +56,18 @@ export const settings = {
     }),
     schema: z.string().min(1),
   },
-  'tailscale.stateDir': text(
-    stateDir,
-    "Directory of the node's keys and certificates. Keep it: a new node is a new machine to the tailnet.",
-    { env: ['TS_STATE_DIR'], flags: ['-d', '--dir'], fallbackInWords: '`$XDG_STATE_HOME/tka` or `~/.local/state/tka`' },
-  ),
+  'tailscale.stateDir': {
+    ...text(
+      stateDir,
+      "Directory of the node's keys and certificates. Keep it: a new node is a new machine to the tailnet.",
+      {
+        env: ['TS_STATE_DIR'],
+        flags: ['-d', '--dir'],
+        fallbackInWords: '`$XDG_STATE_HOME/tka` or `~/.local/state/tka`',
+      },
+    ),
+    schema: z.string().min(1, 'must name a directory'),
+  },
   'tailscale.stateSecret': secretName(
     "Secret in tka's namespace that keeps them in place of the directory; it must exist. One for each server. Needs `api.serverKeySecret`.",
   ),
@@ -171,11 +181,14 @@ export const settings = {
     ),
     schema: z.int().min(3).max(600),
   },
-  'api.modes': list(
-    ['direct', 'proxy'],
-    'Ways to the cluster that are offered: `proxy`, through tka, with a token that opens nothing elsewhere; `direct`, to the API server with a ServiceAccount token, where its address is known.',
-    z.enum(['direct', 'proxy']),
-  ),
+  'api.modes': {
+    ...list(
+      ['direct', 'proxy'],
+      'Ways to the cluster that are offered: `proxy`, through tka, with a token that opens nothing elsewhere; `direct`, to the API server with a ServiceAccount token, where its address is known. At least one.',
+      mode,
+    ),
+    schema: z.array(mode).min(1, 'must name direct, proxy or both'),
+  } satisfies Setting<readonly ('direct' | 'proxy')[]>,
   'api.serverKeySecret': secretName(
     "Secret in tka's namespace that holds the key of the proxy's tokens, the same for all servers; it must exist. Empty: a file in `tailscale.stateDir`.",
   ),
@@ -189,7 +202,7 @@ export const settings = {
     'What becomes of an exec that cannot be recorded: `closed` refuses it, `open` lets it go on.',
   ),
   'api.retryAfterSeconds': count(1, 'What clients are told to wait before they ask again.'),
-  'health.address': text(
+  'health.address': address(
     (env) => (env['KUBERNETES_SERVICE_HOST'] === undefined ? '127.0.0.1' : '0.0.0.0'),
     'Address of the health port.',
     { fallbackInWords: '`127.0.0.1`; in a pod, where the kubelet asks, `0.0.0.0`' },
