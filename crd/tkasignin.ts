@@ -99,6 +99,14 @@ export function accountName(signin: { readonly metadata: Pick<ObjectMeta, 'name'
   return `tka-${signin.metadata.name}-${digest([signin.metadata.uid]).slice(0, 8)}`;
 }
 
+/**
+ * The names that a session's binding may have in one place, in the order they are tried: the account's own first. Users who may
+ * write bindings can occupy one with an object of theirs; then the next is used.
+ */
+export function bindingNames(account: string): readonly string[] {
+  return [account, ...[2, 3, 4, 5].map((n) => `${account}-${n}`)];
+}
+
 /** What accountName() makes; the sweep touches no object whose name does not match. */
 export const accountNamePattern = /^tka-[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9a-f]{10}-[0-9a-f]{8}$/;
 

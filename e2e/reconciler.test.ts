@@ -6,6 +6,7 @@ import test from 'ava';
 import { admissionCases } from './reconciler/admission.ts';
 import { cleanupCases } from './reconciler/cleanup.ts';
 import { crashCases } from './reconciler/crashes.ts';
+import { hindranceCases } from './reconciler/hindrances.ts';
 import { replicaCases } from './reconciler/replicas.ts';
 import { sessionCases } from './reconciler/sessions.ts';
 import { upgradeCases } from './reconciler/upgrade.ts';
@@ -27,6 +28,7 @@ test.after.always(async () => {
 
 sessionCases(theWorld);
 cleanupCases(theWorld);
+hindranceCases(theWorld);
 admissionCases(theWorld);
 replicaCases(theWorld);
 crashCases(theWorld);

@@ -2,7 +2,7 @@
  * The objects that a session needs: one ServiceAccount, and a binding cluster-wide or in each namespace of its scope.
  * Made from the TkaSignin alone, names included, so that whoever removes them needs no list.
  */
-import type { V1ClusterRoleBinding, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
+import type { RbacV1Subject, V1ClusterRoleBinding, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import { accountName, annotations, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
 
 /** A binding, and where it goes: `namespace` is undefined for a ClusterRoleBinding. */
@@ -73,6 +73,18 @@ export function grantsTheSame(
     found.roleRef.kind === wanted.roleRef.kind &&
     found.roleRef.name === wanted.roleRef.name
   );
+}
+
+/** Whether a binding gives the account that it is meant for anything, whoever else it names. */
+export function namesAccount(found: Pick<V1RoleBinding, 'subjects'>, { object }: DesiredBinding): boolean {
+  const [account] = object.subjects ?? [];
+  return (found.subjects ?? []).some((subject) => isAccount(subject, account?.name, account?.namespace));
+}
+
+/** An account can be named in two ways: as a ServiceAccount, and by its user name. */
+function isAccount({ kind, name, namespace }: RbacV1Subject, account = '', where = ''): boolean {
+  if (kind === 'User') return name === `system:serviceaccount:${where}:${account}`;
+  return kind === 'ServiceAccount' && name === account && namespace === where;
 }
 
 /** One word for each object of a session, for what was observed of it. */

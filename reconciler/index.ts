@@ -221,12 +221,14 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         if (!(error instanceof NotFoundError)) throw error;
         // Somebody stripped our finalizer: what it stood for is removed here.
         const { account, bindings } = desired(signin);
-        const results = await Promise.allSettled([
+        const [removed] = await Promise.allSettled([
           apply.deleteAccount(account, caller),
           ...bindings.map(async (binding) => await apply.deleteBinding(binding, caller)),
         ]);
-        for (const result of results) if (result.status === 'rejected') throw result.reason;
+        // Without the account a binding gives nothing; the sweep removes what could not be removed here.
+        if (removed.status === 'rejected') throw removed.reason;
         cache.released(signin);
+        sweeps.soon();
         return;
       }
       const asked = AbortSignal.any([caller, signal]);

@@ -43,7 +43,7 @@ const table: readonly (readonly [
     ['create-binding'],
   ],
   ['a missing account is made again', {}, [[accountKey, 'absent']], before, 'live', ['create-account']],
-  ['a drifted binding is replaced', {}, [[bindingKey(undefined), 'drifted']], before, 'live', ['replace-binding']],
+  ['a drifted binding is made again', {}, [[bindingKey(undefined), 'drifted']], before, 'live', ['create-binding']],
   ['what is known to be there is not made again', fresh, [[accountKey, 'present']], before, 'live', ['create-binding']],
   [
     'a session without our finalizer is held before anything is made',

@@ -20,7 +20,6 @@ export type Action =
   | { readonly do: 'hold' }
   | { readonly do: 'create-account'; readonly account: Desired['account'] }
   | { readonly do: 'create-binding'; readonly binding: DesiredBinding }
-  | { readonly do: 'replace-binding'; readonly binding: DesiredBinding }
   | { readonly do: 'delete-signin' }
   | { readonly do: 'delete-binding'; readonly binding: DesiredBinding }
   | { readonly do: 'delete-account'; readonly account: Desired['account'] }
@@ -58,11 +57,9 @@ function provision(wanted: Desired, observed: Observed, provisioned: boolean): r
     observed.get(key) ?? (provisioned ? 'present' : 'absent');
   return [
     ...(state(accountKey) === 'absent' ? [{ do: 'create-account', account: wanted.account } as const] : []),
-    ...wanted.bindings.flatMap((binding): readonly Action[] => {
-      const found = state(bindingKey(binding.namespace));
-      if (found === 'present') return [];
-      return [{ do: found === 'absent' ? 'create-binding' : 'replace-binding', binding }];
-    }),
+    ...wanted.bindings
+      .filter((binding) => state(bindingKey(binding.namespace)) !== 'present')
+      .map((binding) => ({ do: 'create-binding', binding }) as const),
   ];
 }
 

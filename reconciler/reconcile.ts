@@ -5,9 +5,18 @@
  */
 import { finalizer, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
-import { ConflictError, NotFoundError, SessionFailedError } from './errors.ts';
+import type { DesiredBinding } from './desired.ts';
+import { ApiUnavailableError, ConflictError, NotFoundError, SessionFailedError, UnauthorizedError } from './errors.ts';
 import { type Action, isProvisioned, type Observed, plan } from './plan.ts';
-import { type ReportDeps, reportEnded, reportFailure, reportForeignHold, reportStuck, writeStatus } from './report.ts';
+import {
+  type ReportDeps,
+  reportEnded,
+  reportFailure,
+  reportForeignHold,
+  reportLeft,
+  reportStuck,
+  writeStatus,
+} from './report.ts';
 import type { Roles } from './roles.ts';
 
 export interface ReconcileDeps extends ReportDeps {
@@ -53,10 +62,8 @@ async function carryOut(deps: ReconcileDeps, name: string, action: Action): Prom
       await apply.createAccount(action.account, signal);
       break;
     case 'create-binding':
-    case 'replace-binding':
       try {
-        if (action.do === 'create-binding') await apply.createBinding(action.binding, signal);
-        else await apply.replaceBinding(action.binding, signal);
+        await apply.createBinding(action.binding, signal);
       } catch (error) {
         if (!(error instanceof NotFoundError) || action.binding.namespace === undefined) throw error;
         throw new SessionFailedError(name, 'NamespaceNotFound', `namespace ${action.binding.namespace} does not exist`);
@@ -66,7 +73,7 @@ async function carryOut(deps: ReconcileDeps, name: string, action: Action): Prom
       await requestDeletion(deps, name);
       break;
     case 'delete-binding':
-      await apply.deleteBinding(action.binding, signal);
+      await removeBinding(deps, name, action.binding);
       break;
     case 'delete-account':
       await apply.deleteAccount(action.account, signal);
@@ -74,6 +81,20 @@ async function carryOut(deps: ReconcileDeps, name: string, action: Action): Prom
     case 'release':
       await release(deps, name);
       break;
+  }
+}
+
+/**
+ * A binding that cannot be removed does not keep the session from ending: its account goes, whose name never comes back, so
+ * what is left gives nothing. The sweep tries again.
+ */
+async function removeBinding(deps: ReconcileDeps, name: string, binding: DesiredBinding): Promise<void> {
+  try {
+    await deps.apply.deleteBinding(binding, deps.signal);
+  } catch (error) {
+    if (deps.signal.aborted || error instanceof ApiUnavailableError || error instanceof UnauthorizedError) throw error;
+    await reportLeft(deps, name, error);
+    deps.sweepSoon();
   }
 }
 

@@ -67,6 +67,17 @@ export async function reportStuck(deps: ReportDeps, name: string, error: unknown
   await deps.events.record(signin, { type: 'Warning', reason: 'CleanupStuck', message });
 }
 
+/** A binding that stays behind when its session ends; without the account it gives nothing. */
+export async function reportLeft(deps: ReportDeps, name: string, error: unknown): Promise<void> {
+  const message = messageOf(error);
+  deps.log.warn(
+    { err: error, session: name },
+    'a binding of a session that ends cannot be removed and gives nothing any more',
+  );
+  const signin = deps.cache.get(name);
+  if (signin !== undefined) await deps.events.record(signin, { type: 'Warning', reason: 'BindingLeft', message });
+}
+
 /** All access is gone, but the TkaSignin is held by a finalizer that is not ours, and its name with it. */
 export async function reportForeignHold(deps: ReportDeps, signin: TkaSignin): Promise<number | undefined> {
   const { name, deletionTimestamp } = signin.metadata;

@@ -8,7 +8,14 @@
  */
 import type { RbacV1Subject, V1ObjectMeta, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
-import { accountName, accountNamePattern, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
+import {
+  accountName,
+  accountNamePattern,
+  bindingNames,
+  labels,
+  managedByValue,
+  type TkaSignin,
+} from '../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
 import type { SigninCache } from './cache.ts';
 import { type Clients, during } from './cluster.ts';
@@ -68,11 +75,12 @@ export function compare(signin: TkaSignin, owned: readonly Owned[]): Observed {
     damage.set(accountKey, 'absent');
   }
   for (const binding of wanted.bindings) {
-    const found = owned.find(
-      ({ grant, name, namespace }) => grant !== undefined && name === binding.name && namespace === binding.namespace,
+    const names = bindingNames(binding.name);
+    const grants = owned.flatMap(({ grant, name, namespace }) =>
+      grant !== undefined && names.includes(name) && namespace === binding.namespace ? [grant] : [],
     );
-    if (found?.grant === undefined) damage.set(bindingKey(binding.namespace), 'absent');
-    else if (!grantsTheSame(found.grant, binding.object)) damage.set(bindingKey(binding.namespace), 'drifted');
+    if (grants.some((grant) => grantsTheSame(grant, binding.object))) continue;
+    damage.set(bindingKey(binding.namespace), grants.length === 0 ? 'absent' : 'drifted');
   }
   return damage;
 }
@@ -81,8 +89,9 @@ export function compare(signin: TkaSignin, owned: readonly Owned[]): Observed {
 export function isOurs(object: Owned, namespace: string): boolean {
   // Labels are anybody's to write; the name that they lead to is not.
   const named = accountName({ metadata: { name: object.signin, uid: object.signinUid } });
-  if (!accountNamePattern.test(object.name) || object.name !== named) return false;
-  if (object.kind === 'ServiceAccount') return object.namespace === namespace;
+  if (!accountNamePattern.test(named)) return false;
+  if (object.kind === 'ServiceAccount') return object.name === named && object.namespace === namespace;
+  if (!bindingNames(named).includes(object.name)) return false;
   const subjects = object.grant?.subjects ?? [];
   return subjects.length > 0 && subjects.every((subject) => isSessionAccount(subject, namespace));
 }
@@ -125,7 +134,7 @@ async function removeLeavings(deps: SweepDeps, objects: readonly Owned[], signal
       if (kind === 'ServiceAccount') {
         await deps.apply.deleteAccount({ metadata: { name, namespace: deps.namespace } }, signal);
       } else {
-        await deps.apply.deleteBinding({ name, namespace }, signal);
+        await deps.apply.deleteBindingNamed({ name, namespace }, signal);
       }
       deps.onOrphan(kind);
     }),

@@ -132,26 +132,6 @@ export function cleanupCases(world: () => World): void {
     t.pass();
   });
 
-  test.serial('a binding that tka may not delete any more is told with the verb and the resource (S11)', async (t) => {
-    await using running = await world().run();
-    const signin = await signIn(running, login('alice'));
-    const name = accountName(signin);
-    const { token } = await running.reconciler.token(signin.metadata.name, patience());
-    const binding = await world().admin.rbac.readClusterRoleBinding({ name });
-    binding.subjects?.push({ kind: 'User', name: 'mallory', apiGroup: 'rbac.authorization.k8s.io' });
-    await world().admin.rbac.replaceClusterRoleBinding({ name, body: binding });
-    // It is over with the first try after the hindrance has gone, and tries come ever more slowly.
-    t.timeout(150_000);
-    const ending = running.reconciler.end(signin.metadata.name, 'logout', AbortSignal.timeout(120_000));
-    await untilStuck(world(), signin.metadata.name, /tka may not delete clusterrolebindings/);
-    await assertNoHotLoop(running);
-    // What cannot be removed keeps the TkaSignin, not the access.
-    await world().untilRefused(token);
-    await world().admin.rbac.deleteClusterRoleBinding({ name });
-    await ending;
-    t.deepEqual(await world().objects(), []);
-  });
-
   test.serial("somebody else's finalizer keeps the name, not the access", async (t) => {
     await using running = await world().run();
     const signin = await signIn(running, login('alice'));
