@@ -67,6 +67,25 @@ export function withoutMasking(log: Logger): Logger {
 
 function standardOutput(): DestinationStream {
   const output = pino.destination({ dest: 1, sync: false, minLength: gatherBytes });
+  let hasFailed = false;
+  // A server that cannot write its audit does not serve: it ends, and its supervisor sees why.
+  const fail = (error: NodeJS.ErrnoException): void => {
+    if (hasFailed) return;
+    hasFailed = true;
+    process.stderr.write(`tka-server: cannot write to standard output (${error.code ?? error.message})\n`);
+    process.exit(1);
+  };
+  output.on('error', fail);
+  // Called by pino too when the process exits, where an exception would be handled by another exit, without end.
+  const flushSync = output.flushSync.bind(output);
+  output.flushSync = () => {
+    if (hasFailed) return;
+    try {
+      flushSync();
+    } catch (error) {
+      fail(error as NodeJS.ErrnoException);
+    }
+  };
   process.on('exit', () => output.flushSync());
   let isDue = false;
   return {

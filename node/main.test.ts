@@ -74,6 +74,23 @@ test('version prints the version', async (t) => {
   t.regex(stdout, /^tka-server \S+\n$/);
 });
 
+for (const args of [['version'], ['--help'], ['serve', '--help'], ['config'], ['config', '-o', 'json'], ['serve']]) {
+  test(`tka-server ${args.join(' ')}, stdout full: the last line on stderr says so, exit code 1`, async (t) => {
+    const child = spawn('/bin/sh', ['-c', 'exec "$@" >/dev/full', 'sh', process.execPath, main, ...args], {
+      env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent' },
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    t.is(code, 1);
+    const lines = stderr
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !line.startsWith('warning: '));
+    t.deepEqual(lines, ['tka-server: cannot write to standard output (ENOSPC)']);
+  });
+}
+
 test('config prints every value with its source, and no secret', async (t) => {
   const { code, stdout } = await run(['config', '--health-port', '9090'], {
     TS_AUTHKEY: 'tskey-secret',

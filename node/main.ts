@@ -20,6 +20,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`tka-server: cannot write to standard output (${error.code ?? error.message})\n`);
   process.exit(1);
 });
+// There is no place left to report this one.
+process.stderr.on('error', () => {});
+
 process.exitCode = await main(process.argv);
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -16,14 +16,21 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** Where output goes instead of to the test: a file, or nowhere because the caller closed it. */
+export interface Streams {
+  readonly stdout?: '/dev/full' | 'closed';
+  readonly stderr?: '/dev/full';
+}
+
 export interface Cli {
   readonly home: string;
   readonly kubeconfig: string;
-  run(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
+  run(args: readonly string[], env?: Readonly<Record<string, string>>, streams?: Streams): Promise<Ran>;
   /** For a test that interferes; `ended` resolves when the process has. */
   start(
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
+    streams?: Streams,
   ): { readonly child: ChildProcess; readonly ended: Promise<Ran> };
 }
 
@@ -51,9 +58,13 @@ export async function buildCli(directory: string): Promise<string> {
 export function createCli(t: ExecutionContext, script: string): Cli {
   const home = mkdtempSync(join(tmpdir(), 'tka-test-'));
   t.teardown(() => rmSync(home, { recursive: true, force: true }));
-  const start: Cli['start'] = (args, env = {}) => {
+  const start: Cli['start'] = (args, env = {}, { stdout: out, stderr: err } = {}) => {
+    const toOut = out === undefined ? '' : out === 'closed' ? ' >&-' : ` >${out}`;
+    const redirect = `exec "$@"${toOut}${err === undefined ? '' : ` 2>${err}`}`;
     // Nothing of the developer's own environment: no proxy, no kubeconfig, no CI.
-    const child = spawn(process.execPath, [script, ...args], { env: { HOME: home, PATH: '/usr/bin:/bin', ...env } });
+    const child = spawn('/bin/sh', ['-c', redirect, 'sh', process.execPath, script, ...args], {
+      env: { HOME: home, PATH: '/usr/bin:/bin', ...env },
+    });
     t.teardown(() => child.kill('SIGKILL'));
     child.stdin.end();
     const collect = (stream: NodeJS.ReadableStream): { text: string } => {
@@ -68,5 +79,5 @@ export function createCli(t: ExecutionContext, script: string): Cli {
     });
     return { child, ended };
   };
-  return { home, kubeconfig: join(home, '.kube', 'config'), start, run: (args, env) => start(args, env).ended };
+  return { home, kubeconfig: join(home, '.kube', 'config'), start, run: (...given) => start(...given).ended };
 }

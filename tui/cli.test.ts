@@ -84,6 +84,47 @@ test('a reader that has seen enough is no failure', async (t) => {
   t.like(await ended, { code: 0, stderr: '' });
 });
 
+for (const args of [
+  [],
+  ['--help'],
+  ['--version'],
+  ['help', 'login'],
+  ['version', '--client'],
+  ['version', '--client', '-o', 'json'],
+  ['completion', 'bash'],
+  ['complete', '--', 'lo'],
+  ['integration', 'zsh'],
+  ['config', 'path'],
+  ['config', 'list', '--quiet'],
+  ['status', '-o', 'yaml'],
+  ['roles', '--quiet'],
+  ['credential', '--session=alice-0123456789'],
+  ['doctor', '-o', 'json'],
+]) {
+  test(`tka ${args.join(' ')}, stdout full: one line on stderr, and exit code 1`, async (t) => {
+    const { stub, cli } = await setup(t);
+    const known = args[0] === 'credential' ? [...args, `--server=${stub.url}`] : args;
+    const ran = await cli.run(known, { TKA_SERVER: stub.url }, { stdout: '/dev/full' });
+    t.deepEqual(ran, {
+      code: 1,
+      stdout: '',
+      stderr: 'error: cannot write to standard output (ENOSPC)\n',
+    });
+  });
+}
+
+test('stderr full: the command does its work, and ends with its own exit code', async (t) => {
+  const { stub, cli } = await setup(t);
+  const ran = await cli.run(['login', '--server', stub.url], {}, { stderr: '/dev/full' });
+  t.like(ran, { code: 0, stdout: 'tka-prod\n' });
+  t.is((await cli.run(['nope'], {}, { stderr: '/dev/full' })).code, 2);
+});
+
+test('stdout closed by the caller counts as /dev/null', async (t) => {
+  const { cli } = await setup(t);
+  t.deepEqual(await cli.run(['version', '--client'], {}, { stdout: 'closed' }), { code: 0, stdout: '', stderr: '' });
+});
+
 test('a bug is one line, and its details come with TKA_DEBUG=1', async (t) => {
   const { cli } = await setup(t);
   const env = {

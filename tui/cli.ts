@@ -38,10 +38,10 @@ const runtime: Runtime = {
   env: process.env,
   // The streams are made when first touched, which costs a few milliseconds each.
   get stdout() {
-    return quietlyClosing(process.stdout);
+    return guarded(process.stdout, 'stdout');
   },
   get stderr() {
-    return quietlyClosing(process.stderr);
+    return guarded(process.stderr, 'stderr');
   },
   terminal: () => ({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }),
   platform: process.platform,
@@ -97,13 +97,21 @@ function keepCompiled(directory: string): void {
   }
 }
 
-/** Whoever read us has seen enough (`tka status | head -1`): that is no failure. */
-function quietlyClosing<T extends NodeJS.WriteStream>(stream: T): T {
+/**
+ * A standard output that fails ends the process with one line and exit code 1; a reader that has left (`tka status | head -1`)
+ * has seen enough, which is no failure. A standard error that fails stops nothing: there is no place left to report it.
+ */
+function guarded<T extends NodeJS.WriteStream>(stream: T, name: 'stdout' | 'stderr'): T {
   if (stream.listenerCount('error') > 0) return stream;
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // EIO: the terminal is gone.
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-    process.exit();
+    // The terminal is gone.
+    if (error.code === 'EIO') process.exit();
+    if (name === 'stderr') return;
+    if (error.code === 'EPIPE') process.exit();
+    guarded(process.stderr, 'stderr').write(
+      `error: cannot write to standard output (${error.code ?? error.message})\n`,
+    );
+    process.exit(1);
   });
   return stream;
 }
