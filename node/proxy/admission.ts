@@ -7,7 +7,14 @@ import { attributesOf } from './attributes.ts';
 import type { Audited } from './audit.ts';
 import type { ProxyRequest } from './carrier.ts';
 import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
-import { bearerTokenIn, forwardHeaders, type HeaderReject, pairsOf, refuseForeignCredentials } from './headers.ts';
+import {
+  bearerTokenIn,
+  forwardHeaders,
+  type HeaderReject,
+  pairsOf,
+  refuseForeignCredentials,
+  refuseInexactLength,
+} from './headers.ts';
 import type { ProxyDeps } from './index.ts';
 import { Refusal } from './refusal.ts';
 import { targetOf } from './target.ts';
@@ -50,6 +57,7 @@ export function createAdmission(deps: ProxyDeps): Admission {
     entry.what = attributesOf(method, target, isUpgrade);
     if (!methods.has(method)) throw new Refusal(405, 'the Kubernetes API has no such method');
     const headers = pairsOf(request.rawHeaders);
+    refuseInexactLength(headers);
     refuseForeignCredentials(headers, onReject);
     const token = bearerTokenIn(headers, onReject);
     const caller = await deps.caller(request.connection);

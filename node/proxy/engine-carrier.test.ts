@@ -223,11 +223,23 @@ for (const [method, isSent, status] of [
   test(`an API server that does not answer a ${method} that was ${isSent ? '' : 'not '}sent: ${status}`, async (t) => {
     await using at = await createFixture();
     const asked = await ask(at, { method });
-    const answer = asked.events?.failed({ isSent, reason: 'reset' });
+    const answer = asked.events?.failed({ isSent, isInvalid: false, reason: 'reset' });
     t.is(answer?.status, status);
     t.like(bodyOf(answer?.text ?? ''), { code: status, message: 'the API server does not answer tka' });
   });
 }
+
+test('an answer that is not valid HTTP is 502, whatever was asked', async (t) => {
+  await using at = await createFixture();
+  for (const method of ['GET', 'POST']) {
+    const asked = await ask(at, { method });
+    const answer = asked.events?.failed({ isSent: true, isInvalid: true, reason: 'a header' });
+    t.is(answer?.status, 502);
+    t.like(bodyOf(answer?.text ?? ''), { kind: 'Status', code: 502 });
+    t.regex(answer?.text ?? '', /not valid HTTP/);
+    asked.end(502);
+  }
+});
 
 test('a redirect within the API server comes back below the prefix, one to elsewhere not', async (t) => {
   await using at = await createFixture();

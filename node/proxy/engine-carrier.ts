@@ -5,7 +5,7 @@
 import type { AskedRequest, Decider, ForwardingEngine, OwnAnswer, RequestEvents } from '../tsnet/decider.ts';
 import type { Carrier, Decided } from './carrier.ts';
 import { answerRules, ownLocation } from './headers.ts';
-import { protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
+import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
 import type { Cut } from './streams.ts';
 import { prefix } from './target.ts';
 import type { Upstream } from './upstream.ts';
@@ -113,8 +113,11 @@ class EngineCarrier implements Carrier, RequestEvents {
     this.#decided?.onStart(status);
   }
 
-  failed({ isSent }: { readonly isSent: boolean }): OwnAnswer {
-    const refusal = new Refusal(this.#awayStatus(isSent), this.#cutReason ?? 'the API server does not answer tka');
+  failed({ isSent, isInvalid }: { readonly isSent: boolean; readonly isInvalid: boolean }): OwnAnswer {
+    const refusal =
+      isInvalid && this.#cutReason === undefined
+        ? new Refusal(502, invalidAnswer)
+        : new Refusal(this.#awayStatus(isSent), this.#cutReason ?? 'the API server does not answer tka');
     return this.#answer(refusal, this.#decided?.requestId ?? '');
   }
 

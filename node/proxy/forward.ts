@@ -6,9 +6,9 @@
  * last one on its connection.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { returnHeaders } from './headers.ts';
-import { answerRefusal, protectiveHeaders, Refusal, statusObject } from './refusal.ts';
+import { answerRefusal, invalidAnswer, protectiveHeaders, Refusal, statusObject } from './refusal.ts';
 import type { Cut } from './streams.ts';
 import { prefix } from './target.ts';
 
@@ -94,7 +94,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     headers: Readonly<Record<string, string | string[] | undefined>>,
     message?: string,
@@ -102,6 +102,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { req, res, origin, requestId, onStart } = this.#to;
     // 102 and 103 are the next hop's own business.
     if (status < 200) return;
+    if (isAmbiguous(headers)) {
+      controller.abort(new InvalidAnswer());
+      return;
+    }
     this.#status = status;
     const type = String(headers['content-type'] ?? '');
     this.#hasLastWord =
@@ -139,6 +143,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#cutReason !== undefined || res.destroyed) return;
     // The end that a length or a chunk promises does not come: the caller must notice.
     if (res.headersSent) res.destroy();
+    else if (isInvalid(error)) this.#refuse(new Refusal(502, invalidAnswer, { cause: error }));
     else this.#refuse(new Refusal(this.#awayStatus(), 'the API server does not answer tka', { cause: error }));
   }
 
@@ -178,6 +183,23 @@ class Exchange implements Dispatcher.DispatchHandler {
       ...(this.#cutReason === undefined ? {} : { cut: this.#cutReason }),
     });
   }
+}
+
+class InvalidAnswer extends Error {}
+
+/** What undici reads without a complaint, and another reader might understand differently. */
+function isAmbiguous(headers: Readonly<Record<string, string | string[] | undefined>>): boolean {
+  const coding = headers['transfer-encoding'];
+  return Array.isArray(headers['location']) || (coding !== undefined && String(coding).toLowerCase() !== 'chunked');
+}
+
+/** Bytes that are no answer, as opposed to none. */
+function isInvalid(error: Error): boolean {
+  if (error instanceof InvalidAnswer || error instanceof errors.HTTPParserError) return true;
+  if (error instanceof errors.HeadersOverflowError || error instanceof errors.ResponseContentLengthMismatchError)
+    return true;
+  // undici's words for 100 and 101 that were not asked for.
+  return error instanceof errors.SocketError && /^bad (?:response|upgrade)$/.test(error.message);
 }
 
 const newline = 0x0a;

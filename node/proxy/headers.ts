@@ -137,6 +137,14 @@ export function forwardHeaders(headers: HeaderPairs, isUpgrade = false): Record<
   return out;
 }
 
+/** A length that a number here does not hold exactly would be sent on as another. */
+export function refuseInexactLength(headers: HeaderPairs): void {
+  for (const [name, value] of headers) {
+    if (name === 'content-length' && Number(value) > Number.MAX_SAFE_INTEGER)
+      throw new Refusal(413, 'the body is longer than any that the Kubernetes API takes');
+  }
+}
+
 function connectionTokens(headers: HeaderPairs): ReadonlySet<string> {
   const tokens = new Set<string>();
   for (const [name, value] of headers) {

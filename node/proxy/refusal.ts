@@ -16,12 +16,16 @@ export class Refusal extends Error {
   }
 }
 
+/** For an answer that two readers could understand differently, of which nothing is relayed. */
+export const invalidAnswer = 'the API server, or what it leads to, gave an answer that is not valid HTTP';
+
 const reasons = {
   400: 'BadRequest',
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'NotFound',
   405: 'MethodNotAllowed',
+  413: 'RequestEntityTooLarge',
   421: 'BadRequest',
   429: 'TooManyRequests',
   502: 'ServiceUnavailable',

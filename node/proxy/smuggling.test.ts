@@ -1,6 +1,6 @@
 /** Requests whose end two readers could see in different places, and what follows a request that was refused. */
 import test from 'ava';
-import { createFixture, statusOf, turns } from './fixture.ts';
+import { createFixture, statusOf, turns, until } from './fixture.ts';
 
 const unreadable: readonly [title: string, rest: string][] = [
   ['a length and chunks', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
@@ -166,4 +166,19 @@ test('no 100 Continue before the caller and its session are known', async (t) =>
     417,
   );
   t.false(at.upstream[0]?.bytes().toLowerCase().includes('expect'));
+});
+
+for (const length of ['9007199254740993', '18446744073709551615'])
+  test(`a length of ${length} is refused, and never forwarded as another number`, async (t) => {
+    await using at = await createFixture();
+    const wire = await at.dial('alice', `${at.head('POST', '/k8s/api', 'alice')}Content-Length: ${length}\r\n\r\nabc`);
+    t.is(statusOf(await wire.until(/\r\n\r\n/)), 413);
+    t.is(at.upstream.length, 0);
+  });
+
+test('a length that is held exactly is forwarded digit for digit', async (t) => {
+  await using at = await createFixture();
+  await at.dial('alice', `${at.head('POST', '/k8s/api', 'alice')}Content-Length: 9007199254740991\r\n\r\nabc`);
+  await until(() => /content-length: 9007199254740991\r\n/i.test(at.upstream[0]?.bytes() ?? ''));
+  t.pass();
 });

@@ -82,8 +82,11 @@ export interface CutOrder {
 
 export interface RequestEvents {
   begun(status: number): void;
-  /** The server does not answer; `isSent`: it may have acted on the request. Returns what the caller hears. */
-  failed(failure: { readonly isSent: boolean; readonly reason: string }): OwnAnswer;
+  /**
+   * The server does not answer; `isSent`: it may have acted on the request; `isInvalid`: its answer is not valid HTTP.
+   * Returns what the caller hears.
+   */
+  failed(failure: { readonly isSent: boolean; readonly isInvalid: boolean; readonly reason: string }): OwnAnswer;
   /** Returns the Location that the caller gets. */
   moved(location: string): string | undefined;
   /** Once, whatever has happened. `status` is 0 where the caller had gone before there was an answer. */

@@ -36,6 +36,8 @@ const failed = z.object({
   request: number,
   /** The server may have acted on the request. */
   sent: z.boolean(),
+  /** What it answered is not valid HTTP. */
+  invalid: z.boolean(),
   /** For the log. */
   reason: z.string(),
 });

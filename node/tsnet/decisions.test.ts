@@ -138,7 +138,10 @@ test('what becomes of a request is told once, and in order', async (t) => {
   const { decider, say, hear, taken } = await start(t);
   const ended = { type: 'ended', request: 2, status: 200, sentBytes: 1, receivedBytes: 2 };
   say(opened, ask, { type: 'begun', request: 2, status: 200 });
-  say({ type: 'failed', request: 2, sent: true, reason: 'x' }, { type: 'moved', request: 2, location: '/a' });
+  say(
+    { type: 'failed', request: 2, sent: true, invalid: false, reason: 'x' },
+    { type: 'moved', request: 2, location: '/a' },
+  );
   t.deepEqual(await hear(), { type: 'answer', request: 2, status: 502, answer: 'HTTP/1.1 …', close: true });
   t.deepEqual(await hear(), { type: 'location', request: 2, location: '/k8s/a' });
   say(ended, ended, { type: 'begun', request: 2, status: 200 });

@@ -85,7 +85,10 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
         const events = requests.get(message.request);
         log('debug', `a request was not answered by the server: ${message.reason}`);
         if (events !== undefined)
-          sendAnswer(message.request, events.failed({ isSent: message.sent, reason: message.reason }));
+          sendAnswer(
+            message.request,
+            events.failed({ isSent: message.sent, isInvalid: message.invalid, reason: message.reason }),
+          );
         return;
       }
       case 'moved': {

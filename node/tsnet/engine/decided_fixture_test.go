@@ -219,6 +219,9 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 			if failed.Sent {
 				text = "HTTP/1.1 502 Away\r\ncontent-length: 4\r\n\r\nsent"
 			}
+			if failed.Invalid {
+				text = "HTTP/1.1 502 Bad\r\ncontent-length: 7\r\n\r\ninvalid"
+			}
 			c.send("answer", answerMessage{Request: failed.Request, Status: 503, Answer: text})
 		case "moved":
 			var moved movedMessage

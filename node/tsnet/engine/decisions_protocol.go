@@ -54,11 +54,13 @@ type (
 		Status  int    `json:"status"`
 	}
 
-	// failedMessage: there is no answer to be had. Sent: the server may have acted on the request.
+	// failedMessage: there is no answer to be had. Sent: the server may have acted on the request. Invalid: what it answered
+	// is not valid HTTP.
 	forwardFailedMessage struct {
 		Type    string `json:"type"`
 		Request uint32 `json:"request"`
 		Sent    bool   `json:"sent"`
+		Invalid bool   `json:"invalid"`
 		Reason  string `json:"reason"` // for the log
 	}
 

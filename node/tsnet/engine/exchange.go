@@ -100,15 +100,21 @@ func (x *exchange) forward(pool *pool) bool {
 	return isWhole
 }
 
-// checkAnswer refuses what one reader might take for something else.
+// checkAnswer refuses what another reader might understand differently. net/http keeps names with spaces in them as they are.
 func checkAnswer(response *http.Response) error {
 	if response.StatusCode < 200 {
-		return fmt.Errorf("an answer of %d", response.StatusCode)
+		return invalidAnswer{fmt.Errorf("an answer of %d", response.StatusCode)}
 	}
-	for _, values := range response.Header {
+	if len(response.Header["Location"]) > 1 {
+		return invalidAnswer{errors.New("more than one Location")}
+	}
+	for name, values := range response.Header {
+		if !isToken(name) {
+			return invalidAnswer{errors.New("the name of a header is invalid")}
+		}
 		for _, value := range values {
 			if !isWritable(value) {
-				return errors.New("a control character in a header")
+				return invalidAnswer{errors.New("a control character in a header")}
 			}
 		}
 	}
@@ -157,7 +163,7 @@ func (x *exchange) answerFailure(err error) bool {
 	}
 	var dialling dialError
 	x.on.channel.send(forwardFailedMessage{
-		Type: "failed", Request: x.q.id, Sent: !errors.As(err, &dialling), Reason: failureOf(err),
+		Type: "failed", Request: x.q.id, Sent: !errors.As(err, &dialling), Invalid: isInvalidAnswer(err), Reason: failureOf(err),
 	})
 	reply, err := x.reply()
 	answer, ok := reply.(*answerMessage)

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -111,6 +112,14 @@ func (c *serverConnection) headOf(method, host string, length int64, isLast bool
 	return c.head, nil
 }
 
+// isToken is for names of headers (RFC 9110, 5.6.2).
+func isToken(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		isAlphanumeric := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !isAlphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
+}
+
 func isWritable(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
@@ -125,7 +134,7 @@ func (c *serverConnection) answer(method string) (*http.Response, error) {
 	for range maxInterim + 1 {
 		response, err := http.ReadResponse(c.reader, request)
 		if err != nil {
-			return nil, err
+			return nil, answerError(err)
 		}
 		if response.StatusCode < 200 && response.StatusCode != http.StatusSwitchingProtocols {
 			continue
@@ -133,7 +142,26 @@ func (c *serverConnection) answer(method string) (*http.Response, error) {
 		c.left = math.MaxInt64
 		return response, nil
 	}
-	return nil, errTooManyInterim
+	return nil, invalidAnswer{errTooManyInterim}
+}
+
+// invalidAnswer is for bytes that are no answer, as opposed to none.
+type invalidAnswer struct{ error }
+
+func (i invalidAnswer) Unwrap() error { return i.error }
+
+func isInvalidAnswer(err error) bool {
+	_, isInvalid := errors.AsType[invalidAnswer](err)
+	return isInvalid
+}
+
+// answerError tells bytes that are no answer from a connection that failed.
+func answerError(err error) error {
+	_, isNetwork := errors.AsType[net.Error](err)
+	if isNetwork || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return invalidAnswer{err}
 }
 
 // rest gives back what an idle connection does not need.
