@@ -30,10 +30,10 @@ export function Choice({ question, choices, onChoose, onCancel, limit = 8, isAct
   };
   const move = (by: number): void => select((at.current + by + choices.length) % Math.max(1, choices.length));
   useKeys(
-    (key) => {
+    (key, isAlone) => {
       if (!isActive) return;
-      if (key === 'escape') onCancel();
-      else if (key === 'enter' && at.current < choices.length) onChoose(at.current);
+      if (key === 'escape' && isAlone) onCancel();
+      else if (key === 'enter' && isAlone && at.current < choices.length) onChoose(at.current);
       else if (key === 'up' || key === 'k') move(-1);
       else if (key === 'down' || key === 'j') move(1);
       else if (key === 'home') select(0);

@@ -2,8 +2,9 @@
  * A question that is answered with yes or no, and where anything but `y` is no. The details are what the answer depends on:
  * they are never cut short.
  */
-import { Box, Text, useInput } from 'ink';
+import { Box, Text } from 'ink';
 import type { ReactNode } from 'react';
+import { useKeys } from '../hooks/use-keys.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { Question } from '../interaction.ts';
 
@@ -16,13 +17,15 @@ export interface ConsentProps {
 
 export function Consent({ question, onAnswer, isActive = true }: ConsentProps): ReactNode {
   const { styles, glyphs } = useTheme();
-  useInput((input, key) => {
-    if (!isActive) return;
-    // A lone key, perhaps with the enter after it: what is pasted, and Ctrl-Y, is no answer.
-    const letter = key.ctrl || key.meta ? '' : input.replace(/\r$/, '').toLowerCase();
-    if (letter === 'y') onAnswer(true);
-    else if (letter === 'n' || key.return || key.escape) onAnswer(false);
-  });
+  useKeys(
+    (key, isAlone) => {
+      if (!isActive || !isAlone) return;
+      if (key === 'y' || key === 'Y') onAnswer(true);
+      else if (key === 'n' || key === 'N' || key === 'enter' || key === 'escape') onAnswer(false);
+    },
+    // Always listening, so that the frame that offers the keys already hears them.
+    { isActive: true },
+  );
   return (
     <Box flexDirection="column">
       <Text {...styles.warning}>

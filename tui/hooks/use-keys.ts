@@ -1,19 +1,33 @@
 /**
- * Keys by name: `up`, `enter`, `ctrl-c`, or the character itself. Several that arrive at once, because somebody pasted or the
- * line is slow, are told one after the other, all but the first as `isFollowing`.
+ * Keys by name: `up`, `enter`, `ctrl-c`, or the character itself. What is pasted is text and never a key: it goes to `onPaste`,
+ * and nowhere without one. A terminal that does not mark a paste sends it as several keys at once, as a slow line sends typed
+ * ones; these are told one after the other with `isAlone` false, and must not begin or confirm anything. Only `jjk` and an enter
+ * behind it are taken for typing.
  */
-import { type Key, useInput } from 'ink';
+import { type Key, useInput, usePaste } from 'ink';
 
-export function useKeys(
-  onKey: (key: string, isFollowing: boolean) => void,
-  { isActive }: { readonly isActive: boolean },
-): void {
+export interface KeysOptions {
+  readonly isActive: boolean;
+  /** One line, without control characters. */
+  readonly onPaste?: (text: string) => void;
+}
+
+export function useKeys(onKey: (key: string, isAlone: boolean) => void, { isActive, onPaste }: KeysOptions): void {
   useInput(
     (input, key) => {
-      keyNames(input, key).forEach((name, i) => onKey(name, i > 0));
+      const names = keyNames(input, key);
+      const isAlone = names.length === 1 || /^[jk]+[\r\n]$/.test(input);
+      for (const name of names) onKey(name, isAlone);
     },
     { isActive },
   );
+  // Always while keys are read: without a listener Ink hands a paste on as keys.
+  usePaste((text) => onPaste?.(pastedLine(text)), { isActive });
+}
+
+/** For a field of one line. */
+export function pastedLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }
 
 export function keyNames(input: string, key: Key): readonly string[] {
@@ -46,6 +60,7 @@ const control: Readonly<Record<string, string>> = {
   '\r': 'enter',
   '\n': 'enter',
   '\u0003': 'ctrl-c',
+  '\u001A': 'ctrl-z',
   '\u001B': 'escape',
   '\u007F': 'backspace',
 };

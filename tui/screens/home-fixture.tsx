@@ -117,6 +117,8 @@ export function showHome(t: ExecutionContext, world: World, options: ShowOptions
     columns,
     rows,
     write(text: string, flushed?: () => void) {
+      // Ink itself asks for marked pastes, and for no more of them.
+      if (text.startsWith('\u001B[?2004')) return true;
       if (text.startsWith('\u001B]') || text.startsWith('\u001B[?')) sequences.push(text);
       else if (text.trim() !== '') frames.push(text);
       stdout.emit('frame');

@@ -261,3 +261,50 @@ test('a signal quits', async (t) => {
   home.signal.abort(new Interrupted('SIGTERM'));
   await t.notThrowsAsync(home.exited);
 });
+
+const bracketed = (text: string): string => `\u001B[200~${text}\u001B[201~`;
+
+for (const [title, pasted] of [
+  ['a paste that the terminal marks', bracketed('qo\n')],
+  ['a paste that it does not mark', 'qo\r'],
+  ['one of many lines', bracketed('\rnoos\rr\rq\r')],
+  ['one with Ctrl-C in it', bracketed('\u0003')],
+] as const) {
+  test(`${title} does nothing on the home screen`, async (t) => {
+    const home = showHome(t, makeWorld());
+    await home.seen(/view 8h/);
+    await home.press('j');
+    const before = home.last();
+    const calls = [...home.calls];
+    await home.press(pasted);
+    await home.advance(1000);
+    t.is(home.last().replaceAll(/\d+:\d\d:\d\d/g, ''), before.replaceAll(/\d+:\d\d:\d\d/g, ''));
+    t.deepEqual(home.calls, calls);
+    // Not quit, either.
+    await home.press('?');
+    await home.seen(/Any key goes back/);
+  });
+}
+
+test('a paste into the filter is its text, in one line', async (t) => {
+  const home = showHome(t, makeWorld());
+  await home.seen(/view 8h/);
+  await home.press('/', bracketed(' qo\u001B[31m\nstaging\n'));
+  t.regex(await home.seen(/\/qo \[31m staging/), /No cluster is named like/);
+});
+
+test('a paste where a role is chosen chooses none; where a period is typed it is text', async (t) => {
+  const home = showHome(t, makeWorld());
+  await home.seen(/view 8h/);
+  await home.press('r');
+  await home.seen(/Which role\?/);
+  await home.press(bracketed('j\r'), 'q\r');
+  t.regex(home.last(), /❯ view/);
+  await home.press('\r');
+  await home.seen(/For how long as view\?/);
+  await home.press('\u001B[F', '\r');
+  await home.seen(/at most 8h/);
+  await home.press(bracketed('90m\n'));
+  t.regex(await home.seen(/\? 90m/), /at most 8h/);
+  t.false(home.calls.some((call) => call.startsWith('login')));
+});

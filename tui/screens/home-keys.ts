@@ -19,7 +19,7 @@ import {
 } from './home-state.ts';
 
 /** A character, or a name: up, down, pageup, pagedown, home, end, enter, escape, backspace, ctrl-c and the like. */
-export function pressKey(state: HomeState, key: string, isFollowing = false): HomeState {
+export function pressKey(state: HomeState, key: string, isAlone = true): HomeState {
   if (key === 'ctrl-c') return quit(state);
   switch (state.view.name) {
     case 'help':
@@ -27,14 +27,19 @@ export function pressKey(state: HomeState, key: string, isFollowing = false): Ho
     case 'filter':
       return inFilter(state, key);
     case 'confirm':
-      // What is pasted is no second thought.
-      return inConfirm(state, isFollowing ? '' : key);
+      // A key among several is no confirmation: it may be part of a paste.
+      return inConfirm(state, isAlone ? key : '');
     case 'list':
-      return inList(without(state, 'notice'), key);
+      return isAlone || steps[key] !== undefined ? inList(without(state, 'notice'), key) : state;
     default:
       // The picker reads its own keys.
       return state;
   }
+}
+
+/** What is pasted is typed into the filter, and means nothing elsewhere. */
+export function paste(state: HomeState, text: string): HomeState {
+  return state.view.name === 'filter' ? top({ ...state, filter: state.filter + text }) : state;
 }
 
 function inList(state: HomeState, key: string): HomeState {

@@ -4,7 +4,7 @@
  */
 import type { Cluster } from '../clusters.ts';
 import { begin, more, quit, stop, without } from './home-changes.ts';
-import { pressKey } from './home-keys.ts';
+import { paste, pressKey } from './home-keys.ts';
 import {
   type Access,
   type Action,
@@ -21,7 +21,8 @@ import {
 
 export type HomeEvent =
   /** A character, or the name of a key (use-keys.ts). */
-  | { readonly type: 'key'; readonly key: string; readonly isFollowing?: boolean }
+  | { readonly type: 'key'; readonly key: string; readonly isAlone?: boolean }
+  | { readonly type: 'pasted'; readonly text: string }
   | { readonly type: 'clusters'; readonly clusters: readonly Cluster[] }
   | { readonly type: 'searched'; readonly problem?: Problem }
   | { readonly type: 'access'; readonly server: string; readonly access: Access }
@@ -46,7 +47,9 @@ export interface SessionChange {
 export function update(state: HomeState, event: HomeEvent): HomeState {
   switch (event.type) {
     case 'key':
-      return pressKey(state, event.key, event.isFollowing);
+      return pressKey(state, event.key, event.isAlone);
+    case 'pasted':
+      return paste(state, event.text);
     case 'clusters':
       return found(state, event.clusters);
     case 'searched':

@@ -42,7 +42,10 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
   const { login, questions, isAsking } = useAction(services, state.action, dispatch, clock);
   // A login, a question and the picker read their own keys; only the way out is everybody's.
   const isElsewhere = login !== undefined || questions !== undefined || state.view.name === 'picker';
-  useKeys((key, isFollowing) => dispatch({ type: 'key', key, isFollowing }), { isActive: !isElsewhere });
+  useKeys((key, isAlone) => dispatch({ type: 'key', key, isAlone }), {
+    isActive: !isElsewhere,
+    onPaste: (text) => dispatch({ type: 'pasted', text }),
+  });
   useKeys(
     (key) => {
       if (key === 'ctrl-c') dispatch({ type: 'quit' });

@@ -151,7 +151,7 @@ function TypedPeriod({
       } else if (key === 'backspace') type(typed.current.slice(0, -1));
       else if (/^[0-9hms]$/.test(key)) type(typed.current + key);
     },
-    { isActive: true },
+    { isActive: true, onPaste: (pasted) => type(typed.current + pasted.replaceAll(/[^0-9hms]/g, '')) },
   );
   return (
     <Box flexDirection="column">
