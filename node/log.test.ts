@@ -34,6 +34,15 @@ test('lines that are left when the process ends are written, in order', async (t
   );
 });
 
+test('repeated warnings that are not written yet are written when the process ends', async (t) => {
+  const out = await text(run("for (let i = 0; i < 10; i += 1) log.warn({ i }, 'again'); process.exit()").stdout);
+  const lines = out.trimEnd().split('\n');
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line) as unknown).map((line) => (line as { repeated?: number }).repeated),
+    [undefined, 9],
+  );
+});
+
 test('a line is written though nothing follows it', async (t) => {
   const child = run("log.info('alone'); setInterval(() => {}, 1000)");
   t.teardown(() => child.kill());

@@ -1,5 +1,6 @@
 /**
- * The server's log: one JSON line an event on standard output. Whatever is named like a secret is masked, wherever it sits.
+ * The server's log: one JSON line an event on standard output. Whatever is named like a secret is masked, wherever it sits; warnings and
+ * errors that repeat are one line a second (log-repeats.ts).
  *
  * Lines are written behind the back of whoever logs, in order, together with what else is logged within `gatherMs`, and what is
  * left at the process' end is written then: a request must not wait for whoever reads the log, and a write for each of many
@@ -7,6 +8,7 @@
  */
 import { pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
+import { mergingRepeats } from './log-repeats.ts';
 
 const secrets = [
   'token',
@@ -30,6 +32,7 @@ export function createLog(level: string, destination?: DestinationStream): Logge
     base: { service: 'tka-server' },
     timestamp: isoTime(),
     formatters: { level: (label: string) => ({ level: label }) },
+    hooks: { logMethod: mergingRepeats(laterOrAtExit(destination === undefined)) },
     redact: { paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '********' },
   };
   return pino(options, escaping(destination ?? standardOutput()));
@@ -63,6 +66,20 @@ function escapeOf(characters: string): string {
  */
 export function withoutMasking(log: Logger): Logger {
   return log.child({}, { redact: [] });
+}
+
+/** What is still open when the process ends is written then; before standardOutput() is asked, whose own last flush comes after. */
+function laterOrAtExit(isOwnOutput: boolean): (callback: () => void, ms: number) => void {
+  const open = new Set<() => void>();
+  if (isOwnOutput) process.on('exit', () => open.forEach((run) => run()));
+  return (callback, ms) => {
+    const run = (): void => {
+      open.delete(run);
+      callback();
+    };
+    open.add(run);
+    setTimeout(run, ms).unref();
+  };
 }
 
 function standardOutput(): DestinationStream {

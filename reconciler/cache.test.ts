@@ -133,3 +133,26 @@ test('until rejects with the reason of its signal, and with what its check throw
   };
   await t.throwsAsync(cache.until('alice', check, signal), { message: 'never' });
 });
+
+test('an object that the watch deletes while we take our last hold off it was released, not lost', async (t) => {
+  const { cache, events } = start();
+  cache.watched(at(10));
+  await cache.whileReleasing(at(10), async () => {
+    // The watch is quicker than the answer to our patch.
+    cache.deleted(at(11));
+    await settled();
+    cache.released(at(11));
+  });
+  t.deepEqual(events, ['new a@10', 'released a@10']);
+});
+
+test('an object that the watch deletes after our release failed has vanished', async (t) => {
+  const { cache, events } = start();
+  cache.watched(at(10));
+  await t.throwsAsync(
+    cache.whileReleasing(at(10), () => Promise.reject(new Error('conflict'))),
+    { message: 'conflict' },
+  );
+  cache.deleted(at(11));
+  t.deepEqual(events, ['new a@10', 'vanished a@10']);
+});

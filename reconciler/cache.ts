@@ -20,6 +20,8 @@ export class SigninCache {
   readonly #events: CacheEvents;
   readonly #signins = new Map<string, TkaSignin>();
   readonly #released = new Set<string>();
+  /** UIDs of those whose last hold is being taken off by us: the watch may tell of it before the answer comes. */
+  readonly #releasing = new Set<string>();
   readonly #waiters = new Map<string, Set<() => void>>();
   /** The highest resource version that a list or the watch has shown. */
   #seen = 0n;
@@ -60,6 +62,16 @@ export class SigninCache {
   released(signin: TkaSignin): void {
     this.#released.add(signin.metadata.uid);
     this.#drop(signin, 'released');
+  }
+
+  /** Runs what takes our last hold off this object: if it goes meanwhile, it was released. Everything of it is removed by then. */
+  async whileReleasing<T>({ metadata: { uid } }: TkaSignin, work: () => Promise<T>): Promise<T> {
+    this.#releasing.add(uid);
+    try {
+      return await work();
+    } finally {
+      this.#releasing.delete(uid);
+    }
   }
 
   /** A whole list, as of `resourceVersion`. */
@@ -130,7 +142,7 @@ export class SigninCache {
     const before = this.#signins.get(signin.metadata.name);
     if (before?.metadata.uid !== signin.metadata.uid) return;
     this.#signins.delete(signin.metadata.name);
-    this.#events.onGone(before, how);
+    this.#events.onGone(before, this.#releasing.has(before.metadata.uid) ? 'released' : how);
     this.#wake(signin.metadata.name);
   }
 

@@ -46,13 +46,17 @@ export interface ReconcilerDeps {
   readonly random?: () => number;
   /** Sessions worked on at once. */
   readonly concurrency?: number;
+  /** Of these, sessions that no caller waits for. */
+  readonly backgroundConcurrency?: number;
   /** Absent: this process is the only one, and leads from the start. */
   readonly replicas?: Replicas;
 }
 
 export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { cluster, namespace, log, observer } = deps;
-  const { clock = systemClock, random = Math.random, concurrency = 32, onEnding = () => {}, trace = noTrace } = deps;
+  const { clock = systemClock, random = Math.random, onEnding = () => {}, trace = noTrace } = deps;
+  // Eight removals at once keep a small API server busy; more of them only make a login wait there.
+  const { concurrency = 32, backgroundConcurrency = 8 } = deps;
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -71,6 +75,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     clock,
     random,
     concurrency,
+    backgroundConcurrency,
     process: async (name) =>
       // A replica that follows does nothing for a login.
       leadership.term === undefined
@@ -96,7 +101,11 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     onChange(signin, before) {
       const { name } = signin.metadata;
       if (before === undefined || endOf(before) !== endOf(signin)) expiry.add(name, endOf(signin));
-      if (before === undefined || !isStatusOnly(before, signin)) queue.add(name);
+      if (before === undefined || !isStatusOnly(before, signin)) {
+        // Another replica's login, or this one's: after the first list, a new session or a new end has a caller.
+        const isLogin = synced && signin.metadata.deletionTimestamp === undefined;
+        queue.add(name, isLogin ? 'urgent' : 'background');
+      }
       if (signin.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined) {
         onEnding(signin, endings.reasonOf(signin));
       }
@@ -162,7 +171,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     cache,
     signins,
     clock,
-    enqueue: (name) => queue.add(name),
+    enqueue: (name) => queue.add(name, 'urgent'),
     announceEnd: (signin, reason, caller) => endings.announce(signin, reason, caller),
     stopping: signal,
   });
@@ -215,7 +224,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         await endings.announce(signin, reason, caller);
         const left = await signins.delete(signin, { unchanged: false }, caller);
         if (left !== undefined) cache.written(left);
-        queue.add(name);
+        // One who logs out waits; a revocation may be one of thousands.
+        queue.add(name, reason === 'logout' ? 'urgent' : 'background');
       } catch (error) {
         endings.forget(uid);
         if (!(error instanceof NotFoundError)) throw error;

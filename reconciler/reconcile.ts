@@ -115,7 +115,9 @@ async function release(deps: ReconcileDeps, name: string): Promise<void> {
   if (before === undefined) return;
   // First: with the object gone, so is what was said about its end.
   const asked = deps.endingOf(before);
-  await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
+  await deps.cache.whileReleasing(before, async () => {
+    await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
+  });
   await reportEnded(deps, before, asked);
 }
 

@@ -23,6 +23,7 @@ import { accountKey, bindingKey, desired, grantsTheSame } from './desired.ts';
 import { ApiUnavailableError, NotFoundError } from './errors.ts';
 import { isProvisioned, type Observed } from './plan.ts';
 import type { Signins } from './signins.ts';
+import { eachAtMost, inTurns } from './turns.ts';
 
 export interface SweepDeps {
   readonly cluster: Clients;
@@ -36,6 +37,9 @@ export interface SweepDeps {
   /** A live session that says it is ready lacks something. */
   readonly onDamage: (signin: TkaSignin, observed: Observed) => void;
 }
+
+/** Orphans of so many sessions are removed at once. */
+const sessionsAtOnce = 8;
 
 export type OwnedKind = 'ServiceAccount' | 'ClusterRoleBinding' | 'RoleBinding';
 
@@ -55,7 +59,8 @@ export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<reado
   const before = deps.cache.list();
   const owned = await listOwned(deps, signal);
   const byUid = Map.groupBy(owned, (object) => object.signinUid);
-  for (const signin of before.filter((candidate) => isProvisioned(candidate))) {
+  const provisioned = before.filter((candidate) => isProvisioned(candidate));
+  for await (const signin of inTurns(provisioned)) {
     const { name, uid } = signin.metadata;
     const now = deps.cache.get(name);
     if (now?.metadata.uid !== uid || now.metadata.deletionTimestamp !== undefined) continue;
@@ -109,9 +114,10 @@ async function removeOrphans(
 ): Promise<readonly string[]> {
   const suspects = owned.filter((object) => !known.has(object.signinUid) && isOurs(object, deps.namespace));
   const stuck: string[] = [];
-  for (const objects of Map.groupBy(suspects, (object) => object.signinUid).values()) {
+  const bySession = Map.groupBy(suspects, (object) => object.signinUid);
+  await eachAtMost(sessionsAtOnce, bySession.values(), async (objects) => {
     const [first] = objects;
-    if (first === undefined) continue;
+    if (first === undefined) return;
     try {
       if (!(await isAlive(deps.signins, first, signal))) await removeLeavings(deps, objects, signal);
     } catch (error) {
@@ -123,7 +129,7 @@ async function removeOrphans(
         'cannot remove what belongs to no session',
       );
     }
-  }
+  });
   return stuck;
 }
 

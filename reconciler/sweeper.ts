@@ -1,6 +1,7 @@
 /**
  * Sweeps again and again: first when soon() is called for the first time, then every 30 s and whenever soon() is called,
- * though not more than once a second. Whoever starts it stops it.
+ * though not more than once a second, and with pauses of ten times what the last sweep took: a sweep reads every object of tka's, and
+ * thousands of sessions that end at once must not be swept for again and again. Whoever starts it stops it.
  */
 import type { Logger } from 'pino';
 import type { TkaSignin } from '../crd/tkasignin.ts';
@@ -24,6 +25,8 @@ export interface Sweeper {
 const sweepMs = 30_000;
 const afterErrorMs = 5000;
 const pauseMs = 1000;
+/** At most a tenth of the time is spent on sweeps that are asked for. */
+const pauseFactor = 10;
 
 export function startSweeper(deps: SweeperDeps): Sweeper {
   const { clock, log, observer, onDamage } = deps;
@@ -53,6 +56,7 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
     await alarm.wait(signal);
     while (!signal.aborted) {
       let delayMs = sweepMs;
+      const startedAt = clock.now();
       try {
         await once();
       } catch (error) {
@@ -60,10 +64,12 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
         delayMs = afterErrorMs;
         log.warn({ err: error }, 'cannot look for what belongs to no session, trying again');
       }
-      await sleep(clock, pauseMs, signal);
+      const tookMs = Math.max(0, clock.now() - startedAt);
+      const restMs = Math.min(delayMs, Math.max(pauseMs, pauseFactor * tookMs));
+      await sleep(clock, restMs, signal);
       const nap = new AbortController();
       const napping = AbortSignal.any([signal, nap.signal]);
-      await Promise.race([sleep(clock, delayMs - pauseMs, napping), alarm.wait(napping)]);
+      await Promise.race([sleep(clock, delayMs - restMs, napping), alarm.wait(napping)]);
       nap.abort();
     }
   };

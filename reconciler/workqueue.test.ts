@@ -197,3 +197,61 @@ test('processed resolves when the queue is stopped', async (t) => {
   await Promise.all([stopping, asked]);
   t.pass();
 });
+
+test('an urgent key is processed before those that wait, and becomes urgent while it waits', async (t) => {
+  const { process, started, end } = gated();
+  const { queue } = start(process);
+  for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+  await settled();
+  queue.add('login', 'urgent');
+  queue.add('d', 'urgent');
+  queue.add('login');
+  for (let i = 0; i < 5; i += 1) {
+    end();
+    await settled();
+  }
+  t.deepEqual(started, ['a', 'login', 'd', 'b', 'c']);
+});
+
+test('background keys leave room: an urgent one starts at once beside them', async (t) => {
+  const { process, started } = gated();
+  const { queue } = start(process, { concurrency: 4, backgroundConcurrency: 2 });
+  for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+  await settled();
+  t.deepEqual(started, ['a', 'b']);
+  queue.add('login', 'urgent');
+  await settled();
+  t.deepEqual(started, ['a', 'b', 'login']);
+});
+
+test('a key added as urgent while it is processed, and the retry of one, are urgent', async (t) => {
+  const { process, started, end } = gated();
+  const { queue, clock } = start(process, { baseDelayMs: 10 });
+  queue.add('login', 'urgent');
+  await settled();
+  queue.add('login', 'urgent');
+  for (const key of ['a', 'b']) queue.add(key);
+  end(new Error('conflict'));
+  await settled();
+  t.deepEqual(started, ['login', 'login']);
+  end(new Error('conflict'));
+  await settled();
+  t.deepEqual(started, ['login', 'login', 'a']);
+  await clock.advance(20);
+  end();
+  await settled();
+  t.deepEqual(started, ['login', 'login', 'a', 'login']);
+});
+
+test('keys that need no I/O leave the event loop its turns', async (t) => {
+  let processed = 0;
+  const { queue } = start(() => ((processed += 1), Promise.resolve(undefined)), { concurrency: 8, burst: 50 });
+  for (let i = 0; i < 1000; i += 1) queue.add(String(i));
+  const atTurns: number[] = [];
+  while (processed < 1000) {
+    await settled();
+    atTurns.push(processed);
+  }
+  const steps = atTurns.map((count, i) => count - (atTurns[i - 1] ?? 0));
+  t.true(Math.max(...steps) <= 100, `at most two bursts between two turns, not ${Math.max(...steps)}`);
+});

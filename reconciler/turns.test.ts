@@ -1,0 +1,45 @@
+import test from 'ava';
+import { eachAtMost, inTurns } from './turns.ts';
+
+test('items in turns come in order, and the event loop gets a turn after each group', async (t) => {
+  const seen: string[] = [];
+  const work = (async () => {
+    for await (const item of inTurns([1, 2, 3, 4, 5], 2)) seen.push(String(item));
+  })();
+  for (let turn = 0; turn < 3; turn += 1) {
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    seen.push('turn');
+  }
+  await work;
+  t.is(seen.filter((what) => what !== 'turn').join(), '1,2,3,4,5');
+  t.true(seen.indexOf('turn') < seen.indexOf('5'), seen.join());
+});
+
+test('no more than the limit are worked on at once, and all are worked on', async (t) => {
+  let running = 0;
+  let most = 0;
+  let done = 0;
+  await eachAtMost(3, Array.from({ length: 20 }).keys(), async () => {
+    running += 1;
+    most = Math.max(most, running);
+    await Promise.resolve();
+    running -= 1;
+    done += 1;
+  });
+  t.deepEqual([most, done], [3, 20]);
+});
+
+test('the first failure ends the work, after what is under way', async (t) => {
+  const done: number[] = [];
+  await t.throwsAsync(
+    eachAtMost(2, [1, 2, 3, 4], async (item) => {
+      await Promise.resolve();
+      if (item === 1) throw new Error('one');
+      done.push(item);
+    }),
+    { message: 'one' },
+  );
+  t.deepEqual(done, [2]);
+});

@@ -1,0 +1,41 @@
+/**
+ * Work on many items without keeping the event loop, or the API server, from everything else.
+ */
+
+/** The items one by one; after each `size` of them the event loop gets a turn. */
+export async function* inTurns<T>(items: Iterable<T>, size = 100): AsyncGenerator<T> {
+  let left = size;
+  for (const item of items) {
+    if (left === 0) {
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      left = size;
+    }
+    left -= 1;
+    yield item;
+  }
+}
+
+/** Works on every item, on at most `limit` at once. Rejects with the first rejection, after the items under way are done. */
+export async function eachAtMost<T>(
+  limit: number,
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  // One iterator for all workers: each takes the next item.
+  const rest = items[Symbol.iterator]();
+  let hasFailed = false;
+  const worker = async (): Promise<void> => {
+    for (let next = rest.next(); next.done !== true && !hasFailed; next = rest.next()) {
+      try {
+        await work(next.value);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: limit }, worker));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
