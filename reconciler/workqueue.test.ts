@@ -248,10 +248,7 @@ test('keys that need no I/O leave the event loop its turns', async (t) => {
   const { queue } = start(() => ((processed += 1), Promise.resolve(undefined)), { concurrency: 8, burst: 50 });
   for (let i = 0; i < 1000; i += 1) queue.add(String(i));
   const atTurns: number[] = [];
-  while (processed < 1000) {
-    await settled();
-    atTurns.push(processed);
-  }
+  for (; (atTurns.at(-1) ?? 0) < 1000; atTurns.push(processed)) await settled();
   const steps = atTurns.map((count, i) => count - (atTurns[i - 1] ?? 0));
   t.true(Math.max(...steps) <= 100, `at most two bursts between two turns, not ${Math.max(...steps)}`);
 });
