@@ -16,6 +16,7 @@ export interface World {
   identities: Map<string, Identity>;
   periodMs: number | undefined;
   isEngineAway: boolean;
+  controlAwayMs: number;
   now: number;
   readonly asked: (readonly string[])[];
   readonly ended: [name: string, reason: string][];
@@ -36,6 +37,7 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
     identities: new Map([['n1', identity()]]),
     periodMs: hour,
     isEngineAway: false,
+    controlAwayMs: 0,
     now: 0,
     asked: [],
     ended: [],
@@ -87,6 +89,7 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
     everyMs: 1,
     secondLookMs: 2,
     maxUnknownMs: 1000,
+    controlAwayMs: () => world.controlAwayMs,
     newsMs: 0,
     isLeading: () => true,
     now: () => world.now,

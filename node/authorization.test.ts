@@ -130,6 +130,49 @@ test('a session of which nobody knows the node ends like one whose node has left
   t.is(world.ended.length, 1);
 });
 
+test('without contact with the control server sessions last until the limit, counted from the last contact', async (t) => {
+  const world = setup(t);
+  world.controlAwayMs = 1000;
+  world.now = 5000;
+  await world.passes(3);
+  t.deepEqual(world.ended, []);
+  world.controlAwayMs = 1001;
+  await world.passes(2);
+  t.deepEqual(
+    world.ended.map(([, reason]) => reason),
+    ['no contact with the control server for too long: its grant cannot be confirmed'],
+  );
+  t.like(
+    world.log.find((line) => line['event'] === 'revoked'),
+    { audit: true, username: 'alice@example.com' },
+  );
+});
+
+test('contact that returns before the limit ends nothing, and gives the whole limit again', async (t) => {
+  const world = setup(t);
+  for (const away of [900, 0, 1000, 0]) {
+    world.controlAwayMs = away;
+    world.now += 1000;
+    await world.passes(3);
+  }
+  t.deepEqual(world.ended, []);
+});
+
+test('what the netmap in hand takes away ends without contact too', async (t) => {
+  const world = setup(t);
+  world.controlAwayMs = 500;
+  world.periodMs = undefined;
+  await world.passes(2);
+  t.regex(world.ended[0]?.[1] ?? '', /grants it no more/);
+});
+
+test('a replica that does not lead ends nothing for want of contact', async (t) => {
+  const world = setup(t, { isLeading: () => false });
+  world.controlAwayMs = 100_000;
+  await world.passes(3);
+  t.deepEqual(world.ended, []);
+});
+
 test('while the engine is away nothing ends, but not for longer than allowed; then all do', async (t) => {
   const world = setup(t);
   world.sessions = ['a', 'b', 'c'].map((name) => session({ metadata: { name } }));

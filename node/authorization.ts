@@ -5,7 +5,8 @@
  * guarantee. Never two at once. One question to the engine names many nodes. A session ends when its node has left or expired,
  * when its login name is another's, or when no rule gives it its role on all of its namespaces; its end comes forward
  * where a login now would not get as long. A node that is missing once may be missing from a netmap that is being built, so it
- * is asked for again before it counts as gone. While nobody can say, nothing ends, but only for `maxUnknownMs`.
+ * is asked for again before it counts as gone. While grants cannot be confirmed, because the node is down or has no contact with the
+ * control server, they hold as they were last known, for `maxUnknownMs` at most.
  *
  * Of several replicas each looks with its own view of the tailnet, and any may end a session: what the news has reached first counts.
  * The other way round, news of a grant may reach the replica that admits somebody before the others. So one that has neither
@@ -41,6 +42,8 @@ export interface AuthorizationDeps {
   readonly secondLookMs?: number;
   readonly hintDelayMs?: number;
   readonly maxUnknownMs: number;
+  /** Milliseconds since the control server last confirmed what the node knows; 0: it does now. */
+  controlAwayMs(): number;
   /** How long news of the tailnet may take from one replica to another; 0 where there is one alone. */
   readonly newsMs: number;
   /** Whether it falls to this replica to end what nobody can say anything of. */
@@ -106,7 +109,12 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     try {
       const sessions = live();
       const found = await identitiesOf([...new Set(sessions.map(nodeOf))].filter((node) => node !== ''));
-      knownAt = deps.now();
+      const at = deps.now();
+      knownAt = at - deps.controlAwayMs();
+      if (at - knownAt > deps.maxUnknownMs) {
+        await endAll('no contact with the control server for too long: its grant cannot be confirmed');
+        return Math.min(everyMs, secondLookMs);
+      }
       forgetAllBut(new Set(sessions.map(({ metadata }) => metadata.uid)));
       const before = missing;
       const isMissing = (node: string): boolean =>
@@ -115,10 +123,10 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
         sessions
           .map(nodeOf)
           .filter(isMissing)
-          .map((node) => [node, before.get(node) ?? knownAt]),
+          .map((node) => [node, before.get(node) ?? at]),
       );
       // Two hints in a row are one change.
-      const isGone = (node: string): boolean => knownAt - (missing.get(node) ?? knownAt) >= secondLookMs / 2;
+      const isGone = (node: string): boolean => at - (missing.get(node) ?? at) >= secondLookMs / 2;
       await Promise.all(
         sessions.map(async (signin) => {
           const identity = found.get(nodeOf(signin));
@@ -176,17 +184,20 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       { reason: cause instanceof Error ? cause.message : String(cause), unknownSeconds: Math.round(unknownMs / 1000) },
       'nobody can say whether grants still hold',
     );
-    if (unknownMs <= deps.maxUnknownMs || !deps.isLeading()) return;
-    const reason = 'nobody could say for too long whether its grant holds';
-    await Promise.all(live().map(async (signin) => await endNow(signin, reason)));
+    if (unknownMs > deps.maxUnknownMs) await endAll('nobody could say for too long whether its grant holds');
+  }
+
+  async function endAll(reason: string): Promise<void> {
+    if (deps.isLeading()) await Promise.all(live().map(async (signin) => await endNow(signin, reason)));
   }
 
   /** Another replica may know more than this one. */
   function mayBeNews({ metadata: { uid } }: TkaSignin): boolean {
     if (seen.has(uid)) return false;
-    const since = doubted.get(uid) ?? knownAt;
+    const at = deps.now();
+    const since = doubted.get(uid) ?? at;
     doubted.set(uid, since);
-    return knownAt - since < deps.newsMs;
+    return at - since < deps.newsMs;
   }
 
   function forgetAllBut(uids: ReadonlySet<string>): void {

@@ -8,6 +8,8 @@ const good: HealthSources = {
   reconciler: () => ({ synced: true, lastListAt: now - 1000 }),
   startup: () => undefined,
   isStopping: () => false,
+  loginHold: () => undefined,
+  notes: () => [],
   version: '1.2.3',
   scrape: () => Promise.resolve({ type: 'text/plain', text: 'tka_engine_up 1\n' }),
   now: () => now,
@@ -34,6 +36,7 @@ const missing: readonly [title: string, sources: Partial<HealthSources>, words: 
     /list of sessions is old/,
   ],
   ['checks that are not through', { startup: () => 'the API server is away' }, /the API server is away/],
+  ['refused logins', { loginHold: () => 'new logins are refused' }, /new logins are refused/],
   ['a server that stops', { isStopping: () => true }, /stopping/],
 ];
 
@@ -45,6 +48,12 @@ for (const [title, sources, words] of missing) {
     t.regex(state.missing.join(), words);
   });
 }
+
+test('what is wrong without refusing anything is noted, and ready', (t) => {
+  const note = 'no contact with the control server https://control.example for 5 s';
+  t.deepEqual(readiness({ ...good, notes: () => [note] }, false), { status: 'ready', missing: [], notes: [note] });
+  t.deepEqual(readiness(good, false), { status: 'ready', missing: [] });
+});
 
 test('the URL to approve the node at is for callers on the same machine alone', (t) => {
   const waiting = { ...good, node: () => ({ status: 'NeedsLogin', ready: false, authUrl: 'https://login/secret' }) };

@@ -2,7 +2,7 @@
  * The health port: /livez, /readyz (and /ready), /metrics; /docs and /openapi.json say what the API is. On its own address,
  * never on the tailnet.
  *
- * Ready: the tailnet node is ready now and the sessions are known, by a list that is fresh. Live: the event loop answers and the
+ * Ready: the tailnet node is ready now, the sessions are known, by a list that is fresh, and logins are served. Live: the event loop answers and the
  * node has not failed for good; whatever else is away, a restart would not bring it back. The body says what is missing.
  */
 import { createServer } from 'node:http';
@@ -19,6 +19,10 @@ export interface HealthSources {
   /** What the server itself waits for, in words; undefined once it serves. */
   startup(): string | undefined;
   isStopping(): boolean;
+  /** Why logins are refused, in words; undefined while they are served. */
+  loginHold(): string | undefined;
+  /** What is wrong without refusing anything, in words. */
+  notes(): readonly string[];
   readonly version: string;
   scrape(): Promise<{ readonly type: string; readonly text: string }>;
   now(): number;
@@ -61,6 +65,8 @@ export interface Readiness {
   readonly status: 'ready' | 'not ready';
   /** What is missing; empty when ready. */
   readonly missing: readonly string[];
+  /** What is wrong without refusing anything; absent: nothing is. */
+  readonly notes?: readonly string[];
   /** Where a person can approve the node. */
   readonly authUrl?: string;
 }
@@ -78,10 +84,14 @@ export function readiness(sources: HealthSources, isLocal: boolean): Readiness {
   else if (reconciler.lastListAt === undefined || sources.now() - reconciler.lastListAt > freshMs) {
     missing.push('the list of sessions is old: the API server is away');
   }
+  const hold = sources.loginHold();
+  if (hold !== undefined) missing.push(hold);
+  const notes = sources.notes();
   const authUrl = isLocal && node?.ready !== true ? node?.authUrl : undefined;
   return {
     status: missing.length === 0 ? 'ready' : 'not ready',
     missing,
+    ...(notes.length === 0 ? {} : { notes }),
     ...(authUrl === undefined ? {} : { authUrl }),
   };
 }

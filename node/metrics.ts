@@ -21,6 +21,7 @@ export interface MetricsSources {
   /** What /readyz would say. */
   readonly isReady?: boolean;
   readonly node?: Pick<NodeState, 'ready' | 'restarts' | 'keyExpiry' | 'controlHeard' | 'certExpiry'>;
+  readonly controlAwayMs?: number;
   readonly reconciler?: Pick<
     ReconcilerState,
     'isLeading' | 'queueDepth' | 'lastListAt' | 'lastWatchEventAt' | 'nextEndAt'
@@ -98,6 +99,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
     const heard = sources().node?.controlHeard;
     return secondsSince(heard === undefined ? undefined : Date.parse(heard));
   });
+  read('tka_control_away_seconds', () => (sources().controlAwayMs ?? 0) / 1000);
   read('tka_node_key_expiry_seconds', () => secondsUntil(sources().node?.keyExpiry));
   read('tka_cert_expiry_seconds', () => secondsUntil(sources().node?.certExpiry));
   const eventLoop = watchEventLoop();
@@ -162,6 +164,8 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
 const firstLogins: readonly (readonly [string, string])[] = [
   ['accepted', 'ok'],
   ['failed', 'unavailable'],
+  ['failed', 'control_unreachable'],
+  ['failed', 'installation_damaged'],
   ['failed', 'internal'],
   ...(
     ['bad_request', 'ambiguous_grant', 'no_grant', 'role_not_granted', 'session_ending', 'unprocessable'] as const

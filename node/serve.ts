@@ -17,13 +17,15 @@ import { type HealthSources, readiness, startHealth } from './health.ts';
 import { startAuthorization } from './authorization.ts';
 import { checkCluster, clusterInfoOf, reportLegacy } from './cluster-checks.ts';
 import { createClusterProxy } from './cluster-proxy.ts';
+import { type ControlContact, contactOf } from './control-contact.ts';
 import { createApp } from './http/app.ts';
 import { callerFrom, createIdentify } from './http/caller.ts';
-import { coversScope } from './http/grants.ts';
+import { longestPeriodMs } from './http/grants.ts';
 import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
 import { joining } from './join.ts';
 import { openKept } from './kept.ts';
+import { loginHoldOf } from './login-hold.ts';
 import { connectKubernetes } from './kubernetes.ts';
 import { createMetrics } from './metrics.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
@@ -31,7 +33,7 @@ import { listReplicas, newsMs, replicasOf } from './replicas.ts';
 import { createSessions } from './sessions.ts';
 import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
-import { listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
+import { failureOf, listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
 import { createTailnetServer } from './tailnet-server.ts';
 import { orStopped, takeDown } from './stop.ts';
 import { openTracing } from './tracing.ts';
@@ -60,9 +62,16 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
 
   /** What to stop, the last started first. */
   const downs: { readonly what: string; readonly down: () => Promise<void> | void }[] = [];
-  const started: { proxy?: Proxy; node?: TailnetNode; reconciler?: Reconciler; waitsFor?: string } = {
+  const started: {
+    proxy?: Proxy;
+    node?: TailnetNode;
+    reconciler?: Reconciler;
+    contact?: ControlContact;
+    waitsFor?: string;
+  } = {
     waitsFor: 'the server is starting',
   };
+  const loginHold = () => loginHoldOf({ contact: started.contact });
   let isStopping = false;
   try {
     stop.throwIfAborted();
@@ -70,6 +79,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       () => ({
         isReady: readiness(healthSources, false).status === 'ready',
         ...(started.node && { node: started.node.state }),
+        ...(started.contact && { controlAwayMs: started.contact.awayMs() }),
         ...(started.reconciler && { reconciler: started.reconciler.state, sessions: started.reconciler.list() }),
       }),
       {
@@ -84,6 +94,8 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       reconciler: () => started.reconciler?.state,
       startup: () => started.waitsFor,
       isStopping: () => isStopping,
+      loginHold: () => loginHold()?.message,
+      notes: () => [started.contact?.describe()].filter((note) => note !== undefined),
       version,
       scrape: () => metrics.scrape(),
       now: () => Date.now(),
@@ -129,8 +141,16 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     });
     started.reconciler = reconciler;
     downs.push({ what: 'reconciler', down: () => reconciler.stop() });
+    const httpSettings = {
+      controlHost: controlHost(config['tailscale.controlUrl']),
+      capability: config['tailscale.capName'],
+      ownNamespaces: ['tka-system', config['kubernetes.namespace'], config['operator.namespace']],
+      retryAfterSeconds: config['api.retryAfterSeconds'],
+    };
     const node = startTailnetNode(config, log, { join, state: kept.state });
     started.node = node;
+    started.contact = contactOf(config, node, log);
+    downs.push({ what: 'contact with the control server', down: () => started.contact?.stop() });
     // Above the reconciler in this list only: the engine goes last of what callers can see.
     downs.splice(
       downs.findIndex(({ what }) => what === 'reconciler'),
@@ -138,12 +158,6 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       { what: 'tailnet node', down: () => node.close() },
     );
 
-    const httpSettings = {
-      controlHost: controlHost(config['tailscale.controlUrl']),
-      capability: config['tailscale.capName'],
-      ownNamespaces: ['tka-system', config['kubernetes.namespace'], config['operator.namespace']],
-      retryAfterSeconds: config['api.retryAfterSeconds'],
-    };
     const proxy = createClusterProxy({
       node,
       reconciler,
@@ -164,10 +178,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       sessions: () => reconciler.list(),
       identities: (nodes, signal) => node.identify(nodes, signal),
       callerFrom: (identity) => callerFrom(identity, { settings: httpSettings }),
-      periodMs({ grants }, session) {
-        const covering = grants.rules.filter((rule) => coversScope([rule], session));
-        return covering.length === 0 ? undefined : Math.max(...covering.map(({ periodMs }) => periodMs));
-      },
+      periodMs: ({ grants }, session) => longestPeriodMs(grants.rules, session),
       end: (name, reason, signal) => reconciler.end(name, reason, signal),
       async shorten({ metadata, spec }, endsAt, signal) {
         // One that has ended meanwhile must not come back.
@@ -182,6 +193,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       },
       log,
       maxUnknownMs: config['limits.unknownGrantSeconds'] * 1000,
+      controlAwayMs: () => started.contact?.awayMs() ?? 0,
       newsMs: newsMs(replicas),
       isLeading: () => reconciler.state.isLeading,
       now: () => performance.now(),
@@ -208,6 +220,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
         retryAfterSeconds: config['api.retryAfterSeconds'],
         now: () => new Date(),
       }),
+      loginHold,
       limiter: createLoginLimiter(
         {
           perSubjectPerMinute: config['limits.loginsPerMinute'],
@@ -281,15 +294,4 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     for (const { what, down } of downs.toReversed()) await takeDown(what, down, { log, withinMs: stopDeadlineMs });
   }
   log.info('stopped');
-}
-
-/** Rejects when the node fails for good; never resolves. */
-function failureOf(node: TailnetNode): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  node.on('state', ({ status }) => {
-    // whenReady knows the error in its own type.
-    if (status === 'Failed') node.whenReady().catch(reject);
-  });
-  promise.catch(() => {});
-  return promise;
 }

@@ -159,7 +159,11 @@ export const settings = {
   ),
   'limits.unknownGrantSeconds': count(
     3600,
-    'How long sessions go on while the tailnet cannot say whether their grants still hold.',
+    'Without contact with the control server, or with the tailnet node down: sessions end after this time, because their grants cannot be confirmed.',
+  ),
+  'limits.offlineLoginSeconds': count(
+    900,
+    'Without contact with the control server: new logins are served by the netmap in hand, and refused after this time, or after `limits.unknownGrantSeconds` where that is less.',
   ),
   'limits.streams': count(8192, 'Requests of all sessions under way at once through the proxy.'),
   'limits.sessionsPerSubject': count(64, 'Live sessions of one person or machine.'),

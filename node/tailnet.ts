@@ -30,6 +30,17 @@ export function startTailnetNode(config: Config, log: Logger, { join, state }: T
   return node;
 }
 
+/** Rejects when the node fails for good; never resolves. */
+export function failureOf(node: TailnetNode): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  node.on('state', ({ status }) => {
+    // whenReady knows the error in its own type.
+    if (status === 'Failed') node.whenReady().catch(reject);
+  });
+  promise.catch(() => {});
+  return promise;
+}
+
 /** Says what an operator wants to hear of a node, once a change. */
 export function createStateLog(log: Logger): (state: NodeState) => void {
   let told = '';

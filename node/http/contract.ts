@@ -131,6 +131,8 @@ export const errorCodes = [
   'unprocessable',
   'rate_limited',
   'unavailable',
+  'control_unreachable',
+  'installation_damaged',
   'internal',
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];

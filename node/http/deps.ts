@@ -75,6 +75,13 @@ export interface HttpTrace {
   ): Promise<T>;
 }
 
+/** Why no session is opened or extended now; the others go on. */
+export interface LoginHold {
+  readonly code: 'control_unreachable' | 'installation_damaged';
+  readonly message: string;
+  readonly advice: string;
+}
+
 export interface HttpDeps {
   /** Undefined for a socket that did not come from the tailnet. */
   connectionOf(socket: Socket): Connection | undefined;
@@ -82,6 +89,8 @@ export interface HttpDeps {
   ownNames(): readonly string[];
   readonly sessions: Sessions;
   readonly limiter: LoginLimiter;
+  /** Undefined: logins are served. */
+  loginHold(): LoginHold | undefined;
   /** Undefined where nobody has told tka the API server's address. */
   clusterInfo(): ClusterInfo | undefined;
   /** How kubectl reaches the proxy; undefined before the node has a name on the tailnet. */

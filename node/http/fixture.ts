@@ -108,6 +108,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       proxyToken: (name) => `tka_${find(name).name}_0123456789abcdef0123456789abcdef`,
       token: (name) => Promise.resolve({ token: `secret-token-of-${find(name).name}`, expiresAt: start }),
     },
+    loginHold: () => undefined,
     limiter: createLoginLimiter({ perSubjectPerMinute: options.loginsPerMinute ?? 120, totalPerMinute: 12_000 }, () =>
       start.getTime(),
     ),

@@ -107,6 +107,15 @@ export function coversScope(
   });
 }
 
+/** The longest period of the rules that cover it; undefined: no rule does. */
+export function longestPeriodMs(
+  rules: readonly Rule[],
+  session: { readonly role: string; readonly namespaces?: readonly string[] | undefined },
+): number | undefined {
+  const covering = rules.filter((rule) => coversScope([rule], session));
+  return covering.length === 0 ? undefined : Math.max(...covering.map(({ periodMs }) => periodMs));
+}
+
 /** One rule in words, for messages. */
 export function describeRule({ role, namespaces, period, priority }: Rule): string {
   const scope = namespaces === undefined ? 'the whole cluster' : `namespaces ${namespaces.join(', ')}`;

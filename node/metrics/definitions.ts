@@ -104,6 +104,11 @@ export const definitions = {
     absent: 'before it did',
     note: 'Looked at every 15 s; a control server says something every minute.',
   },
+  tka_control_away_seconds: {
+    type: 'gauge',
+    help: 'Time since contact with the control server was lost, in seconds; 0 while there is contact.',
+    note: 'From `limits.offlineLoginSeconds` on logins are refused; after `limits.unknownGrantSeconds` sessions end. A server that hangs is noticed after two minutes, and counted from its last word.',
+  },
   tka_node_key_expiry_seconds: {
     type: 'gauge',
     help: "Time until the key of tka's tailnet node expires, in seconds; negative once it has.",

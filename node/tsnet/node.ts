@@ -78,6 +78,8 @@ export interface NodeState {
   readonly keyExpiry?: string;
   /** RFC 3339, to the minute or so: when the control server last said anything; absent before it did. */
   readonly controlHeard?: string;
+  /** RFC 3339: when contact with the control server was lost, so that nothing it says reaches this node; absent while there is contact. */
+  readonly controlAway?: string;
   /** RFC 3339: the end of the certificate that TLS listeners serve; absent before there is one. */
   readonly certExpiry?: string;
   readonly health: readonly string[];

@@ -160,6 +160,7 @@ const state = z.object({
   caPem: z.string().exactOptional(),
   keyExpiry: z.string().exactOptional(),
   controlHeard: z.string().exactOptional(),
+  controlAway: z.string().exactOptional(),
   certExpiry: z.string().exactOptional(),
   health: z.array(z.string()),
 });

@@ -37,6 +37,10 @@ async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
   // Before anything is counted: whoever may not log in must not use up the logins of those who may.
   const { capability } = deps.settings;
   if (caller.grants.rules.length === 0) throw noGrant(caller, capability);
+  const hold = deps.loginHold();
+  if (hold !== undefined) {
+    throw new ApiError(503, hold.code, hold.message, { advice: [hold.advice], retryAfterSeconds: 30 });
+  }
   const waitSeconds = deps.limiter.take(caller.subject);
   if (waitSeconds !== undefined) {
     throw new ApiError(429, 'rate_limited', 'too many logins', {

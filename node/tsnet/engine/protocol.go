@@ -240,6 +240,7 @@ type state struct {
 	CAPEM        string   `json:"caPem,omitempty"`
 	KeyExpiry    string   `json:"keyExpiry,omitempty"`
 	ControlHeard string   `json:"controlHeard,omitempty"` // when the control server last said anything; a keep-alive counts
+	ControlAway  string   `json:"controlAway,omitempty"`  // when contact with the control server was lost; absent: there is contact
 	CertExpiry   string   `json:"certExpiry,omitempty"`   // of the certificate that TLS listeners serve
 	Health       []string `json:"health"`
 }

@@ -34,6 +34,7 @@ type observed struct {
 	controlHeard time.Time
 	// How many messages of the control server came so far; controlHeard is when that last rose.
 	controlMessages int64
+	controlAway     time.Time // when contact with the control server was lost; zero: there is contact
 	certExpiry      time.Time
 	health          []string
 	unsaved         string // why something of the node's own state is not saved
@@ -61,6 +62,9 @@ func (o observed) state() state {
 	}
 	s.KeyExpiry = moment(o.keyExpiry)
 	s.ControlHeard = moment(o.controlHeard)
+	if o.backend == ipn.Running {
+		s.ControlAway = moment(o.controlAway)
+	}
 	s.CertExpiry = moment(o.certExpiry)
 
 	switch o.backend {

@@ -102,6 +102,7 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 	t.handOver = newHandOver(request.SocketPath, request.Nonce, t.certificates.config(), t.identify, log)
 	t.watching.Go(func() { t.watch(ctx) })
 	t.watching.Go(func() { t.lookAgainNowAndThen(ctx) })
+	t.watching.Go(func() { t.watchContact(ctx) })
 	return t, nil
 }
 
