@@ -203,7 +203,7 @@ export const settings = {
   'recording.fail': choice(
     ['closed', 'open'],
     'closed',
-    'What becomes of an exec that cannot be recorded: `closed` refuses it, `open` lets it go on.',
+    'What becomes of a command in a container that cannot be recorded: `closed` refuses it, or ends it with its recording; `open` lets it run and logs a warning. See [Recordings](#recordings).',
   ),
   'api.retryAfterSeconds': count(1, 'What clients are told to wait before they ask again.'),
   'health.address': address(

@@ -2,6 +2,8 @@
  * A request in Kubernetes' words, for audit and metrics; nothing is decided by it. The same reading of paths as the API server's
  * own request attributes.
  */
+import { kubeletCallIn } from './kubelet.ts';
+
 export interface Attributes {
   /** get, list, watch, create, update, patch, delete, deletecollection; the method in lower case for a path that is no resource. */
   readonly verb: string;
@@ -10,11 +12,17 @@ export interface Attributes {
   readonly subresource?: string;
   readonly namespace?: string;
   readonly name?: string;
-  /** Only for what is no resource. */
+  /** Of what is no resource; of a `proxy` subresource, what follows it. Decoded, without the query. */
   readonly path?: string;
+  /** Namespace and name, where a request reaches into a pod by its kubelet (`nodes/NAME/proxy/run/…`). */
+  readonly pod?: string;
+  /** The container or containers that a request into a pod names. */
+  readonly container?: string;
+  /** Of an ephemeral container. */
+  readonly image?: string;
   /** Long-lived: a watch, a followed log, an upgrade. */
   readonly isStream: boolean;
-  /** The command line of an exec. */
+  /** The command line that runs in a container. */
   readonly command?: readonly string[];
 }
 
@@ -28,14 +36,17 @@ export function attributesOf(method: string, target: string, isUpgrade: boolean)
       .split('/')
       .filter((segment) => segment !== ''),
   );
-  if (found === undefined) return { verb: method.toLowerCase(), path: path.slice(0, 512), isStream: isUpgrade };
-  const { group, rest, isWatchPath } = found;
+  if (found === undefined) return { verb: method.toLowerCase(), path, isStream: isUpgrade };
+  const { group, rest, isWatchPath, isProxyPath } = found;
   const isNamespaced = rest[0] === 'namespaces' && rest.length > 2 && !namespaceSubresources.has(rest[2] ?? '');
-  const [resource, name, subresource] = isNamespaced ? rest.slice(2) : rest;
+  const named = isNamespaced ? rest.slice(2) : rest;
+  const [resource, name] = named;
+  const subresource = isProxyPath ? 'proxy' : named[2];
   const namespace =
     isNamespaced || (resource === 'namespaces' && name !== undefined) ? (isNamespaced ? rest[1] : name) : undefined;
   const isWatch = isWatchPath || isTrue(query.get('watch'));
-  const isFollowedLog = subresource === 'log' && isTrue(query.get('follow'));
+  const isLog = subresource === 'log' || (resource === 'nodes' && subresource === 'proxy');
+  const isFollowedLog = isLog && isTrue(query.get('follow'));
   const attributes: Mutable<Attributes> = {
     verb: verbOf(method, name !== undefined, isWatch),
     isStream: isUpgrade || isWatch || isFollowedLog,
@@ -45,16 +56,23 @@ export function attributesOf(method: string, target: string, isUpgrade: boolean)
   if (subresource !== undefined) attributes.subresource = subresource;
   if (namespace !== undefined) attributes.namespace = namespace;
   if (name !== undefined) attributes.name = name;
-  if (subresource === 'exec') attributes.command = wordsIn(query);
+  if (subresource === 'proxy') {
+    const behind = named.slice(isProxyPath ? 2 : 3);
+    attributes.path = `/${behind.join('/')}`;
+    if (resource === 'nodes') Object.assign(attributes, kubeletCallIn(behind, query));
+  } else if (resource === 'pods' && isIntoContainer(subresource)) {
+    const container = query.get('container');
+    if (container !== null) attributes.container = container;
+  }
+  if (subresource === 'exec') attributes.command = query.getAll('command');
   return attributes;
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-function wordsIn(query: URLSearchParams): readonly string[] {
-  const words = query.getAll('command').map((word) => word.slice(0, 4096));
-  return words.slice(0, 256);
+function isIntoContainer(subresource: string | undefined): boolean {
+  return subresource === 'exec' || subresource === 'attach' || subresource === 'log';
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const noQuery = new URLSearchParams();
 const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
@@ -63,6 +81,8 @@ interface Found {
   readonly group: string;
   readonly rest: readonly string[];
   readonly isWatchPath: boolean;
+  /** The old form, `/api/v1/proxy/nodes/NAME/…`, which the API server still reads as the subresource. */
+  readonly isProxyPath: boolean;
 }
 
 function resourceIn(segments: readonly string[]): Found | undefined {
@@ -70,8 +90,10 @@ function resourceIn(segments: readonly string[]): Found | undefined {
   const head = root === 'api' ? 2 : root === 'apis' ? 3 : undefined;
   if (head === undefined || segments.length <= head) return undefined;
   const isWatchPath = segments[head] === 'watch';
-  const rest = segments.slice(isWatchPath ? head + 1 : head).map((segment) => segment.slice(0, 253));
-  return { group: root === 'apis' ? (segments[1] ?? '').slice(0, 253) : '', rest, isWatchPath };
+  const isProxyPath = segments[head] === 'proxy';
+  // As they are: their length is bounded by that of a head, and what was cut off would be missing in the audit.
+  const rest = segments.slice(isWatchPath || isProxyPath ? head + 1 : head);
+  return { group: root === 'apis' ? (segments[1] ?? '') : '', rest, isWatchPath, isProxyPath };
 }
 
 function verbOf(method: string, hasName: boolean, isWatch: boolean): string {

@@ -46,7 +46,7 @@ export function auditRefused(log: AuditLog, entry: Audited, status: number, reas
 /** A new object; what is undefined in it is not in the line. */
 function line({ requestId, by, who, what }: Audited): object {
   const { subject, username, node, session, role } = who;
-  const { verb, group, resource, subresource, namespace, name, path, command } = what;
+  const { verb, group, resource, subresource, namespace, name, path, pod, container, image, command } = what;
   return {
     audit: true,
     event: 'k8s',
@@ -62,6 +62,9 @@ function line({ requestId, by, who, what }: Audited): object {
     namespace,
     name,
     path,
+    pod,
+    container,
+    image,
     command,
     by,
     requestId,

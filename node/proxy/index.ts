@@ -161,6 +161,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       carrier.begin();
       const admitted = await admission.admit(request, false, entry);
       if (isSettled) return;
+      deps.recorder?.pass(entry);
       // Until it is forwarded, there is only the answer to cut.
       let cut: Cut = (...how) => fail(cutBefore(...how));
       remove = register(request, entry, admitted, (...how) => cut(...how));

@@ -7,9 +7,9 @@ import type { Duplex } from 'node:stream';
 import * as fc from 'fast-check';
 import { createFixture, statusOf, until } from './fixture.ts';
 import { serverFrame } from './frames.ts';
-import { createRecorder, type Recorded, type Recorder } from './recording.ts';
+import { createRecorder, type Recorder, type Upgraded } from './recording.ts';
 
-const stream: Recorded = {
+const stream: Upgraded = {
   requestId: 'request-1',
   who: { username: 'alice@example.com', session: 'alice', role: 'view' },
   what: {
@@ -149,7 +149,7 @@ test('text in several bytes is whole wherever it is cut', async (t) => {
   t.true(events.every(([, type]) => type === 'o'));
 });
 
-const unrecorded: readonly [title: string, more: Partial<Recorded>, headers: Record<string, string>][] = [
+const unrecorded: readonly [title: string, more: Partial<Upgraded>, headers: Record<string, string>][] = [
   ['SPDY', { protocol: 'SPDY/3.1' }, {}],
   ['no subprotocol', {}, {}],
   ['one that cannot be read', {}, offers('base64.channel.k8s.io')],
@@ -160,7 +160,7 @@ for (const [title, more, headers] of unrecorded) {
     const closed = setup(t, 'closed');
     t.throws(() => closed.recorder.begin({ ...stream, ...more }, { ...headers }), {
       name: 'Refusal',
-      message: /^this stream would/,
+      message: /^this would have to be recorded/,
     });
     const open = setup(t, 'open');
     t.is(open.recorder.begin({ ...stream, ...more }, { ...headers }), undefined);
@@ -180,15 +180,15 @@ test('a protocol that nobody offered ends the stream', (t) => {
   t.throws(() => recorder.begin(stream, offers())?.begin('base64.channel.k8s.io'));
 });
 
-const recorded: readonly [what: Partial<Recorded['what']>, isRecorded: boolean][] = [
+const recorded: readonly [what: Partial<Upgraded['what']>, isRecorded: boolean][] = [
   [{ resource: 'pods', subresource: 'exec' }, true],
   [{ resource: 'pods', subresource: 'attach' }, true],
-  [{ resource: 'nodes', subresource: 'proxy' }, true],
+  [{ resource: 'nodes', subresource: 'proxy', path: '/exec/a/b/c' }, true],
   [{ resource: 'pods', subresource: 'portforward' }, false],
   [{ resource: 'services', subresource: 'proxy' }, false],
 ];
 for (const [what, isRecorded] of recorded) {
-  test(`${what.resource ?? ''}/${what.subresource ?? ''} is ${isRecorded ? '' : 'not '}recorded`, (t) => {
+  test(`${what.resource ?? ''}/${what.subresource ?? ''}${what.path ?? ''} is ${isRecorded ? '' : 'not '}recorded`, (t) => {
     const { recorder } = setup(t);
     const tap = recorder.begin({ ...stream, what: { ...stream.what, ...what } }, offers());
     tap?.end();

@@ -2,8 +2,9 @@
  * What an exec or attach put on somebody's terminal, as asciicast v2 in a directory: output and terminal size, never input.
  *
  * One file a stream, 0600, named by time, session and request ID, so that it leads to its lines of audit. `fail: closed`: what
- * cannot be recorded does not run, and ends when its recording does; `open`: it goes on unrecorded, and the log says so. Only
- * Kubernetes' websocket protocols can be read: over SPDY an exec is as one that cannot be recorded.
+ * cannot be recorded does not run, and ends when its recording does; `open`: it continues unrecorded, and the log says so. Only
+ * Kubernetes' websocket protocols can be read: an exec over SPDY, and a command that runs without an upgraded connection (the
+ * kubelet's `run`), cannot be recorded. Which requests are meant is in roads.ts.
  */
 import { closeSync, createWriteStream, mkdirSync, openSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:fs';
@@ -13,6 +14,7 @@ import type { Attributes } from './attributes.ts';
 import type { AuditSubject } from './audit.ts';
 import { type MessagePiece, MessageReader } from './messages.ts';
 import { Refusal } from './refusal.ts';
+import { roadOf } from './roads.ts';
 import type { Tap } from './upgrade.ts';
 
 export interface RecordingOptions {
@@ -26,6 +28,9 @@ export interface Recorded {
   readonly requestId: string;
   readonly who: Partial<AuditSubject>;
   readonly what: Attributes;
+}
+
+export interface Upgraded extends Recorded {
   readonly protocol: 'websocket' | 'SPDY/3.1';
 }
 
@@ -34,7 +39,9 @@ export interface Recorder {
    * Undefined where it goes on unrecorded; throws Refusal where it must not. `headers`, for the API server, are left with
    * what can be read alone: a command runs as soon as the API server has chosen a protocol.
    */
-  begin(stream: Recorded, headers: Record<string, string>): Tap | undefined;
+  begin(stream: Upgraded, headers: Record<string, string>): Tap | undefined;
+  /** For a request that is not upgraded: throws Refusal where it is a road into a container and must not be unrecorded. */
+  pass(request: Recorded): void;
 }
 
 const channels = { stdout: 1, stderr: 2, resize: 4 } as const;
@@ -43,10 +50,22 @@ const maxWaitingBytes = 16 * 1024 * 1024;
 const maxResizeBytes = 1024;
 
 export function createRecorder(options: RecordingOptions): Recorder {
+  const unrecorded = ({ requestId, who }: Recorded, error: unknown): void => {
+    const reason = error instanceof Error ? error.message : String(error);
+    options.log.warn({ requestId, session: who.session, fail: options.fail, reason }, 'a stream is not recorded');
+    if (options.fail === 'open') return;
+    throw new Refusal(403, `this would have to be recorded, and cannot be: ${publicReason(error)}`, { cause: error });
+  };
   return {
+    pass(request) {
+      if (roadOf(request.what, false) === undefined) return;
+      unrecorded(request, new Error('it can only be recorded as an exec or attach over websocket: use kubectl exec'));
+    },
     begin(stream, headers) {
-      if (!isRecorded(stream.what)) return undefined;
+      const road = roadOf(stream.what, true);
+      if (road === undefined) return undefined;
       try {
+        if (road === 'unreadable') throw new Error('only exec and attach can be recorded: use kubectl exec');
         if (stream.protocol !== 'websocket')
           throw new Error('it came over SPDY, which cannot be recorded: use kubectl 1.31 or newer');
         const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
@@ -58,26 +77,11 @@ export function createRecorder(options: RecordingOptions): Recorder {
         delete headers['sec-websocket-extensions'];
         return cast;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        options.log.warn(
-          { requestId: stream.requestId, session: stream.who.session, fail: options.fail, reason },
-          'a stream is not recorded',
-        );
-        if (options.fail === 'open') return undefined;
-        throw new Refusal(403, `this stream would have to be recorded, and cannot be: ${publicReason(error)}`, {
-          cause: error,
-        });
+        unrecorded(stream, error);
+        return undefined;
       }
     },
   };
-}
-
-/** A node's proxy leads to its kubelet, which runs commands too. */
-function isRecorded({ resource, subresource }: Attributes): boolean {
-  return (
-    (resource === 'pods' && (subresource === 'exec' || subresource === 'attach')) ||
-    (resource === 'nodes' && subresource === 'proxy')
-  );
 }
 
 function isReadable(subprotocol: string): boolean {
@@ -92,7 +96,7 @@ function publicReason(error: unknown): string {
 
 class Cast implements Tap {
   readonly #options: RecordingOptions;
-  readonly #stream: Recorded;
+  readonly #stream: Upgraded;
   readonly #file: WriteStream;
   readonly #startedAt: number;
   readonly #decoders = new Map<number, StringDecoder>();
@@ -103,7 +107,7 @@ class Cast implements Tap {
   readonly #out = new MessageReader((piece) => this.#output(piece));
   readonly #in = new MessageReader((piece) => this.#input(piece));
 
-  constructor(options: RecordingOptions, stream: Recorded) {
+  constructor(options: RecordingOptions, stream: Upgraded) {
     this.#options = options;
     this.#stream = stream;
     const at = options.now();
@@ -115,7 +119,7 @@ class Cast implements Tap {
     const path = join(options.directory, name);
     const fd = openSync(path, 'wx', 0o600);
     const { who, what } = stream;
-    const title = [who.username, what.namespace, what.name].filter((part) => part !== undefined).join(' ');
+    const title = [who.username, what.namespace, what.name, what.pod].filter((part) => part !== undefined).join(' ');
     const header = {
       version: 2,
       width: 80,
@@ -126,7 +130,8 @@ class Cast implements Tap {
       tka: {
         ...who,
         namespace: what.namespace,
-        pod: what.name,
+        ...(what.resource === 'nodes' ? { node: what.name, pod: what.pod, path: what.path } : { pod: what.name }),
+        container: what.container,
         subresource: what.subresource,
         requestId: stream.requestId,
       },

@@ -1,0 +1,62 @@
+/** Requests as the engine asks about them, without an engine. */
+import type { AskedRequest, CutOrder, ForwardOrder, OwnAnswer, RequestEvents } from '../../tsnet/decider.ts';
+import { connectionOf, type Fixture, turns } from '../fixture.ts';
+
+export interface Question {
+  readonly method?: string;
+  readonly target?: string;
+  readonly as?: string;
+  readonly session?: string;
+  readonly headers?: readonly string[];
+  readonly hasBody?: boolean;
+}
+
+/** The engine's side of one request. */
+export class Asked implements AskedRequest {
+  readonly connection;
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly hasBody: boolean;
+  readonly forwarded: ForwardOrder[] = [];
+  readonly answered: OwnAnswer[] = [];
+  readonly cuts: CutOrder[] = [];
+  events: RequestEvents | undefined;
+
+  constructor(at: Fixture, { method = 'GET', target = '/k8s/api/v1/pods', as = 'alice', ...more }: Question = {}) {
+    this.connection = connectionOf(as);
+    this.method = method;
+    this.target = target;
+    this.hasBody = more.hasBody ?? false;
+    const token = at.token(more.session ?? 'alice');
+    this.rawHeaders = more.headers ?? [
+      'Host',
+      'tka',
+      'Authorization',
+      `Bearer ${token}`,
+      'Accept',
+      'a',
+      'X-Other',
+      'b',
+    ];
+    at.proxy.decider.decide(this, (events) => (this.events = events));
+  }
+  forward(order: ForwardOrder): void {
+    this.forwarded.push(order);
+  }
+  answer(answer: OwnAnswer): void {
+    this.answered.push(answer);
+  }
+  cut(cut: CutOrder): void {
+    this.cuts.push(cut);
+  }
+  end(status = 200): void {
+    this.events?.ended({ status, sentBytes: 3, receivedBytes: 4 });
+  }
+}
+
+export async function ask(at: Fixture, question?: Question): Promise<Asked> {
+  const asked = new Asked(at, question);
+  await turns();
+  return asked;
+}
