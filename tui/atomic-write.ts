@@ -11,16 +11,17 @@ import {
   fchmodSync,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { systemCode } from './errors.ts';
+import { makeDirectories } from './make-directory.ts';
 
 export interface AtomicWriteOptions {
   /** Waits until the bytes are on the disk, so that a power cut leaves the old file or the new. */
@@ -30,7 +31,8 @@ export interface AtomicWriteOptions {
 export function writeFileAtomically(path: string, content: string, { durable = false }: AtomicWriteOptions = {}): void {
   const target = resolveLink(path);
   const before = statSync(target, { throwIfNoEntry: false });
-  if (before === undefined) mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+  // Not the directory that a link leads to: where that is missing, its file system may not be mounted.
+  if (before === undefined && target === path) makeDirectories(dirname(path));
   const temporary = `${target}.${process.pid}.tmp`;
   const fd = openExclusively(temporary);
   try {
@@ -50,6 +52,21 @@ export function writeFileAtomically(path: string, content: string, { durable = f
   }
 }
 
+/** Writes as much beside the file as a change of it would, and removes it again; throws the system's error. */
+export function tryWriting(path: string, bytes: number): void {
+  const temporary = `${resolveLink(path)}.${process.pid}.tmp`;
+  const fd = openExclusively(temporary);
+  try {
+    try {
+      writeFileSync(fd, Buffer.alloc(bytes));
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    unlinkSync(temporary);
+  }
+}
+
 function openExclusively(path: string): number {
   try {
     return openSync(path, 'wx', 0o600);
@@ -61,14 +78,15 @@ function openExclusively(path: string): number {
   }
 }
 
-/** The file at the end of the links; a link that leads to nothing yet is followed too. */
+/** The file at the end of the links, whether it is there or not. */
 function resolveLink(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT' || lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
-    throw error;
+  let target = path;
+  for (let links = 0; lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink() === true; links++) {
+    if (links > 40) throw Object.assign(new Error(`too many symbolic links: ${path}`), { code: 'ELOOP' });
+    // A relative link is read from the directory that the link really is in.
+    target = resolve(realpathSync(dirname(target)), readlinkSync(target));
   }
+  return target;
 }
 
 /** A rename makes the file ours; under sudo it must stay the user's. */

@@ -18,6 +18,8 @@ export interface Ran {
 
 /** Where output goes instead of to the test: a file, or nowhere because the caller closed it. */
 export interface Streams {
+  /** The program that runs the command, with its arguments. */
+  readonly wrapper?: readonly string[];
   readonly stdout?: '/dev/full' | 'closed';
   readonly stderr?: '/dev/full';
 }
@@ -58,11 +60,11 @@ export async function buildCli(directory: string): Promise<string> {
 export function createCli(t: ExecutionContext, script: string): Cli {
   const home = mkdtempSync(join(tmpdir(), 'tka-test-'));
   t.teardown(() => rmSync(home, { recursive: true, force: true }));
-  const start: Cli['start'] = (args, env = {}, { stdout: out, stderr: err } = {}) => {
+  const start: Cli['start'] = (args, env = {}, { stdout: out, stderr: err, wrapper = [] } = {}) => {
     const toOut = out === undefined ? '' : out === 'closed' ? ' >&-' : ` >${out}`;
     const redirect = `exec "$@"${toOut}${err === undefined ? '' : ` 2>${err}`}`;
     // Nothing of the developer's own environment: no proxy, no kubeconfig, no CI.
-    const child = spawn('/bin/sh', ['-c', redirect, 'sh', process.execPath, script, ...args], {
+    const child = spawn('/bin/sh', ['-c', redirect, 'sh', ...wrapper, process.execPath, script, ...args], {
       env: { HOME: home, PATH: '/usr/bin:/bin', ...env },
     });
     t.teardown(() => child.kill('SIGKILL'));

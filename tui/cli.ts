@@ -5,11 +5,11 @@
  * Commands load on demand. `credential` and `version` read their own arguments, because kubectl runs the first at each of its
  * invocations and the parser costs more than both; all others are declared in program.ts.
  */
-import { mkdirSync } from 'node:fs';
 import module from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { cacheDirectory, isOurs } from './directories.ts';
 import { Interrupted, Shown, UserError } from './errors.ts';
+import { makeDirectories } from './make-directory.ts';
 import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
 const quick = {
@@ -89,7 +89,7 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
 function keepCompiled(directory: string): void {
   try {
     // Node would make it for everybody to look into.
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory);
     if (!isOurs(dirname(directory)) || !isOurs(directory)) return;
     module.enableCompileCache(directory);
   } catch {

@@ -6,11 +6,12 @@
  * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
  * same reason. A file that does not fit is as good as none: the next login writes it anew.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from './atomic-write.ts';
 import { cacheDirectory, isOurs } from './directories.ts';
 import { systemCode } from './errors.ts';
+import { makeDirectories } from './make-directory.ts';
 import { isSessionName, isToken } from './token.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -95,7 +96,7 @@ function word(text: string): string {
 
 /** Others could put a link there that leads to a file of the user's. */
 function write(env: Environment, path: string, line: string): boolean {
-  const isMade = succeeds(() => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
+  const isMade = succeeds(() => makeDirectories(dirname(path)));
   if (!isMade || !isOurs(cacheDirectory(env))) return false;
   return succeeds(() => writeFileAtomically(path, `${line}\n`));
 }

@@ -3,15 +3,33 @@
  * specification asks. Loads nothing: the credential plugin is on this path.
  */
 import { lstatSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import process from 'node:process';
-import { systemCode } from './errors.ts';
+import { systemCode, UserError } from './errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Throws UserError where it is not known: in containers that run as a user without a passwd entry. */
 export function homeDirectory(env: Environment): string {
-  return env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homedir();
+  const home = knownHome(env);
+  if (home !== undefined) return home;
+  throw new UserError('the home directory is unknown: HOME is not set, and this user has no passwd entry', [
+    'Set HOME, or name the file with --kubeconfig or KUBECONFIG.',
+  ]);
+}
+
+function knownHome(env: Environment): string | undefined {
+  const { HOME } = env;
+  if (HOME !== undefined && isAbsolute(HOME)) return HOME;
+  try {
+    // Not homedir(), which returns an empty or relative HOME as it is.
+    const { homedir } = userInfo();
+    return isAbsolute(homedir) ? homedir : undefined;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 export function configDirectory(env: Environment): string {
@@ -42,5 +60,7 @@ export function isOurs(path: string): boolean {
 
 function xdg(env: Environment, variable: string, fallback: string): string {
   const value = env[variable];
-  return value !== undefined && isAbsolute(value) ? value : join(homeDirectory(env), fallback);
+  if (value !== undefined && isAbsolute(value)) return value;
+  // Under a file that is no directory nothing is found, and nothing can be made, by root neither.
+  return join(knownHome(env) ?? '/dev/null', fallback);
 }

@@ -5,11 +5,12 @@
  * A change reads the file anew under a lock, so two commands at once lose nothing of each other. Synchronous: it takes
  * well under a millisecond, and no signal comes between.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from './atomic-write.ts';
 import { configDirectory } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
+import { makeDirectories } from './make-directory.ts';
 import type { Runtime } from './runtime.ts';
 
 type Environment = Runtime['env'];
@@ -121,7 +122,7 @@ function change(env: Environment, edit: (before: readonly KnownServer[]) => read
   const path = knownServersPath(env);
   const lock = `${path}.lock`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(path));
     takeLock(lock);
     try {
       const servers = edit(readKnownServers(env));

@@ -9,7 +9,7 @@ import {
   removeEntries,
   type SessionEntries,
 } from './kubeconfig-entries.ts';
-import { renderYaml } from './kubeconfig-file.ts';
+import { renderYaml } from './kubeconfig-text.ts';
 
 const marker = { server: 'http://tka', session: 'alice-0123456789' };
 

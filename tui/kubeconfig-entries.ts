@@ -13,6 +13,8 @@ import { isSessionName } from './token.ts';
 
 export interface KubeconfigDocument {
   readonly path: string;
+  /** What the file holds; absent: it is not there yet. */
+  readonly text?: string;
   readonly document: Document;
   /** Whether it has to be written back. */
   changed: boolean;
@@ -175,7 +177,14 @@ function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
   return (Array.isArray(list) ? list : []).map((item: unknown, index) => {
     const { name, [kind]: body } = toRecord(item);
     const fields = toRecord(body);
-    return { file, kind, index, name: String(name), body: fields, marker: readMarker(fields['extensions']) };
+    return {
+      file,
+      kind,
+      index,
+      name: name === undefined ? '' : String(name),
+      body: fields,
+      marker: readMarker(fields['extensions']),
+    };
   });
 }
 

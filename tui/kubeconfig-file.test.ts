@@ -13,12 +13,13 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
 import { UserError } from './errors.ts';
+import { withFileLocks } from './file-lock.ts';
 import { mergeEntries } from './kubeconfig-entries.ts';
 import { editKubeconfig, kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
 
@@ -91,6 +92,18 @@ test('a symbolic link stays one, and what it leads to is changed', async (t) => 
   t.regex(readFileSync(join(directory, 'real'), 'utf8'), /tka-prod/);
 });
 
+test('a symbolic link to a file that is not there yet stays one, and the file is made for the user alone', async (t) => {
+  const directory = temporary(t);
+  mkdirSync(join(directory, 'dotfiles'));
+  symlinkSync('dotfiles/second', join(directory, 'first'));
+  symlinkSync('config', join(directory, 'dotfiles', 'second'));
+  await merge([join(directory, 'first')]);
+  t.true(lstatSync(join(directory, 'first')).isSymbolicLink());
+  t.true(lstatSync(join(directory, 'dotfiles', 'second')).isSymbolicLink());
+  t.is(statSync(join(directory, 'dotfiles', 'config')).mode & 0o777, 0o600);
+  t.deepEqual(readdirSync(directory).toSorted(), ['dotfiles', 'first']);
+});
+
 test('a file with comments alone keeps them', async (t) => {
   const path = join(temporary(t), 'config');
   writeFileSync(path, '# my clusters\n');
@@ -121,7 +134,22 @@ const broken: readonly [string, (path: string) => void, RegExp][] = [
   ['has an entry that is no map', (path) => writeFileSync(path, 'clusters: [a]\n'), /clusters\[0\]/],
   ['is a directory', (path) => mkdirSync(path), /is a directory/],
   ['is read-only', (path) => writeFileSync(path, '{}', { mode: 0o400 }), /cannot be written/],
-  ['is a link to nothing', (path) => symlinkSync('/nowhere/at/all', path), /cannot be written/],
+  ['is a link into no directory', (path) => symlinkSync('/nowhere/at/all', path), /cannot be written/],
+  ['is a link to itself', (path) => symlinkSync('config', path), /cannot be read|symbolic links lead in a circle/],
+  ['is not UTF-8', (path) => writeFileSync(path, Buffer.from('contexts: [] # caf\xe9\n', 'latin1')), /not UTF-8/],
+  ['has an alias without its anchor', (path) => writeFileSync(path, 'contexts: []\nx: *nothing\n'), /not valid YAML/],
+  [
+    'has aliases that multiply',
+    (path) => {
+      const lines = Array.from(
+        { length: 9 },
+        (_, n) => `${'abcdefghij'[n + 1]}: &${'abcdefghij'[n + 1]} [${`*${'abcdefghij'[n]},`.repeat(9)}]`,
+      );
+      writeFileSync(path, `a: &a [x]\n${lines.join('\n')}\n`);
+    },
+    /not valid YAML/,
+  ],
+  ['is nested without end', (path) => writeFileSync(path, `x: ${'['.repeat(100_000)}`), /not valid YAML/],
 ];
 for (const [what, make, message] of broken) {
   test(`a file that ${what} stops the login with its name, and is left as it is`, async (t) => {
@@ -155,8 +183,39 @@ test('a lock that is never given back is named, with what to do', async (t) => {
   const error = await t.throwsAsync(edit, { instanceOf: UserError });
   t.true(error?.message.includes(`${path}.lock`));
   t.is(error?.exitCode, 1);
-  t.regex(error?.advice.join(' ') ?? '', /remove the file/);
+  t.regex(error?.advice.join(' ') ?? '', /remove the lock/);
   t.true(existsSync(`${path}.lock`));
+});
+
+test('a lock that is waited for is told once, with its holder', async (t) => {
+  const directory = temporary(t);
+  const path = join(directory, 'config');
+  for (const [content, holder] of [
+    ['', /held by kubectl or another program since \d\d:\d\d:\d\d$/],
+    ['tka 4711 laptop\n', /held by tka, process 4711 on laptop, since /],
+  ] as const) {
+    writeFileSync(`${path}.lock`, content);
+    const told: string[] = [];
+    await withFileLocks([path], () => t.pass(), {
+      signal,
+      waitMs: 10_000,
+      noticeMs: 0,
+      onWait: (line) => {
+        told.push(line);
+        unlinkSync(`${path}.lock`);
+      },
+    });
+    t.is(told.length, 1);
+    t.true(told[0]?.startsWith(`waiting for the lock ${path}.lock, `));
+    t.regex(told[0] ?? '', holder);
+  }
+});
+
+test('a lock that tka holds names tka, its process and the host', async (t) => {
+  const path = join(temporary(t), 'config');
+  let content = '';
+  await withFileLocks([path], () => void (content = readFileSync(`${path}.lock`, 'utf8')), { signal, waitMs: 1000 });
+  t.is(content, `tka ${process.pid} ${hostname()}\n`);
 });
 
 test('waiting for a lock ends with the signal', async (t) => {

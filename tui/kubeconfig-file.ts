@@ -3,16 +3,18 @@
  *
  * `editKubeconfig` takes kubectl's locks, reads, lets `edit` change the documents, and writes back those that changed,
  * each in one step and with its mode. New entries belong in the first file of the list that exists, else in the last. A file
- * that cannot be read, parsed or written stops everything with an error that names it; nothing is lost.
+ * that cannot be read, parsed or written stops everything with an error that names it; nothing is lost. `checkKubeconfig`
+ * finds that out before anything is to be written.
  */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
-import { Document, isMap, isSeq, parseDocument } from 'yaml';
-import { writeFileAtomically } from './atomic-write.ts';
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { Document } from 'yaml';
 import { homeDirectory } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
-import { withFileLocks } from './file-lock.ts';
+import { type LockOptions, withFileLocks } from './file-lock.ts';
 import type { KubeconfigDocument } from './kubeconfig-entries.ts';
+import { decodeKubeconfig, parseKubeconfig, skeleton } from './kubeconfig-parse.ts';
+import { checkWritable, makeDirectoryOf, writeKubeconfig } from './kubeconfig-write.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface KubeconfigFiles {
@@ -32,19 +34,21 @@ export function kubeconfigPaths(env: Runtime['env'], flag: string | undefined): 
 export function readKubeconfig(paths: readonly string[]): KubeconfigFiles {
   const files = paths.flatMap((path) => {
     const text = readIfPresent(path);
-    return text === undefined ? [] : [{ path, document: parse(text, path), changed: false }];
+    return text === undefined ? [] : [{ path, text, document: parseKubeconfig(text, path), changed: false }];
   });
   const [first] = files;
   const last = paths.at(-1);
   if (first !== undefined) return { files, destination: first };
   if (last === undefined) throw new Error('no kubeconfig path');
-  const destination = { path: last, document: emptyKubeconfig(), changed: false };
+  const destination = { path: last, document: new Document(skeleton), changed: false };
   return { files: [destination], destination };
 }
 
 export interface EditOptions {
   readonly signal: AbortSignal;
   readonly lockWaitMs?: number;
+  /** Hears of a lock that is waited for, once, after a second. */
+  readonly onWait?: ((line: string) => void) | undefined;
   /** Makes the directory of the file that new entries go to: without it there is nothing to lock. */
   readonly create?: boolean;
 }
@@ -57,36 +61,40 @@ export async function editKubeconfig<T>(
   const work = (): T => {
     const kubeconfig = readKubeconfig(paths);
     const result = edit(kubeconfig);
-    for (const file of kubeconfig.files) if (file.changed) write(file);
+    for (const file of kubeconfig.files) if (file.changed) writeKubeconfig(file);
     return result;
   };
-  if (options.create === true) makeDirectory(paths);
-  return withFileLocks(paths, work, { signal: options.signal, waitMs: options.lockWaitMs ?? 10_000 });
+  if (options.create === true) makeDirectoryOf(paths.find((path) => existsSync(path)) ?? paths.at(-1) ?? '');
+  return withFileLocks(paths, work, lockOptions(options));
 }
 
-function makeDirectory(paths: readonly string[]): void {
-  const path = paths.find((candidate) => existsSync(candidate)) ?? paths.at(-1) ?? '';
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw cannotWrite(path, cause);
-  }
+/**
+ * Throws what `editKubeconfig` would: for the file that new entries go to, and for those that have entries to be changed.
+ * Changes nothing but that the directory of the file is made.
+ */
+export async function checkKubeconfig(
+  paths: readonly string[],
+  hasEntries: (file: KubeconfigDocument) => boolean,
+  options: EditOptions,
+): Promise<void> {
+  const work = (): void => {
+    const { files, destination } = readKubeconfig(paths);
+    for (const file of files) if (file === destination || hasEntries(file)) checkWritable(file);
+  };
+  await withFileLocks(paths, work, lockOptions(options));
 }
 
-/** YAML as kubectl writes it: lists not indented under their key, long lines left whole. */
-export function renderYaml(document: Document, like = ''): string {
-  const indentSeq = /^[a-z-]+:[^\S\n]*\n(?:\s*#.*\n)*[^\S\n]+- /m.test(like);
-  return document.toString({ lineWidth: 0, indentSeq });
+function lockOptions({ signal, lockWaitMs = 10_000, onWait }: EditOptions): LockOptions {
+  return { signal, waitMs: lockWaitMs, onWait };
 }
-
-const skeleton = { apiVersion: 'v1', kind: 'Config', clusters: [], users: [], contexts: [], 'current-context': '' };
 
 function readIfPresent(path: string): string | undefined {
+  let bytes: Buffer;
   try {
-    return readFileSync(path, 'utf8');
+    bytes = readFileSync(path);
   } catch (cause) {
     const code = systemCode(cause);
-    if (code === 'ENOENT') return undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     const advice = ['Correct it, or name another file with --kubeconfig or KUBECONFIG.'];
     if (code === 'EISDIR') throw new UserError(`the kubeconfig ${path} is a directory`, advice, 1, cause);
     if (code === 'EACCES')
@@ -98,61 +106,5 @@ function readIfPresent(path: string): string | undefined {
       );
     throw new UserError(`the kubeconfig ${path} cannot be read: ${code ?? 'unknown error'}`, advice, 1, cause);
   }
-}
-
-function parse(text: string, path: string): Document {
-  // Numbers that we do not know must come back as they were, the long ones too.
-  const document: Document = parseDocument(text, { intAsBigInt: true });
-  const advice = ['Nothing was changed. Correct the file, or name another with --kubeconfig or KUBECONFIG.'];
-  const [error] = document.errors;
-  if (error !== undefined) {
-    throw new UserError(
-      `the kubeconfig ${path} is not valid YAML: ${error.message.split('\n')[0] ?? ''}`,
-      advice,
-      1,
-      error,
-    );
-  }
-  if (document.contents === null) document.contents = document.createNode(skeleton);
-  if (!isMap(document.contents)) throw new UserError(`${path} is not a kubeconfig: it is no map`, advice);
-  for (const key of ['clusters', 'users', 'contexts']) {
-    const list = document.get(key, true);
-    const items = isSeq(list) ? list.items : [];
-    if (list !== undefined && !isSeq(list) && document.get(key) !== null) {
-      throw new UserError(`${path} is not a kubeconfig: ${key} is no list`, advice);
-    }
-    items.forEach((item, index) => {
-      if (!isMap(item)) throw new UserError(`${path} is not a kubeconfig: ${key}[${index}] is no map`, advice);
-    });
-  }
-  return document;
-}
-
-function emptyKubeconfig(): Document {
-  return new Document(skeleton);
-}
-
-function write({ path, document }: KubeconfigDocument): void {
-  try {
-    const before = statSync(path, { throwIfNoEntry: false });
-    // A rename would get past both; root gets past the second.
-    if (before !== undefined) accessSync(path, constants.W_OK);
-    if (before !== undefined && (before.mode & 0o222) === 0)
-      throw Object.assign(new Error('read-only'), { code: 'EROFS' });
-    const like = before === undefined ? '' : readFileSync(path, 'utf8');
-    writeFileAtomically(path, renderYaml(document, like), { durable: true });
-  } catch (cause) {
-    throw cannotWrite(path, cause);
-  }
-}
-
-function cannotWrite(path: string, cause: unknown): unknown {
-  const code = systemCode(cause);
-  if (code === undefined) return cause;
-  const advice =
-    code === 'EBUSY'
-      ? 'It looks mounted by itself: mount its directory instead, or name another file with --kubeconfig.'
-      : 'Make the file and its directory writable, or name another with --kubeconfig or KUBECONFIG.';
-  const reason = code === 'EROFS' ? 'it is read-only' : code;
-  return new UserError(`the kubeconfig ${path} cannot be written: ${reason}`, [advice], 1, cause);
+  return decodeKubeconfig(bytes, path);
 }

@@ -8,7 +8,7 @@ import { type Reached, reach } from './connect.ts';
 import type { GlobalFlags, PlacementFlags, WishFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
 import { type OpenedSession, openSession } from './opening.ts';
-import { checkContextName, modeOf, place } from './place.ts';
+import { checkContextName, checkPlace, modeOf, place } from './place.ts';
 import type { Runtime } from './runtime.ts';
 import { readSettings } from './settings.ts';
 import { createStages, type StageReport, type Stages } from './stages.ts';
@@ -53,7 +53,9 @@ export interface LoggedIn {
 }
 
 export async function logIn(runtime: Runtime, options: LogInOptions): Promise<LoggedIn> {
-  return withOpenSession(runtime, options, async ({ opened, reached, stages, contextName, signal }) => {
+  const check = (server: string, signal: AbortSignal): Promise<void> =>
+    checkPlace(runtime, { server, flags: options.flags, warn: options.warn, signal });
+  return withOpenSession(runtime, { ...options, check }, async ({ opened, reached, stages, contextName, signal }) => {
     const { flags, warn } = options;
     stages.begin('kubeconfig');
     const { server, proxy, goesDirect } = reached;
@@ -74,10 +76,15 @@ export interface Open {
   readonly signal: AbortSignal;
 }
 
+export interface OpenOptions extends LogInOptions {
+  /** Rejects where what follows the session would fail: none is opened then. */
+  readonly check?: (server: string, signal: AbortSignal) => Promise<void>;
+}
+
 /** Everything but the last stage, which is `use`; the connection is open until then. */
 export async function withOpenSession<T>(
   runtime: Runtime,
-  options: LogInOptions,
+  options: OpenOptions,
   use: (open: Open) => Promise<T>,
 ): Promise<T> {
   const { flags, interaction, warn, signal = runtime.signal } = options;
@@ -90,6 +97,7 @@ export async function withOpenSession<T>(
   const reached = await reach(runtime, flags, { purpose: 'act', interaction, warn, signal });
   try {
     const { server, api } = reached;
+    await options.check?.(server, signal);
     const opened = await openSession({
       api,
       server,

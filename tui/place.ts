@@ -8,7 +8,7 @@ import { writeCredential, writeUntil } from './credential-cache.ts';
 import { UserError, usageError } from './errors.ts';
 import { execEntry } from './exec-plugin.ts';
 import type { PlacementFlags, WishFlags } from './flags.ts';
-import type { Fields, MergeResult } from './kubeconfig-entries.ts';
+import type { Fields, KubeconfigDocument, MergeResult } from './kubeconfig-entries.ts';
 import type { OpenedSession } from './opening.ts';
 import { kubectlProxyFor } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
@@ -28,12 +28,29 @@ export interface Placement {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Throws what `place` would for a kubeconfig that cannot be read, locked or written: before a session is opened that kubectl
+ * could not use.
+ */
+export async function checkPlace(
+  runtime: Runtime,
+  { server, flags, warn, signal }: Pick<Placement, 'server' | 'flags' | 'warn' | 'signal'>,
+): Promise<void> {
+  const [{ checkKubeconfig, kubeconfigPaths }, { ownContexts }] = await Promise.all([
+    import('./kubeconfig-file.ts'),
+    import('./kubeconfig-entries.ts'),
+  ]);
+  const paths = kubeconfigPaths(runtime.env, flags.kubeconfig);
+  const isChanged = (file: KubeconfigDocument): boolean => ownContexts([file]).some((own) => own.server === server);
+  await checkKubeconfig(paths, isChanged, { signal, onWait: warn });
+}
+
 export async function place(runtime: Runtime, placement: Placement): Promise<MergeResult> {
   const { server, opened, flags, warn } = placement;
   checkTls(opened.access, flags, server);
   const merged = await merge(runtime, placement).catch((error: unknown) => {
     if (!(error instanceof UserError)) throw error;
-    const advice = `The session ${opened.session} is open all the same: another \`tka login\` goes on with it.`;
+    const advice = `Session ${opened.session} is still active on the server. Re-run tka login after fixing this, or: tka logout --session ${opened.session}`;
     throw new UserError(error.message, [...error.advice, advice], error.exitCode, error);
   });
   if (flags.inlineToken !== true && !keepCredential(runtime.env, placement)) {
@@ -106,7 +123,7 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
   return editKubeconfig(
     kubeconfigPaths(runtime.env, flags.kubeconfig),
     ({ files, destination }) => mergeEntries(files, destination, entries),
-    { signal, create: true },
+    { signal, create: true, onWait: placement.warn },
   );
 }
 

@@ -13,7 +13,7 @@ import type { Interaction } from './interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
 import { type OwnContext, ownContexts, ownEntries, rememberedServer } from './kubeconfig-entries.ts';
 import { endedError, openSession } from './opening.ts';
-import { keepCredential, keepEnding, place } from './place.ts';
+import { checkPlace, keepCredential, keepEnding, place } from './place.ts';
 import { printable } from './output.ts';
 import type { Runtime } from './runtime.ts';
 import { createStages, type StageReport } from './stages.ts';
@@ -65,6 +65,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
     const timeoutMs = flags.timeoutMs ?? 60_000;
     const session = await findSession(reached, { ...options, meant: meant.session, contexts, signal });
     const own = ownEntries(files, { server, session: session.session });
+    if (own !== undefined) await checkPlace(runtime, { server, flags, warn, signal });
     const opened = await openSession({
       api,
       server,

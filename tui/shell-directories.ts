@@ -3,11 +3,11 @@
  * shell with the integration. In `$XDG_RUNTIME_DIR/tka` where that is ours alone, else in `$XDG_CACHE_HOME/tka/run`. Directories
  * are 0700. Loads nothing: the search for what a crash has left is on the path of `tka login`.
  */
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { cacheDirectory, isOurs } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
+import { makeDirectories } from './make-directory.ts';
 import type { Runtime } from './runtime.ts';
 
 type Environment = Runtime['env'];
@@ -23,7 +23,7 @@ export function runDirectory(env: Environment): string {
 
 /** Every place where another process of the user's may have made some: cron jobs and `su` have no XDG_RUNTIME_DIR. */
 export function runDirectories(env: Environment): readonly string[] {
-  const login = `/run/user/${userInfo().uid}`;
+  const login = `/run/user/${process.getuid?.() ?? 'none'}`;
   return [
     ...new Set([
       runDirectory(env),
@@ -35,7 +35,7 @@ export function runDirectories(env: Environment): readonly string[] {
 
 export function makePrivateDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path);
   } catch (cause) {
     if (systemCode(cause) === undefined) throw cause;
     throw new UserError(
@@ -84,9 +84,9 @@ export function remove(path: string): void {
 function isOursAlone(path: string): boolean {
   try {
     const stat = statSync(path);
-    const { uid } = userInfo();
-    // -1 where the system has no such numbers.
-    return stat.isDirectory() && (uid === -1 || (stat.uid === uid && (stat.mode & 0o077) === 0));
+    // Undefined where the system has no such numbers.
+    const uid = process.getuid?.();
+    return stat.isDirectory() && (uid === undefined || (stat.uid === uid && (stat.mode & 0o077) === 0));
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return false;

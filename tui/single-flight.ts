@@ -3,20 +3,11 @@
  * takes over where the holder is dead, or has not been done for longer than any holder may be. Without a place for the lock each does
  * the work itself.
  */
-import {
-  closeSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, linkSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemCode } from './errors.ts';
+import { makeDirectories } from './make-directory.ts';
 import { isOwner, ownerOf, stateOf } from './shell-owner.ts';
 
 export interface FlightOptions<T> {
@@ -54,7 +45,7 @@ export async function singleFlight<T>(options: FlightOptions<T>): Promise<T> {
 const pollMs = 20;
 
 function take(path: string, pid: number): 'taken' | 'held' | 'impossible' {
-  const directory = ignoringSystem(() => ({ made: mkdirSync(dirname(path), { recursive: true, mode: 0o700 }) }));
+  const directory = ignoringSystem(() => ({ made: makeDirectories(dirname(path)) }));
   if (directory === undefined) return 'impossible';
   try {
     const fd = openSync(path, 'wx', 0o600);

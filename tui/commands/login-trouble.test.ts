@@ -1,5 +1,5 @@
 /** What can be out of order with a login, one test each: what it says, the remedy, the exit code. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
 import { answers, calls, filesUnder, inHours, prepare, refusal, session } from '../command-fixture.ts';
@@ -133,13 +133,56 @@ const damages: readonly [string, (path: string) => void, RegExp][] = [
   ['a directory', (path) => mkdirSync(path), /is a directory\n.*--kubeconfig/],
 ];
 for (const [what, damage, says] of damages) {
-  test(`a kubeconfig that is ${what} fails, and says that the session is open`, async (t) => {
+  test(`a kubeconfig that is ${what} fails before a session is opened`, async (t) => {
     const { stub, cli } = await setup(t);
     mkdirSync(dirname(cli.kubeconfig));
     damage(cli.kubeconfig);
     const ran = await cli.run(['login', '--server', stub.url]);
     t.like(ran, { code: 1, stdout: '' });
     t.regex(ran.stderr, says);
-    t.regex(ran.stderr, /The session alice-0123456789 is open all the same/);
+    t.deepEqual(stub.calls, []);
   });
 }
+
+test('a kubeconfig on a full disk fails before a session is opened', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('needs root to mount a file system');
+  const { stub, cli } = await setup(t);
+  mkdirSync(dirname(cli.kubeconfig));
+  const script = 'mount -t tmpfs -o size=64k none "$1" && { head -c 1M /dev/zero >"$1/rest"; shift; exec "$@"; }';
+  const wrapper = ['unshare', '--mount', 'sh', '-c', script, 'sh', dirname(cli.kubeconfig)];
+  const ran = await cli.run(['login', '--server', stub.url], {}, { wrapper });
+  t.like(ran, { code: 1, stdout: '' });
+  t.regex(ran.stderr, /cannot be written: no space left on its file system\n.*Free some space/);
+  t.deepEqual(stub.calls, []);
+});
+
+test('a lock that is held is told after a second, and no session is opened before it is given back', async (t) => {
+  const { stub, cli } = await setup(t);
+  mkdirSync(dirname(cli.kubeconfig));
+  writeFileSync(`${cli.kubeconfig}.lock`, '');
+  const { child, ended } = cli.start(['login', '--server', stub.url]);
+  child.stderr?.once('data', () => {
+    t.deepEqual(stub.calls, []);
+    rmSync(`${cli.kubeconfig}.lock`);
+  });
+  const ran = await ended;
+  t.is(ran.code, 0, ran.stderr);
+  t.regex(ran.stderr, /^warning: waiting for the lock \S+\.lock, held by kubectl or another program since/);
+  t.true(stub.calls.includes(calls.login));
+});
+
+test('a kubeconfig that breaks while the session is opened fails, and says that the session is still active', async (t) => {
+  const { stub, cli } = await setup(t);
+  const usual = answers(200, stubKubeconfig(stubToken(new Date(inHours(1)))));
+  stub.answer(calls.kubeconfig, (request, response) => {
+    writeFileSync(cli.kubeconfig, 'a: [\n');
+    return usual(request, response);
+  });
+  const ran = await cli.run(['login', '--server', stub.url]);
+  t.like(ran, { code: 1, stdout: '' });
+  t.regex(ran.stderr, /is not valid YAML/);
+  t.regex(
+    ran.stderr,
+    /Session alice-0123456789 is still active on the server\. .*tka logout --session alice-0123456789/,
+  );
+});

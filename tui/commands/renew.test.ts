@@ -1,5 +1,5 @@
 /** `tka renew`: which session it means, what it asks, what it changes here. */
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import anyTest from 'ava';
 import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
 import { readCredential, readUntil } from '../credential-cache.ts';
@@ -39,6 +39,17 @@ test('renew writes the new token where the token is in the kubeconfig', async (t
   t.is((await cli.run(['renew'])).code, 0);
   t.is(readKubeconfigAt(cli.kubeconfig).users[0]?.user['token'], token);
   t.is(readCredential({ HOME: cli.home }, { server: stub.url, session }), undefined);
+});
+
+test('a kubeconfig that cannot be written fails a renewal before the session is moved', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url, '--inline-token']);
+  const asked = stub.calls.filter((call) => call === calls.login).length;
+  chmodSync(cli.kubeconfig, 0o400);
+  const ran = await cli.run(['renew']);
+  t.is(ran.code, 1);
+  t.regex(ran.stderr, /cannot be written: it is read-only/);
+  t.is(stub.calls.filter((call) => call === calls.login).length, asked);
 });
 
 test('TKA_SESSION and TKA_SERVER of a shell come before the current context', async (t) => {

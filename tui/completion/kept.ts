@@ -3,10 +3,11 @@
  * most `limitMs`, and not again for a while where nothing came.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../atomic-write.ts';
 import { cacheDirectory, isOurs } from '../directories.ts';
+import { makeDirectories } from '../make-directory.ts';
 import type { Runtime } from '../runtime.ts';
 
 export interface KeptOptions {
@@ -36,7 +37,7 @@ export async function kept(
     values: values ?? before?.values ?? [],
   };
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(path));
     // Others could put a link there that leads to a file of the user's.
     if (isOurs(cacheDirectory(runtime.env))) writeFileAtomically(path, JSON.stringify(answer));
   } catch {

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { cacheDirectory } from '../directories.ts';
 import { printable } from '../output.ts';
+import { posixWord } from '../posix-word.ts';
 import { type Check, failed, ok, skipped, warning } from './check.ts';
 import { brokenEntries } from './entries.ts';
 import { findProgram, runProgram } from './programs.ts';
@@ -21,7 +22,10 @@ export const machineChecks: readonly Check[] = [
       if (present.length === 0) return ok('there is none yet: a login makes it');
       const open = runtime.platform === 'win32' ? [] : present.filter(isOpenToOthers);
       if (open.length > 0) {
-        return warning(`others on this machine can read ${open.join(', ')}`, `chmod 600 ${open.map(quoted).join(' ')}`);
+        return warning(
+          `others on this machine can read ${open.join(', ')}`,
+          `chmod 600 ${open.map(posixWord).join(' ')}`,
+        );
       }
       const broken = brokenEntries(files, own, runtime.env);
       if (broken.length > 0)
@@ -55,7 +59,7 @@ export const machineChecks: readonly Check[] = [
       if (runtime.platform !== 'win32' && isOpenToOthers(path)) {
         return warning(
           `others on this machine can look into ${path}, which holds credentials`,
-          `chmod 700 ${quoted(path)}`,
+          `chmod 700 ${posixWord(path)}`,
         );
       }
       try {
@@ -73,8 +77,4 @@ const oldestKubectl = 26;
 
 function isOpenToOthers(path: string): boolean {
   return (statSync(path).mode & 0o077) !== 0;
-}
-
-function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -6,7 +6,6 @@
  * The session's entries go to a kubeconfig of that shell alone, which is removed when a later command finds the shell gone.
  */
 import { constants, fstatSync, ftruncateSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { writeFileAtomically } from '../atomic-write.ts';
 import { systemCode, UserError } from '../errors.ts';
@@ -133,8 +132,8 @@ function fill(path: string, content: string): void {
   }
   try {
     const stat = fstatSync(fd);
-    const { uid } = userInfo();
-    const isPrivate = uid === -1 || (stat.uid === uid && (stat.mode & 0o077) === 0);
+    const uid = process.getuid?.();
+    const isPrivate = uid === undefined || (stat.uid === uid && (stat.mode & 0o077) === 0);
     if (!stat.isFile() || !isPrivate) throw notTheFunction('TKA_ENV_FILE is no private file');
     ftruncateSync(fd);
     writeFileSync(fd, content);
