@@ -101,7 +101,8 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
 }
 
 export function session({ metadata, ...rest }: SigninOverrides = {}): TkaSignin {
-  return testSignin({ metadata: { annotations: { [annotations.node]: 'n1' }, ...metadata }, ...rest });
+  const uid = metadata?.name === undefined ? {} : { uid: `uid-of-${metadata.name}` };
+  return testSignin({ metadata: { annotations: { [annotations.node]: 'n1' }, ...uid, ...metadata }, ...rest });
 }
 
 export function identity(more: Partial<Identity> = {}): Identity {

@@ -15,6 +15,7 @@
 import type { Logger } from 'pino';
 import { endOf } from '../crd/parse.ts';
 import { annotations, type TkaSignin } from '../crd/tkasignin.ts';
+import { createLimiter, inTurns } from '../reconciler/turns.ts';
 import type { Caller } from './http/state.ts';
 import { endOf as sessionEnd } from './sessions.ts';
 import type { Identity } from './tsnet/node.ts';
@@ -63,6 +64,8 @@ export interface Authorization {
 
 const passDeadlineMs = 8000;
 const batch = 100;
+/** Sessions that are ended, or shortened, at once. */
+const actionsAtOnce = 16;
 /** Clocks of replicas may differ by this much. */
 const shortenSlackMs = 60_000;
 
@@ -76,6 +79,9 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   /** Since when one that it has never seen so looks wrong. */
   const doubted = new Map<string, number>();
   let knownAt = deps.now();
+  /** What is being done to sessions, by UID. */
+  const acting = new Map<string, Promise<void>>();
+  const limited = createLimiter(actionsAtOnce);
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let dueAt = Infinity;
@@ -112,7 +118,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       const at = deps.now();
       knownAt = at - deps.controlAwayMs();
       if (at - knownAt > deps.maxUnknownMs) {
-        await endAll('no contact with the control server for too long: its grant cannot be confirmed');
+        endAll('no contact with the control server for too long: its grant cannot be confirmed');
         return Math.min(everyMs, secondLookMs);
       }
       forgetAllBut(new Set(sessions.map(({ metadata }) => metadata.uid)));
@@ -127,16 +133,14 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       );
       // Two hints in a row are one change.
       const isGone = (node: string): boolean => at - (missing.get(node) ?? at) >= secondLookMs / 2;
-      await Promise.all(
-        sessions.map(async (signin) => {
-          const identity = found.get(nodeOf(signin));
-          if (!missing.has(nodeOf(signin)) && identity !== undefined) await look(signin, identity);
-          else if (isGone(nodeOf(signin))) await end(signin, 'the node that logged in has left the tailnet');
-        }),
-      );
+      for await (const signin of inTurns(sessions)) {
+        const identity = found.get(nodeOf(signin));
+        if (!missing.has(nodeOf(signin)) && identity !== undefined) look(signin, identity);
+        else if (isGone(nodeOf(signin))) end(signin, 'the node that logged in has left the tailnet');
+      }
       return [...missing.keys()].some((node) => !isGone(node)) ? Math.min(everyMs, secondLookMs) : everyMs;
     } catch (error) {
-      if (!stopping.signal.aborted) await endUnknown(error);
+      if (!stopping.signal.aborted) endUnknown(error);
       return Math.min(everyMs, secondLookMs);
     } finally {
       await streams;
@@ -157,10 +161,10 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     return found;
   }
 
-  async function look(signin: TkaSignin, identity: Identity): Promise<void> {
+  function look(signin: TkaSignin, identity: Identity): void {
     const verdict = judge(deps, signin, identity);
     if ('reason' in verdict) {
-      await end(signin, verdict.reason);
+      end(signin, verdict.reason);
       return;
     }
     const endsAt = sessionEnd(deps.date(), verdict.periodMs);
@@ -170,25 +174,28 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       return;
     }
     if (mayBeNews(signin)) return;
-    deps.log.info({ ...auditOf(signin), event: 'shortened', until: endsAt.toISOString() }, 'audit');
-    await deps
-      .shorten(signin, endsAt, deadline())
-      .catch((error: unknown) =>
-        retried(signin, error, 'a session whose period is shorter now keeps its end for the moment'),
-      );
+    act(signin, async () => {
+      deps.log.info({ ...auditOf(signin), event: 'shortened', until: endsAt.toISOString() }, 'audit');
+      await deps
+        .shorten(signin, endsAt, deadline())
+        .catch((error: unknown) =>
+          retried(signin, error, 'a session whose period is shorter now keeps its end for the moment'),
+        );
+    });
   }
 
-  async function endUnknown(cause: unknown): Promise<void> {
+  function endUnknown(cause: unknown): void {
     const unknownMs = deps.now() - knownAt;
     deps.log.warn(
       { reason: cause instanceof Error ? cause.message : String(cause), unknownSeconds: Math.round(unknownMs / 1000) },
       'nobody can say whether grants still hold',
     );
-    if (unknownMs > deps.maxUnknownMs) await endAll('nobody could say for too long whether its grant holds');
+    if (unknownMs > deps.maxUnknownMs) endAll('nobody could say for too long whether its grant holds');
   }
 
-  async function endAll(reason: string): Promise<void> {
-    if (deps.isLeading()) await Promise.all(live().map(async (signin) => await endNow(signin, reason)));
+  function endAll(reason: string): void {
+    if (!deps.isLeading()) return;
+    for (const signin of live()) endNow(signin, reason);
   }
 
   /** Another replica may know more than this one. */
@@ -205,15 +212,32 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     for (const uid of doubted.keys()) if (!uids.has(uid)) doubted.delete(uid);
   }
 
-  async function end(signin: TkaSignin, reason: string): Promise<void> {
-    if (!mayBeNews(signin)) await endNow(signin, reason);
+  function end(signin: TkaSignin, reason: string): void {
+    if (!mayBeNews(signin)) endNow(signin, reason);
   }
 
-  async function endNow(signin: TkaSignin, reason: string): Promise<void> {
-    deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
-    await deps
-      .end(signin.metadata.name, reason, deadline())
-      .catch((error: unknown) => retried(signin, error, 'a session whose grant has gone cannot be ended yet'));
+  function endNow(signin: TkaSignin, reason: string): void {
+    act(signin, async () => {
+      deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
+      await deps
+        .end(signin.metadata.name, reason, deadline())
+        .catch((error: unknown) => retried(signin, error, 'a session whose grant has gone cannot be ended yet'));
+    });
+  }
+
+  /**
+   * Behind the passes, a few at a time: a change of the policy may end thousands, and neither may the API server be asked for all at once,
+   * nor may the next change wait until they are gone.
+   */
+  function act({ metadata: { uid } }: TkaSignin, work: () => Promise<void>): void {
+    if (acting.has(uid)) return;
+    const done = limited(async () => {
+      if (!stopping.signal.aborted) await work();
+    });
+    acting.set(
+      uid,
+      done.finally(() => acting.delete(uid)),
+    );
   }
 
   /** The next pass finds it again. */
@@ -237,6 +261,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       unsubscribe();
       clearTimeout(timer);
       await running;
+      await Promise.all(acting.values());
     },
   };
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { eachAtMost, inTurns } from './turns.ts';
+import { createLimiter, eachAtMost, inTurns } from './turns.ts';
 
 test('items in turns come in order, and the event loop gets a turn after each group', async (t) => {
   const seen: string[] = [];
@@ -42,4 +42,28 @@ test('the first failure ends the work, after what is under way', async (t) => {
     { message: 'one' },
   );
   t.deepEqual(done, [2]);
+});
+
+test('a limiter runs what it is given in order, at most so many at once, failures included', async (t) => {
+  const limited = createLimiter(2);
+  const started: number[] = [];
+  const ends: (() => void)[] = [];
+  const all = [1, 2, 3, 4].map((item) =>
+    limited(async () => {
+      started.push(item);
+      await new Promise<void>((resolve) => ends.push(resolve));
+      if (item === 1) throw new Error('one');
+    }).catch(() => undefined),
+  );
+  await Promise.resolve();
+  t.deepEqual(started, [1, 2]);
+  for (let i = 0; i < 4; i += 1) {
+    ends.shift()?.();
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    t.true(started.length - (i + 1) <= 2);
+  }
+  await Promise.all(all);
+  t.deepEqual(started, [1, 2, 3, 4]);
 });
