@@ -12,6 +12,7 @@ import type { StandIn } from '../dev/stack/stand-in.ts';
 import { until } from '../dev/stack/until.ts';
 import { browserAttacks } from './browser/attacks.ts';
 import { Person } from './person.ts';
+import { applications } from './proxy/applications.ts';
 import { Caller } from './proxy/caller.ts';
 import type { Entry } from './proxy/caller.ts';
 import { forgedRequests } from './proxy/forged-requests.ts';
@@ -205,6 +206,11 @@ podStreams(test, {
 });
 stolenCredentials(() => stack, { alice, bob, rules });
 forgedRequests(() => stack, bob);
+applications(
+  () => stack,
+  alice,
+  () => standIn,
+);
 whatIsCounted(() => stack, bob);
 browserAttacks(
   () => stack,

@@ -4,7 +4,6 @@
  * page got, and what became of it at the server.
  */
 import { mkdtempSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Stack } from '../../dev/stack/stack.ts';
@@ -15,6 +14,7 @@ import { logOf } from '../proxy/server-log.ts';
 import { Chromium, findBrowser } from './chromium.ts';
 import type { Page } from './chromium.ts';
 import { Names } from './names.ts';
+import { ownAddress } from './own-address.ts';
 import { Site } from './site.ts';
 
 interface Ground {
@@ -279,10 +279,4 @@ async function refusals(stack: Stack, since: number, count: number): Promise<voi
     what: `${count} refused requests in the log`,
     timeoutMs: 5000,
   });
-}
-
-/** One that is not loopback's, for the API server takes no pod to be there. */
-function ownAddress(): string | undefined {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 }

@@ -11,13 +11,14 @@ import {
   bearerTokenIn,
   forwardHeaders,
   type HeaderReject,
+  mayKeepCookies,
   pairsOf,
   refuseForeignCredentials,
   refuseInexactLength,
 } from './headers.ts';
 import type { ProxyDeps } from './index.ts';
 import { Refusal } from './refusal.ts';
-import { targetOf } from './target.ts';
+import { isToApplication, targetOf } from './target.ts';
 
 /** A request and what is known of it so far. */
 export interface Entry extends Audited {
@@ -30,6 +31,8 @@ export interface Admitted {
   readonly session: ProxySession;
   readonly caller: ProxyCaller;
   readonly path: string;
+  /** The answer is an application's, and may set cookies. */
+  readonly withCookies: boolean;
   readonly headers: Record<string, string>;
 }
 
@@ -65,7 +68,15 @@ export function createAdmission(deps: ProxyDeps): Admission {
     const session = decide(deps, caller, token);
     const { subject, username, node } = caller;
     entry.who = { subject, username, node, session: session.name, role: session.role };
-    return { session, caller, path: `${deps.upstream.basePath}${target}`, headers: forwardHeaders(headers, isUpgrade) };
+    const isApplication = isToApplication(target);
+    const { basePath, url } = deps.upstream;
+    return {
+      session,
+      caller,
+      path: `${basePath}${target}`,
+      withCookies: isApplication && mayKeepCookies(headers),
+      headers: forwardHeaders(headers, { isUpgrade, isApplication, origin: url.origin }),
+    };
   };
 
   const authorize = async (

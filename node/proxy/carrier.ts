@@ -36,6 +36,8 @@ export interface Decided {
   readonly path: string;
   /** Everything the API server gets, the session's credential included. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Its answer may set cookies. */
+  readonly withCookies: boolean;
   /** Of the session whose connections are used. */
   readonly uid: string;
   /** A watch's answer has a place for a last word; any other that is cut must be seen to be cut. */

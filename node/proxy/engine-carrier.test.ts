@@ -15,6 +15,7 @@ test("what is let through goes with the session's credential, in a pool of the s
       pool: 'uid-of-alice',
       added: ['x-request-id', 'request-1'],
       tellBegun: false,
+      withCookies: false,
       close: false,
     },
   ]);

@@ -102,9 +102,9 @@ class EngineCarrier implements Carrier, RequestEvents {
   }
 
   forward(decided: Decided): Cut {
-    const { path, headers, uid, requestId, isStream } = decided;
+    const { path, headers, withCookies, uid, requestId, isStream } = decided;
     const added = ['x-request-id', requestId];
-    this.#asked.forward({ path, headers, pool: uid, added, tellBegun: isStream, close: false });
+    this.#asked.forward({ path, headers, withCookies, pool: uid, added, tellBegun: isStream, close: false });
     this.#decided = decided;
     return (reason, because) => this.#cut(reason, because);
   }

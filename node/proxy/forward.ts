@@ -21,6 +21,8 @@ export interface Forwarding {
   readonly path: string;
   /** Everything the API server gets, the session's credential included. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Its answer may set cookies. */
+  readonly withCookies: boolean;
   /** A watch's answer has a place for a last word; any other that is cut must be seen to be cut. */
   readonly isWatch: boolean;
   readonly requestId: string;
@@ -99,7 +101,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, string | string[] | undefined>>,
     message?: string,
   ): void {
-    const { req, res, origin, requestId, onStart } = this.#to;
+    const { req, res, origin, withCookies, requestId, onStart } = this.#to;
     // 102 and 103 are the next hop's own business.
     if (status < 200) return;
     if (isAmbiguous(headers)) {
@@ -114,7 +116,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       /^application\/json\b/.test(type) &&
       headers['content-length'] === undefined &&
       headers['content-encoding'] === undefined;
-    const pairs = returnHeaders(headers, { origin, prefix });
+    const pairs = returnHeaders(headers, { origin, prefix, withCookies });
     for (const [name, value] of Object.entries(protectiveHeaders)) pairs.push(name, value);
     pairs.push('x-request-id', requestId);
     // The rest of the request may never be read, and must not be taken for another.

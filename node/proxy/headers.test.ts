@@ -1,7 +1,17 @@
 import test from 'ava';
-import { bearerTokenIn, forwardHeaders, pairsOf, refuseForeignCredentials, returnHeaders } from './headers.ts';
+import {
+  bearerTokenIn,
+  forwardHeaders,
+  mayKeepCookies,
+  pairsOf,
+  refuseForeignCredentials,
+  returnHeaders,
+} from './headers.ts';
 
 const none = (): void => {};
+const origin = 'https://10.0.0.1:6443';
+const toApi = { isUpgrade: false, isApplication: false, origin };
+const toApplication = { ...toApi, isApplication: true };
 
 const impersonations: readonly [name: string, value: string][] = [
   ['Impersonate-User', 'root'],
@@ -99,20 +109,20 @@ test('only what the list names goes to the API server, less what belongs to the 
     'Range',
     'bytes=0-1',
   ]);
-  t.deepEqual(forwardHeaders(headers), {
+  t.deepEqual(forwardHeaders(headers, toApi), {
     accept: 'application/json',
     'user-agent': 'kubectl',
     'content-type': 'application/json',
     range: 'bytes=0-1',
   });
-  t.is(forwardHeaders(headers, true)['sec-websocket-protocol'], 'v5.channel.k8s.io');
+  t.is(forwardHeaders(headers, { ...toApi, isUpgrade: true })['sec-websocket-protocol'], 'v5.channel.k8s.io');
 });
 
 test('a repeated header is one list, so that no two readers take different ones', (t) => {
-  t.deepEqual(forwardHeaders(pairsOf(['Accept', 'a', 'accept', 'b'])), { accept: 'a, b' });
+  t.deepEqual(forwardHeaders(pairsOf(['Accept', 'a', 'accept', 'b']), toApi), { accept: 'a, b' });
 });
 
-const back = { origin: 'https://10.0.0.1:6443', prefix: '/k8s' };
+const back = { origin, prefix: '/k8s', withCookies: false };
 const locations: readonly [from: string, to: string | undefined][] = [
   ['/api/v1/namespaces/a/services/web/proxy/', '/k8s/api/v1/namespaces/a/services/web/proxy/'],
   ['https://10.0.0.1:6443/api?x=1', '/k8s/api?x=1'],
@@ -151,4 +161,81 @@ test('what a pod could do to the browser of this host does not come back', (t) =
     'audit-id',
     '1',
   ]);
+});
+
+test('cookies of an application come back, and nothing else that is withheld', (t) => {
+  const headers = { 'set-cookie': ['a=b', 'c=d'], 'access-control-allow-origin': '*', 'content-security-policy': 'x' };
+  t.deepEqual(returnHeaders(headers, { ...back, withCookies: true }), ['set-cookie', 'a=b', 'set-cookie', 'c=d']);
+});
+
+test('a browser at this host keeps no cookies, one behind a local proxy does', (t) => {
+  t.true(mayKeepCookies(pairsOf(['Accept', 'a'])));
+  t.false(mayKeepCookies(pairsOf(['Sec-Fetch-Site', 'none'])));
+  t.true(mayKeepCookies(pairsOf(['Sec-Fetch-Site', 'none', 'X-Forwarded-For', '127.0.0.1'])));
+});
+
+test('an application gets the headers of its caller, cookies as one list', (t) => {
+  const own = [
+    ['X-Csrf-Token', 'x'],
+    ['X-Scope-OrgID', 'tenant'],
+    ['Cookie', 'a=b'],
+    ['Cookie', 'c=d'],
+    ['Accept', 'a'],
+    ['Accept', 'b'],
+    ['constructor', 'y'],
+    ['__proto__', 'z'],
+  ];
+  const sent = forwardHeaders(pairsOf(own.flat()), toApplication);
+  t.deepEqual(Object.entries(sent), [
+    ['x-csrf-token', 'x'],
+    ['x-scope-orgid', 'tenant'],
+    ['cookie', 'a=b; c=d'],
+    ['accept', 'a, b'],
+    ['constructor', 'y'],
+    ['__proto__', 'z'],
+  ]);
+  t.deepEqual(Object.keys(forwardHeaders(pairsOf(own.flat()), toApi)), ['accept']);
+});
+
+for (const name of [
+  'Authorization',
+  'Proxy-Authorization',
+  'Proxy-Connection',
+  'Connection',
+  'Keep-Alive',
+  'TE',
+  'Trailer',
+  'Transfer-Encoding',
+  'Upgrade',
+  'HTTP2-Settings',
+  'Expect',
+  'Host',
+  'Content-Length',
+  'Forwarded',
+  'X-Forwarded-For',
+  'X_Forwarded_Proto',
+  'X-Real-IP',
+  'X-Remote-User',
+  'X_Remote_Group',
+  'Tailscale-User-Login',
+]) {
+  test(`an application does not get ${name}`, (t) => {
+    t.deepEqual(forwardHeaders(pairsOf([name, 'x']), toApplication), {});
+    t.deepEqual(forwardHeaders(pairsOf([name, 'x']), { ...toApplication, isUpgrade: true }), {});
+  });
+}
+
+test('what Connection names does not reach an application', (t) => {
+  t.deepEqual(
+    forwardHeaders(pairsOf(['Connection', 'close, X-Mine, Origin', 'X-Mine', 'x', 'Origin', 'y']), toApplication),
+    {},
+  );
+});
+
+test("an own Origin is the API server's on an upgrade and for an application, and is not sent otherwise", (t) => {
+  const headers = pairsOf(['Origin', 'https://tka']);
+  t.deepEqual(forwardHeaders(headers, toApi), {});
+  for (const route of [toApplication, { ...toApi, isUpgrade: true }, { ...toApplication, isUpgrade: true }])
+    t.deepEqual(forwardHeaders(headers, route), { origin });
+  t.deepEqual(forwardHeaders([], { ...toApi, isUpgrade: true }), {});
 });

@@ -1,5 +1,6 @@
 /**
- * Headers on their way through: an allow-list towards the API server, a deny-list back.
+ * Headers on their way through: an allow-list towards the API server, a deny-list towards an application behind `pods/proxy` or
+ * `services/proxy`, whose headers are its own, and a deny-list back.
  *
  * What belongs to one connection is taken away first (RFC 9110, 7.6.1), then only what the list names goes on. Credentials and
  * identities that a caller brings besides the session's token are refused, not dropped: whoever sends them expects them
@@ -40,6 +41,28 @@ const forwardedOnUpgrade: ReadonlySet<string> = new Set([
   'x-stream-protocol-version',
 ]);
 
+/**
+ * What an application does not get either: this connection's own, credentials, and what the API server or an application may
+ * take for a statement of a trusted proxy's about the caller (the API server writes X-Forwarded-For into its audit log).
+ */
+const withheldFromApplications: ReadonlySet<string> = new Set([
+  'authorization',
+  'connection',
+  'content-length',
+  'expect',
+  'forwarded',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'origin',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-real-ip',
+]);
+const withheldFromApplicationsByPrefix = ['impersonate-', 'proxy-', 'tailscale-', 'x-forwarded-', 'x-remote-'];
+
 /** What concerns one connection, or this host, and must not come back from the API server or a pod behind it. */
 const withheld: ReadonlySet<string> = new Set([
   'alt-svc',
@@ -65,8 +88,17 @@ const withheld: ReadonlySet<string> = new Set([
 
 const withheldPrefixes = ['access-control-'];
 
-/** The same rules, for whoever else writes an answer's head. */
+/** The same rules, for the engine, which writes most answers' heads. */
 export const answerRules = { withheld: [...withheld], withheldPrefixes } as const;
+
+/**
+ * Whether the cookies of an application may come back. Not to a browser that shows the application as a page of this host: there
+ * they would go to every other application too. A local proxy between the two (kubectl's) says X-Forwarded-For, which no page can.
+ */
+export function mayKeepCookies(headers: HeaderPairs): boolean {
+  const isBrowser = headers.some(([name]) => name.startsWith('sec-fetch-'));
+  return !isBrowser || headers.some(([name]) => name === 'x-forwarded-for');
+}
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
@@ -125,16 +157,46 @@ export function bearerTokenIn(headers: HeaderPairs, onReject: (kind: HeaderRejec
   return /^bearer +([^\s,]+) *$/i.exec(found ?? '')?.[1];
 }
 
-/** What the API server gets of a caller's headers, without credentials, host and length. */
-export function forwardHeaders(headers: HeaderPairs, isUpgrade = false): Record<string, string> {
+export interface Route {
+  /** To websocket or SPDY. */
+  readonly isUpgrade: boolean;
+  /** To what `pods/proxy` or `services/proxy` leads to. */
+  readonly isApplication: boolean;
+  /** The API server's own origin. */
+  readonly origin: string;
+}
+
+/**
+ * What the API server gets of a caller's headers, without credentials, host and length. `origin` is there in the place of a
+ * caller's own, which has been found to be this host's: the API server's websocket watch wants one, an application compares it with
+ * its Host.
+ */
+export function forwardHeaders(
+  headers: HeaderPairs,
+  { isUpgrade, isApplication, origin }: Route,
+): Record<string, string> {
   const dropped = connectionTokens(headers);
-  const out: Record<string, string> = {};
+  const passes = isApplication
+    ? isApplicationHeader
+    : (name: string) => forwarded.has(name) || (isUpgrade && forwardedOnUpgrade.has(name));
+  const out = new Map<string, string>();
   for (const [name, value] of headers) {
-    if (!(forwarded.has(name) || (isUpgrade && forwardedOnUpgrade.has(name))) || dropped.has(name)) continue;
-    // Repeated, a list (RFC 9110, 5.3); none of those that are forwarded may be repeated with another meaning.
-    out[name] = out[name] === undefined ? value : `${out[name]}, ${value}`;
+    if (dropped.has(name)) continue;
+    if (name === 'origin' && (isUpgrade || isApplication)) out.set(name, origin);
+    if (!passes(name)) continue;
+    const before = out.get(name);
+    // Repeated, a list (RFC 9110, 5.3); cookies have a separator of their own (RFC 6265, 5.4).
+    out.set(name, before === undefined ? value : `${before}${name === 'cookie' ? '; ' : ', '}${value}`);
   }
-  return out;
+  return Object.fromEntries(out);
+}
+
+/** Gateways read `_` as `-`. */
+function isApplicationHeader(name: string): boolean {
+  const plain = name.replaceAll('_', '-');
+  return (
+    !withheldFromApplications.has(plain) && !withheldFromApplicationsByPrefix.some((start) => plain.startsWith(start))
+  );
 }
 
 /** A length that a number here does not hold exactly would be sent on as another. */
@@ -156,7 +218,7 @@ function connectionTokens(headers: HeaderPairs): ReadonlySet<string> {
 /** What the caller gets of the API server's headers, as flat pairs for `writeHead`. `origin`: the API server's own. */
 export function returnHeaders(
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-  { origin, prefix }: { readonly origin: string; readonly prefix: string },
+  { origin, prefix, withCookies }: { readonly origin: string; readonly prefix: string; readonly withCookies: boolean },
 ): string[] {
   const connection = headers['connection'];
   const dropped = connection === undefined ? undefined : connectionTokens([['connection', String(connection)]]);
@@ -165,7 +227,7 @@ export function returnHeaders(
     const value = headers[name];
     if (
       value === undefined ||
-      withheld.has(name) ||
+      (withheld.has(name) && !(withCookies && name === 'set-cookie')) ||
       withheldPrefixes.some((start) => name.startsWith(start)) ||
       dropped?.has(name)
     )

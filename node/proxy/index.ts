@@ -170,6 +170,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       cut = carrier.forward({
         path: admitted.path,
         headers,
+        withCookies: admitted.withCookies,
         uid: admitted.session.uid,
         isWatch: entry.what.verb === 'watch',
         isStream: entry.what.isStream,
@@ -235,6 +236,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
         path: admitted.path,
         headers,
         protocol,
+        withCookies: admitted.withCookies,
         ...(tap === undefined ? {} : { tap }),
         requestId: entry.requestId,
         onStart: (status) => auditStart(deps.log, entry, status),

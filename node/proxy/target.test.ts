@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { isProxied, targetOf } from './target.ts';
+import { isProxied, isToApplication, targetOf } from './target.ts';
 
 const forwarded: readonly [url: string, target: string][] = [
   ['/k8s', '/'],
@@ -18,6 +18,14 @@ const forwarded: readonly [url: string, target: string][] = [
     '/api/v1/namespaces/a/services/https:web:8443/proxy/a%20b',
   ],
   ['/k8s/api/v1/namespaces/a/services/web/proxy/...', '/api/v1/namespaces/a/services/web/proxy/...'],
+  [
+    '/k8s/api/v1/namespaces/a/services/web/proxy//static//x.js?a=//b',
+    '/api/v1/namespaces/a/services/web/proxy//static//x.js?a=//b',
+  ],
+  [
+    '/k8s/api/v1/namespaces/a/pods/http%3Aweb%3A80/proxy/get/https:%2F%2Fa.example/',
+    '/api/v1/namespaces/a/pods/http%3Aweb%3A80/proxy/get/https:%2F%2Fa.example/',
+  ],
   [
     '/k8s/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',
     '/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',
@@ -57,6 +65,18 @@ const refused: readonly string[] = [
   '/k8s/ä',
   '/k8s/api?a=b#c',
   '/k8s/api?a= b',
+  '/k8s/api/v1/namespaces/a/services/web/proxy/../../secrets',
+  '/k8s/api/v1/namespaces/a/services/web/proxy//..//x',
+  '/k8s/api/v1/namespaces/a/services/web/proxy//%2e%2e/x',
+  '/k8s/api/v1/namespaces/a/services/web/proxy/a%2F%2F..%2Fx',
+  '/k8s/api/v1/namespaces/a/services/web/proxy/a%5c..%5cx',
+  '/k8s/api/v1/namespaces/a/services/web/proxy/a%0ab',
+  '/k8s/api/v1/namespaces/a//services/web/proxy/x',
+  '/k8s/api/v1/namespaces/a/services//proxy/x',
+  '/k8s/api/v1/namespaces/a/services/web%2Fstatus/proxy//x',
+  '/k8s/api/v1/namespaces/a/pods/b//proxy',
+  '/k8s/api/v1/nodes/n/proxy//pods',
+  '/k8s//api/v1/namespaces/a/services/web/proxy/x',
 ];
 for (const url of refused) {
   test(`${JSON.stringify(url)} is refused`, (t) => {
@@ -67,6 +87,24 @@ for (const url of refused) {
 for (const url of ['/', '/k8', '/k8sx', '/api/v1alpha1/login', '//k8s/', 'https://tka/k8s/', undefined, '/K8S/api']) {
   test(`${url ?? 'no target'} is not the proxy's`, (t) => {
     t.false(isProxied(url));
+  });
+}
+
+for (const [target, is] of [
+  ['/api/v1/namespaces/a/services/web/proxy', true],
+  ['/api/v1/namespaces/a/services/web/proxy?x=1', true],
+  ['/api/v1/namespaces/a/pods/https:web-0.x:8443/proxy/y', true],
+  ['/api/v1/namespaces/a/services/web/proxyx', false],
+  ['/api/v1/namespaces/a/services/web', false],
+  ['/api/v1/nodes/n/proxy/metrics', false],
+  ['/api/v1/namespaces/a/secrets/web/proxy', false],
+  ['/api/v1/namespaces/a%2Fsecrets/b/services/web/proxy', false],
+  ['/api/v1/namespaces/a/services/web%2Fstatus/proxy', false],
+  ['/apis/metrics.k8s.io/v1/namespaces/a/pods/b/proxy', false],
+  ['/x?y=/api/v1/namespaces/a/services/web/proxy', false],
+] as const) {
+  test(`${target} is ${is ? '' : 'not '}an application's`, (t) => {
+    t.is(isToApplication(target), is);
   });
 }
 

@@ -2,7 +2,8 @@
  * From the path that a caller asks for to the path that the API server is asked for, byte for byte what follows `/k8s`.
  *
  * It stays under the API server's root whatever the encoding: a segment that is or decodes to `.` or `..`, an empty one, a
- * backslash, a control character or anything else that two readers could understand differently is refused.
+ * backslash, a control character or anything else that two readers could understand differently is refused. Behind `pods/proxy`
+ * and `services/proxy` an empty segment is the application's own business, and allowed.
  */
 import { Refusal } from './refusal.ts';
 
@@ -24,11 +25,25 @@ export function targetOf(url: string): string {
   return target;
 }
 
+/**
+ * Up to `proxy` of a pod's or a service's proxy subresource. Encoded only where clients do so, the colon of `https:web:443`: a
+ * path that the API server might read as another resource is not one of an application.
+ */
+const application =
+  /^\/api\/v1\/namespaces\/[A-Za-z0-9-]+\/(?:pods|services)\/(?:[A-Za-z0-9.:-]|%3[Aa])+\/proxy(?=[/?]|$)/;
+
+/** Whether what answers is not the API server but an application in a pod. */
+export function isToApplication(target: string): boolean {
+  return application.test(target);
+}
+
 function isPlain(path: string): boolean {
   if (isSimple(path)) return true;
   // RFC 3986's path characters, percent-encoded ones among them; whatever else two parsers may read in two ways.
   if (!/^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/.test(path)) return false;
   const segments = path.split('/').slice(1);
+  // None is empty before the application's own part.
+  if (isToApplication(path)) return segments.every((segment) => isOrdinary(segment, true));
   // The last one may be empty: a path may end in a slash.
   return segments.every((segment, i) => isOrdinary(segment) && (segment !== '' || i === segments.length - 1));
 }
@@ -39,11 +54,11 @@ function isSimple(path: string): boolean {
 }
 
 /** Somebody on the way may decode once more than he should, so what comes out of that must be ordinary too. */
-function isOrdinary(segment: string): boolean {
+function isOrdinary(segment: string, mayHaveEmpty = false): boolean {
   let text = segment;
   for (let round = 0; round < 4; round += 1) {
-    if (text === '.' || text === '..' || hasControlOrBackslash(text) || /(?:^|\/)\.\.?(?:\/|$)|^\/|\/\//.test(text))
-      return false;
+    if (hasControlOrBackslash(text) || /(?:^|\/)\.\.?(?:\/|$)/.test(text)) return false;
+    if (!mayHaveEmpty && /^\/|\/\//.test(text)) return false;
     const decoded = decode(text);
     if (decoded === text) return true;
     text = decoded;

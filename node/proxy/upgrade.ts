@@ -28,6 +28,8 @@ export interface Upgrading {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly protocol: 'websocket' | 'SPDY/3.1';
+  /** Its answer may set cookies. */
+  readonly withCookies: boolean;
   readonly requestId: string;
   readonly onStart: (status: number) => void;
   /** Once, at the very end. `status` is 0 where the caller had gone before there was an answer. */
@@ -51,6 +53,7 @@ const answerHeaders: ReadonlySet<string> = new Set([
   'sec-websocket-accept',
   'sec-websocket-extensions',
   'sec-websocket-protocol',
+  'set-cookie',
   'x-stream-protocol-version',
 ]);
 
@@ -144,7 +147,7 @@ export function upgrade(upgrading: Upgrading): Cut {
     status = 101;
     spliced = far;
     socket.off('end', finish);
-    socket.write(switching(response, protocol, requestId), 'latin1');
+    socket.write(switching(response, upgrading), 'latin1');
     const subprotocol = response.headers['sec-websocket-protocol'] ?? '';
     const frames = new FrameBoundary(protocol);
     // Earlier versions have words there that no client shows, port-forward has a stream for each connection.
@@ -214,22 +217,32 @@ function dial({ req, upstream: { url, tls }, path, headers, protocol }: Upgradin
   });
 }
 
-function switching(response: IncomingMessage, protocol: string, requestId: string): string {
+function switching(
+  response: IncomingMessage,
+  { protocol, requestId, withCookies, upstream: { url } }: Upgrading,
+): string {
   const lines = [
     'HTTP/1.1 101 Switching Protocols',
     'connection: Upgrade',
     `upgrade: ${protocol}`,
     `x-request-id: ${requestId}`,
   ];
-  for (const [name, value] of Object.entries(response.headers))
-    if (answerHeaders.has(name)) lines.push(`${name}: ${String(value)}`);
+  const pairs = returnHeaders(response.headers, { origin: url.origin, prefix, withCookies });
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [name = '', value = ''] = pairs.slice(i, i + 2);
+    if (answerHeaders.has(name)) lines.push(`${name}: ${value}`);
+  }
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 /** An answer that is no 101, framed so that its end can be told from its breaking off; `fail` where it breaks off. */
-function relay(response: IncomingMessage, { socket, upstream, requestId }: Upgrading, fail: () => void): void {
+function relay(
+  response: IncomingMessage,
+  { socket, upstream, withCookies, requestId }: Upgrading,
+  fail: () => void,
+): void {
   const status = response.statusCode ?? 502;
-  const pairs = returnHeaders(response.headers, { origin: upstream.url.origin, prefix });
+  const pairs = returnHeaders(response.headers, { origin: upstream.url.origin, prefix, withCookies });
   const isChunked = response.headers['content-length'] === undefined && status !== 204 && status !== 304;
   const lines = [`HTTP/1.1 ${status} ${response.statusMessage ?? ''}`];
   for (let i = 0; i < pairs.length; i += 2) lines.push(`${pairs[i] ?? ''}: ${pairs[i + 1] ?? ''}`);

@@ -56,6 +56,8 @@ export interface ForwardOrder {
   readonly path: string;
   /** All that the server gets, but Host and the body's length. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Set-Cookie comes back, although withheld. */
+  readonly withCookies: boolean;
   /** Requests of different pools never share a connection. */
   readonly pool: string;
   /** To the answer: name, value, name, value. */

@@ -56,8 +56,18 @@ function readEnded(fields: readonly string[]): EndedMessage | undefined {
   };
 }
 
-function writeForward({ request, tellBegun, close, path, pool, added, headers }: ForwardMessage): string {
-  const fields = ['forward', String(request), flag(tellBegun), flag(close), path, pool, String(added.length)];
+function writeForward(message: ForwardMessage): string {
+  const { request, tellBegun, close, withCookies, path, pool, added, headers } = message;
+  const fields = [
+    'forward',
+    String(request),
+    flag(tellBegun),
+    flag(close),
+    flag(withCookies),
+    path,
+    pool,
+    String(added.length),
+  ];
   fields.push(...added, ...headers);
   for (const field of fields) if (!isPlain.test(field)) throw new Error('a field of a decision is not plain');
   return `${fields.join(separator)}\n`;

@@ -96,6 +96,8 @@ export interface ForwardMessage {
   readonly tellBegun: boolean;
   /** The answer is the last on the caller's connection. */
   readonly close: boolean;
+  /** Set-Cookie comes back, although withheld. */
+  readonly withCookies: boolean;
   readonly path: string;
   /** Requests of different pools never share a connection. */
   readonly pool: string;

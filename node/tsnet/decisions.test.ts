@@ -119,10 +119,30 @@ test('a question reaches the decider with its connection, and the decision the e
   const [asked] = decider.requests;
   t.is(asked?.connection.remoteAddress, '100.64.0.1');
   t.like(asked, { method: 'GET', target: '/k8s/api', rawHeaders: ['Host', 'tka'], hasBody: false });
-  const order = { path: '/api', pool: 'uid', added: ['x-request-id', 'r'], tellBegun: true, close: false };
+  const order = {
+    path: '/api',
+    pool: 'uid',
+    added: ['x-request-id', 'r'],
+    tellBegun: true,
+    close: false,
+    withCookies: true,
+  };
   asked?.forward({ ...order, headers: { accept: 'a', authorization: 'b' } });
   const added = ['2', 'x-request-id', 'r'];
-  t.deepEqual(await hear(), ['forward', '2', '1', '0', '/api', 'uid', ...added, 'accept', 'a', 'authorization', 'b']);
+  t.deepEqual(await hear(), [
+    'forward',
+    '2',
+    '1',
+    '0',
+    '1',
+    '/api',
+    'uid',
+    ...added,
+    'accept',
+    'a',
+    'authorization',
+    'b',
+  ]);
   const evil = { accept: 'a\x1fauthorization\x1fb' };
   t.throws(() => asked?.forward({ ...order, headers: evil }), { message: /is not plain/ });
   t.throws(() => asked?.forward({ ...order, headers: {}, path: '/\nanswer' }), { message: /is not plain/ });

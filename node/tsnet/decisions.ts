@@ -53,8 +53,8 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
       target,
       rawHeaders: headers,
       hasBody,
-      forward: ({ path, headers: forwarded, pool, added, tellBegun, close }) =>
-        send({ type: 'forward', request, tellBegun, close, path, pool, added, headers: flat(forwarded) }),
+      forward: ({ path, headers: forwarded, withCookies, pool, added, tellBegun, close }) =>
+        send({ type: 'forward', request, tellBegun, close, withCookies, path, pool, added, headers: flat(forwarded) }),
       answer: (answer) => sendAnswer(request, answer),
       cut: ({ answer, lastWord }) =>
         send({

@@ -6,14 +6,11 @@ import { type Clock, maxTimerMs } from '../clock.ts';
 export interface ManualClock extends Clock {
   /** Moves on, firing what comes due; lets promises settle between timers. */
   advance(ms: number): Promise<void>;
-  /** Sets the wall clock: timers run by the time that passes. */
-  jump(ms: number): void;
   readonly timers: number;
 }
 
 export function manualClock(startMs = Date.parse('2026-01-01T00:00:00Z')): ManualClock {
   let now = startMs;
-  let offset = 0;
   let sequence = 0;
   const timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
   const next = (until: number): number | undefined => {
@@ -21,7 +18,7 @@ export function manualClock(startMs = Date.parse('2026-01-01T00:00:00Z')): Manua
     return due[0]?.[0];
   };
   return {
-    now: () => now + offset,
+    now: () => now,
     schedule(callback, ms) {
       const id = sequence;
       sequence += 1;
@@ -39,9 +36,6 @@ export function manualClock(startMs = Date.parse('2026-01-01T00:00:00Z')): Manua
         await settled();
       }
       now = until;
-    },
-    jump(ms) {
-      offset += ms;
     },
     get timers() {
       return timers.size;

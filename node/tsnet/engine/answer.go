@@ -37,13 +37,13 @@ func linesOf(headers []string) string {
 	return lines.String()
 }
 
-func (r answerRules) comesBack(name string) bool {
+func (r answerRules) comesBack(name string, withCookies bool) bool {
 	for _, prefix := range r.prefixes {
 		if strings.HasPrefix(name, prefix) {
 			return false
 		}
 	}
-	return !r.withheld[name]
+	return !r.withheld[name] || withCookies && name == "Set-Cookie"
 }
 
 const (
@@ -115,7 +115,7 @@ func (a *answer) head() []byte {
 	rules := a.x.on.channel.rules
 	dropped := namedIn(a.response.Header.Values("Connection"))
 	for name, values := range a.response.Header {
-		if name == "Content-Length" || name == "Location" || dropped[name] || !rules.comesBack(name) {
+		if name == "Content-Length" || name == "Location" || dropped[name] || !rules.comesBack(name, a.x.order.WithCookies) {
 			continue
 		}
 		for _, value := range values {

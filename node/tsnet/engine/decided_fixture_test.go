@@ -91,7 +91,7 @@ type fakeChannel struct {
 func (c *fakeChannel) send(kind string, message any) {
 	if m, ok := message.(forwardMessage); ok {
 		flag := map[bool]string{false: "0", true: "1"}
-		fields := []string{"forward", fmt.Sprint(m.Request), flag[m.TellBegun], flag[m.Close], m.Path, m.Pool, fmt.Sprint(len(m.Added))}
+		fields := []string{"forward", fmt.Sprint(m.Request), flag[m.TellBegun], flag[m.Close], flag[m.WithCookies], m.Path, m.Pool, fmt.Sprint(len(m.Added))}
 		fields = slices.Concat(fields, m.Added, m.Headers)
 		_, _ = c.conn.Write([]byte(strings.Join(fields, "\x1f") + "\n"))
 		return

@@ -42,6 +42,19 @@ func TestAPlainRequestIsForwardedAsItWasDecided(t *testing.T) {
 	}
 }
 
+func TestCookiesComeBackWhereNodeSaysSo(t *testing.T) {
+	f := startFixture(t, echo)
+	f.decide = func(c *fakeChannel, ask askMessage) {
+		order := orderOf(ask)
+		order.WithCookies = true
+		c.send("forward", order)
+	}
+	response, _ := f.dial(head("GET", "/k8s/app", "alice") + "\r\n").answer("GET")
+	if response.Header.Get("Set-Cookie") != "a=b" || response.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error(response.Header)
+	}
+}
+
 func TestRequestsFollowEachOtherOnOneConnectionOfEachSide(t *testing.T) {
 	f := startFixture(t, echo)
 	w := f.dial("")

@@ -51,19 +51,19 @@ func decodeDecision(line []byte) (any, error) {
 
 func decodeForward(line string) (*forwardMessage, error) {
 	fields := strings.Split(line, separator)
-	if fields[0] != "forward" || len(fields) < 7 {
+	if fields[0] != "forward" || len(fields) < 8 {
 		return nil, errors.New("a line that is no message")
 	}
 	request, err := strconv.ParseUint(fields[1], 10, 32)
-	added, badCount := strconv.Atoi(fields[6])
-	lists := fields[7:]
-	if err != nil || badCount != nil || !isFlag(fields[2]) || !isFlag(fields[3]) ||
+	added, badCount := strconv.Atoi(fields[7])
+	lists := fields[8:]
+	if err != nil || badCount != nil || !isFlag(fields[2]) || !isFlag(fields[3]) || !isFlag(fields[4]) ||
 		added < 0 || added > len(lists) || added%2 != 0 || len(lists)%2 != 0 {
 		return nil, errors.New("malformed forward message")
 	}
 	return &forwardMessage{
-		Request: uint32(request), TellBegun: fields[2] == "1", Close: fields[3] == "1",
-		Path: fields[4], Pool: fields[5], Added: lists[:added:added], Headers: lists[added:],
+		Request: uint32(request), TellBegun: fields[2] == "1", Close: fields[3] == "1", WithCookies: fields[4] == "1",
+		Path: fields[5], Pool: fields[6], Added: lists[:added:added], Headers: lists[added:],
 	}, nil
 }
 

@@ -95,13 +95,14 @@ type (
 	}
 
 	forwardMessage struct {
-		Request   uint32
-		TellBegun bool
-		Close     bool // the answer is the last on the caller's connection
-		Path      string
-		Pool      string   // requests of different pools never share a connection
-		Added     []string // to the answer, after those of the settings; in the line: how many fields, then they
-		Headers   []string // all that the server gets, but Host and the body's length
+		Request     uint32
+		TellBegun   bool
+		Close       bool // the answer is the last on the caller's connection
+		WithCookies bool // Set-Cookie comes back, although withheld
+		Path        string
+		Pool        string   // requests of different pools never share a connection
+		Added       []string // to the answer, after those of the settings; in the line: how many fields, then they
+		Headers     []string // all that the server gets, but Host and the body's length
 	}
 
 	// answerMessage has a whole answer, head and body.

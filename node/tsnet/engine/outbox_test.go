@@ -89,23 +89,24 @@ func TestAFieldThatWouldBeTwoEndsTheChannel(t *testing.T) {
 }
 
 func TestForwardIsReadStrictly(t *testing.T) {
-	fields := []string{"forward", "7", "1", "0", "/p", "uid", "2", "a", "b", "c", "d"}
+	fields := []string{"forward", "7", "1", "0", "1", "/p", "uid", "2", "a", "b", "c", "d"}
 	message, err := decodeDecision([]byte(strings.Join(fields, separator) + "\n"))
 	forward, ok := message.(*forwardMessage)
-	if err != nil || !ok || forward.Request != 7 || !forward.TellBegun || forward.Close || forward.Path != "/p" || forward.Pool != "uid" ||
+	if err != nil || !ok || forward.Request != 7 || !forward.TellBegun || forward.Close || !forward.WithCookies || forward.Path != "/p" || forward.Pool != "uid" ||
 		strings.Join(forward.Added, ",") != "a,b" || strings.Join(forward.Headers, ",") != "c,d" {
 		t.Errorf("%+v %v", message, err)
 	}
 	for title, spoil := range map[string]func([]string) []string{
-		"too few":            func(f []string) []string { return f[:6] },
+		"too few":            func(f []string) []string { return f[:7] },
 		"no number":          func(f []string) []string { f[1] = "x"; return f },
 		"a large number":     func(f []string) []string { f[1] = "4294967296"; return f },
 		"no flag":            func(f []string) []string { f[2] = "true"; return f },
 		"another no flag":    func(f []string) []string { f[3] = ""; return f },
-		"an odd list":        func(f []string) []string { return f[:10] },
-		"half a pair":        func(f []string) []string { f[6] = "1"; return f },
-		"more than there is": func(f []string) []string { f[6] = "6"; return f },
-		"less than nothing":  func(f []string) []string { f[6] = "-2"; return f },
+		"a third no flag":    func(f []string) []string { f[4] = "yes"; return f },
+		"an odd list":        func(f []string) []string { return f[:11] },
+		"half a pair":        func(f []string) []string { f[7] = "1"; return f },
+		"more than there is": func(f []string) []string { f[7] = "6"; return f },
+		"less than nothing":  func(f []string) []string { f[7] = "-2"; return f },
 		"another name":       func(f []string) []string { f[0] = "ask"; return f },
 	} {
 		spoiled := spoil(append([]string{}, fields...))
