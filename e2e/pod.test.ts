@@ -33,7 +33,10 @@ if (ability.ok) {
   anyTest.before(async (t) => {
     t.timeout(300_000);
     stack = await startStack({ users: [alice], policy: policyOf(rules), node: true, tka: false, manifests: false });
-    pod = await TkaPod.prepare(stack);
+    const [importImage = ''] = await commandsOf('The image');
+    pod = await TkaPod.prepare(stack, {}, (archive) =>
+      stack.node.run(importImage.replace('dist/tka-server-image.tar', archive)),
+    );
     person = new Person(stack, alice, () => pod.url);
   });
   anyTest.afterEach.always(async (t) => {
@@ -54,6 +57,16 @@ test('without the Secret the pod waits and says for what; with it, it starts by 
   t.regex(said, /secret \\?"tka-auth\\?" not found/);
   authKey = await pod.giveKey();
   await pod.ready();
+});
+
+test('applied again, nothing is changed', async (t) => {
+  const said = (await pod.apply()).trim().split('\n');
+  t.true(said.length > 20);
+  // kubectl sends a disruption budget's selector each time, because its patch strategy is to replace it, and calls that a change.
+  t.deepEqual(
+    said.filter((line) => !line.endsWith(' unchanged')),
+    ['poddisruptionbudget.policy/tka configured'],
+  );
 });
 
 test('it runs as nobody, may write nowhere but in /tmp, and holds no capability', async (t) => {

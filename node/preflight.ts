@@ -50,7 +50,7 @@ export class PreflightError extends Error {
 
 const install = 'install it with: kubectl apply -k manifests/';
 const oldest = { major: 1, minor: 30 };
-const policies = ['tka-signins', 'tka-credentials', 'tka-bindings'];
+const policies = ['tka-signins', 'tka-credentials', 'tka-bindings', 'tka-server'];
 const ownNamespace = 'tka-system';
 /** Where replicas elect their leader. */
 export const electionLease = { namespace: ownNamespace, name: 'tka' } as const;

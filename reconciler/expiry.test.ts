@@ -80,3 +80,26 @@ test('nothing fires after stop', async (t) => {
   await clock.advance(1000);
   t.deepEqual(due, []);
 });
+
+test('a session ends within 5 s after the clock was set past its end', async (t) => {
+  const { clock, due, expiry } = start();
+  expiry.add('a', 3_600_000);
+  await clock.advance(60_000);
+  clock.jump(3_600_000);
+  await clock.advance(5000);
+  t.deepEqual(
+    due.map(([name]) => name),
+    ['a'],
+  );
+});
+
+test('a session does not end early where the clock was set back', async (t) => {
+  const { clock, due, expiry } = start();
+  expiry.add('a', 60_000);
+  await clock.advance(30_000);
+  clock.jump(-300_000);
+  await clock.advance(320_000);
+  t.deepEqual(due, []);
+  await clock.advance(12_000);
+  t.is(due.length, 1);
+});

@@ -2,6 +2,9 @@
  * When sessions end: a heap of ends with one timer for the first of them. It is rebuilt on every list, so that nothing
  * a restart forgets is needed.
  *
+ * Ends are times of the wall clock, timers run by the time that passes: where the clock is set, or the machine slept, the two part.
+ * So no timer is longer than `recheckMs`.
+ *
  * Entries are hints. A session whose end moved leaves its old entry behind; whoever is called looks at the session itself.
  */
 import type { Clock } from './clock.ts';
@@ -10,6 +13,9 @@ interface Entry {
   readonly at: number;
   readonly name: string;
 }
+
+/** How late a session may end after the clock was set. */
+const recheckMs = 2000;
 
 export interface ExpiryOptions {
   readonly clock: Clock;
@@ -62,7 +68,8 @@ export class Expiry {
     if (this.#cancel !== undefined && this.#armedFor === first.at) return;
     this.#disarm();
     this.#armedFor = first.at;
-    this.#cancel = this.#options.clock.schedule(() => this.#fire(), Math.max(0, first.at - this.#options.clock.now()));
+    const delayMs = Math.min(recheckMs, Math.max(0, first.at - this.#options.clock.now()));
+    this.#cancel = this.#options.clock.schedule(() => this.#fire(), delayMs);
   }
 
   #disarm(): void {
@@ -73,7 +80,7 @@ export class Expiry {
 
   #fire(): void {
     this.#disarm();
-    // A clamped timer fires early: only what is due is taken, the rest is armed again.
+    // Only what is due is taken, the rest is armed again.
     const now = this.#options.clock.now();
     while (this.#heap[0] !== undefined && this.#heap[0].at <= now) {
       const due = pop(this.#heap);

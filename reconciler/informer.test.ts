@@ -211,6 +211,21 @@ test('everything is listed anew each minute, though the watch is silent and well
   t.deepEqual(names(cache), ['missed']);
 });
 
+for (const [title, ms] of [
+  ['ahead', 300_000],
+  ['back', -300_000],
+] as const) {
+  test(`after the clock was set ${title} by 5 min, everything is listed again within 5 s`, async (t) => {
+    const { clock, state, informer } = await start(t);
+    await clock.advance(10_000);
+    t.is(state.lists, 1);
+    clock.jump(ms);
+    await clock.advance(5000);
+    t.is(state.lists, 2);
+    t.true(Math.abs(clock.now() - (informer.lastListAt ?? 0)) <= 5000);
+  });
+}
+
 test('an API server that is away at the start is asked until it is there', async (t) => {
   const away = new ApiUnavailableError('list', 'tkasignins', 'away');
   const missing = new NotFoundError('list', 'tkasignins', 'no CRD');

@@ -27,6 +27,8 @@ export interface InformerOptions {
 }
 
 const relistMs = 60_000;
+/** The age of the list is looked at this often. */
+const recheckMs = 2000;
 const watchSeconds = 25;
 /** After this a watch that should have ended has hung. */
 const watchDeadlineMs = 27_000;
@@ -109,9 +111,13 @@ export class Informer {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        await sleep(clock, Math.max(0, (this.#lastListAt ?? clock.now()) + relistMs - clock.now()), signal);
+        // A clock that is set ahead makes the list old at once, one that is set back leaves it in the future.
+        const leftMs = (this.#lastListAt ?? clock.now()) + relistMs - clock.now();
+        await sleep(clock, Math.min(recheckMs, Math.max(0, leftMs)), signal);
         // The other loop has perhaps listed meanwhile.
-        if (clock.now() - (this.#lastListAt ?? 0) >= relistMs) await this.#list(signal);
+        if (this.#lastListAt === undefined) continue;
+        const ageMs = clock.now() - this.#lastListAt;
+        if (ageMs < 0 || ageMs >= relistMs) await this.#list(signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;

@@ -99,7 +99,8 @@ export function createPasses(deps: PassesDeps): Passes {
     if (signin?.metadata.deletionTimestamp === undefined) return undefined;
     if (signin.metadata.finalizers?.includes(finalizer) !== true) return undefined;
     const { uid } = signin.metadata;
-    const since = waiting.get(uid) ?? clock.now();
+    // A clock that was set back must not lengthen the wait.
+    const since = Math.min(waiting.get(uid) ?? Infinity, clock.now());
     waiting.set(uid, since);
     const leftMs = since + leaderMs - clock.now();
     if (leftMs > 0) return leftMs;

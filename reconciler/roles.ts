@@ -48,8 +48,10 @@ function remember<T>(
   return async (name, signal) => {
     const now = clock.now();
     const before = known.get(name);
-    if (before !== undefined && now - before.at < believedMs) return await withSignal(before.answer, signal);
-    for (const [other, { at }] of known) if (now - at >= believedMs) known.delete(other);
+    // Not from the future, where the clock was set back.
+    if (before !== undefined && now >= before.at && now - before.at < believedMs)
+      return await withSignal(before.answer, signal);
+    for (const [other, { at }] of known) if (now < at || now - at >= believedMs) known.delete(other);
     const answer = read(name, AbortSignal.timeout(lookupMs)).catch((error: unknown) => {
       known.delete(name);
       if (error instanceof NotFoundError) return undefined;

@@ -19,6 +19,7 @@ const edits: Readonly<Record<string, readonly Edit[]>> = {
   'manifests/cluster/secrets.yaml': [],
   'manifests/cluster/rbac.yaml': [],
   'manifests/cluster/admission.yaml': [],
+  'manifests/cluster/admission-server.yaml': [],
   'manifests/cluster/bindable-roles.yaml': [
     {
       from: `      - view

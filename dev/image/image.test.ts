@@ -12,6 +12,7 @@ import { unpackTar } from 'modern-tar';
 import { buildImage } from '../build-image.ts';
 import { places } from './contents.ts';
 import { makeLayer } from './layer.ts';
+import { wholeName } from './layout.ts';
 import { sharedLibraries } from './shared-libraries.ts';
 import type { Architecture } from './shared-libraries.ts';
 
@@ -99,4 +100,24 @@ test('the engine and the server may be run by anybody, and changed by nobody', a
   for (const place of [places.engine, places.server]) {
     t.is(entries.find(({ header }) => `/${header.name}` === place)?.header.mode, 0o755, place);
   }
+});
+
+const names: readonly (readonly [given: string, whole: string])[] = [
+  ['tka-server:0.1.0', 'docker.io/library/tka-server:0.1.0'],
+  ['spechtlabs/tka-server:0.1.0', 'docker.io/spechtlabs/tka-server:0.1.0'],
+  ['ghcr.io/spechtlabs/tka-server:0.1.0', 'ghcr.io/spechtlabs/tka-server:0.1.0'],
+  ['localhost/tka-server:0.1.0', 'localhost/tka-server:0.1.0'],
+  ['registry:5000/tka-server:0.1.0', 'registry:5000/tka-server:0.1.0'],
+];
+for (const [given, whole] of names) {
+  test(`an image named ${given} is imported as ${whole}`, (t) => {
+    t.is(wholeName(given), whole);
+  });
+}
+
+test("the archive's image has its whole name", async (t) => {
+  const dir = parts(t);
+  await build(dir);
+  const index = JSON.parse(readFileSync(join(dir, 'image/index.json'), 'utf8'));
+  t.regex(index.manifests[0].annotations['io.containerd.image.name'], /^docker\.io\/library\/tka-server:\d/);
 });

@@ -34,7 +34,10 @@ interface Descriptor {
 }
 
 export interface LayoutOptions {
-  /** `registry.example/tka-server:1.0`: what a container runtime that imports the archive calls the image. */
+  /**
+   * `registry.example/tka-server:1.0`, or `tka-server:1.0`, which is `docker.io/library/tka-server:1.0` as in a pod: what a
+   * container runtime that imports the archive calls the image.
+   */
   readonly name: string;
   /** Of all of them: where the sources are, which version it is. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -64,13 +67,24 @@ export function makeLayout(images: readonly Image[], { name, annotations }: Layo
     json({ schemaVersion: 2, mediaType: `${oci}.index.v1+json`, manifests: entries });
   const image = others.length === 0 ? only : blob('index.v1+json', index(manifests));
   const tag = name.slice(name.lastIndexOf(':') + 1);
-  const names = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag };
+  const names = { 'io.containerd.image.name': wholeName(name), 'org.opencontainers.image.ref.name': tag };
   const files = new Map([
     ['oci-layout', json({ imageLayoutVersion: '1.0.0' })],
     ['index.json', index([{ ...image, annotations: names }])],
     ...[...blobs].toSorted(([a], [b]) => (a < b ? -1 : 1)),
   ]);
   return { digest: image.digest, files };
+}
+
+/**
+ * With registry and path, as container runtimes complete the name in a pod before they look for the image. containerd does not
+ * complete the name in an archive: under a short name the kubelet would never find the image.
+ */
+export function wholeName(name: string): string {
+  const [first = '', ...rest] = name.split('/');
+  const isRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+  if (isRegistry) return name;
+  return rest.length === 0 ? `docker.io/library/${name}` : `docker.io/${name}`;
 }
 
 /** The folder holds this layout and nothing of an earlier one. */

@@ -14,7 +14,6 @@ import { merge } from './tka-server.ts';
 import { until } from './until.ts';
 
 const manifests = fileURLToPath(new URL('../../manifests', import.meta.url));
-const image = { name: 'tka.test/tka-server', tag: 'pod' } as const;
 const namespace = 'tka-system';
 
 export class TkaPod {
@@ -23,19 +22,30 @@ export class TkaPod {
   /** For `kubectl apply -k`. */
   readonly overlay: string;
   readonly #stack: Stack;
+  /** Of the image, without and after the colon. */
+  readonly #image: readonly [name: string, tag: string];
   #ip = '';
 
-  private constructor(stack: Stack, overlay: string) {
+  private constructor(stack: Stack, overlay: string, image: string) {
     this.#stack = stack;
     this.overlay = overlay;
+    const [name = '', tag = ''] = image.split(':');
+    this.#image = [name, tag];
   }
 
-  /** Gives the image to the node and writes the overlay; nothing is applied. Needs what `npm run build` makes. */
-  static async prepare(stack: Stack, config: Settings = {}): Promise<TkaPod> {
+  /**
+   * Gives the image to the node, by `importImage` where that is given, and writes the overlay; nothing is applied. Needs what
+   * `npm run build` makes.
+   */
+  static async prepare(
+    stack: Stack,
+    config: Settings = {},
+    importImage: (archive: string) => Promise<void> = (archive) => stack.node.importImages(archive),
+  ): Promise<TkaPod> {
     const archive = join(stack.dir, 'tka-server-image.tar');
-    await buildImage({ archive, name: `${image.name}:${image.tag}` });
-    await stack.node.importImages(archive);
-    const pod = new TkaPod(stack, join(stack.dir, 'overlay'));
+    const { name } = await buildImage({ archive });
+    await importImage(archive);
+    const pod = new TkaPod(stack, join(stack.dir, 'overlay'), name);
     pod.configure(config);
     return pod;
   }
@@ -50,7 +60,7 @@ export class TkaPod {
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
       resources: [relative(this.overlay, manifests)],
-      images: [{ name: 'ghcr.io/spechtlabs/tka-server', newName: image.name, newTag: image.tag }],
+      images: [{ name: 'ghcr.io/spechtlabs/tka-server', newName: this.#image[0], newTag: this.#image[1] }],
       configMapGenerator: [
         { name: 'tka-config', namespace, behavior: 'replace', files: ['config.yaml'] },
         { name: 'tka-ca', namespace, files: [`ca.crt=ca.crt`] },
@@ -67,8 +77,9 @@ export class TkaPod {
     write('ca.crt', readFileSync(this.#stack.caFile, 'utf8'));
   }
 
-  async apply(): Promise<void> {
-    await this.kubectl('apply', '--server-side', '-k', this.overlay);
+  /** Resolves with what kubectl says of each object. */
+  async apply(): Promise<string> {
+    return this.kubectl('apply', '-k', this.overlay);
   }
 
   /** The Secret to join with. */

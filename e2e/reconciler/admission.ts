@@ -1,11 +1,15 @@
 /**
- * What RBAC and the admission policies keep people, and tka itself, from doing. Everybody here is impersonated by the
- * cluster's admin, which the API server treats as the user itself; `mallory` holds cluster-admin, without system:masters.
+ * What RBAC and the admission policies keep people, and tka itself, from doing. Users are impersonated by the cluster's admin,
+ * which the API server treats as the user itself, except that an impersonated ServiceAccount is not the account itself to the
+ * policies: tka acts with a token of its own. `mallory` holds cluster-admin, without system:masters.
  */
 import test from 'ava';
 import { until } from '../../dev/stack/until.ts';
 import { accountName } from '../../crd/tkasignin.ts';
-import { attempts, patch } from './attempts.ts';
+import { bindingAttempts } from './attempts-bindings.ts';
+import { serverAttempts, targetPod } from './attempts-server.ts';
+import { type Attempt, attempts, patch } from './attempts.ts';
+import { podYaml, statefulSetYaml } from './workloads.ts';
 import { login, namespace, signIn, tka, type World } from './world.ts';
 
 /** Verb, resource and place that tka must be refused. */
@@ -45,30 +49,88 @@ const notAllowed: readonly (readonly string[])[] = [
   ['deletecollection', 'clusterrolebindings'],
 ];
 
+/** Makes each attempt as its user, all at once. */
+async function outcomes(world: World, tried: readonly Attempt[], session = '', account = '') {
+  return await Promise.all(
+    tried.map(async ({ title, as, isImpersonated = false, args, input = '', refusedBy }) => {
+      const { code, stderr } = await world.stack.kubectl(
+        as === tka && !isImpersonated ? args(session, account) : [`--as=${as}`, ...args(session, account)],
+        as === tka && !isImpersonated ? { input, kubeconfig: world.tkaKubeconfig } : { input },
+      );
+      return { title, refusedBy, code, stderr };
+    }),
+  );
+}
+
+/** The attempts that ended otherwise than they should, each with what kubectl said. */
+function unexpected(made: Awaited<ReturnType<typeof outcomes>>): readonly string[] {
+  return made
+    .filter(({ refusedBy, code, stderr }) => (refusedBy === undefined ? code !== 0 : !refusedBy.test(stderr)))
+    .map(({ title, code, stderr }) => `${title}: exit code ${code}: ${stderr}`);
+}
+
+/** By name of the object: what each user of the attempts holds. */
+const holders: Readonly<Record<string, readonly string[]>> = {
+  mallory: ['clusterrolebinding', '--clusterrole=cluster-admin', '--user=mallory'],
+  argocd: ['clusterrolebinding', '--clusterrole=cluster-admin', '--serviceaccount=default:argocd'],
+  eve: ['clusterrolebinding', '--clusterrole=edit', '--user=eve'],
+  ned: ['rolebinding', '--clusterrole=edit', '--user=ned', '-n=tka-system'],
+  ingrid: ['rolebinding', '--clusterrole=edit', '--user=ingrid', '-n=tka-system'],
+  // edit has no right on ephemeral containers; whoever adds it must not open tka's pod with it.
+  debugger: ['clusterrole', '--verb=patch', '--resource=pods/ephemeralcontainers'],
+  'eve-debugs': ['clusterrolebinding', '--clusterrole=debugger', '--user=eve'],
+  'ned-debugs': ['clusterrolebinding', '--clusterrole=debugger', '--user=ned'],
+  'ingrid-installs': ['rolebinding', '--role=tka-installer', '--user=ingrid', '-n=tka-system'],
+};
+
+async function withHolders(world: World, work: () => Promise<void>): Promise<void> {
+  const { kubectl } = world.stack;
+  for (const [name, [kind = '', ...flags]] of Object.entries(holders)) await kubectl(['create', kind, name, ...flags]);
+  try {
+    // RBAC takes up a binding a moment later.
+    for (const [user, verb, what] of [
+      ['mallory', '*', ['*']],
+      ['system:serviceaccount:default:argocd', '*', ['*']],
+      ['eve', 'create', ['pods']],
+      ['ned', 'create', ['pods']],
+      ['ned', 'patch', ['pods', '--subresource=ephemeralcontainers']],
+      ['ingrid', 'install', ['serviceaccounts/tka']],
+    ] as const) {
+      const can = async (): Promise<boolean> =>
+        (await kubectl(['auth', 'can-i', verb, ...what, '-n', 'tka-system', `--as=${user}`])).stdout.trim() === 'yes';
+      await until(can, { what: `the rights of ${user}`, timeoutMs: 10_000 });
+    }
+    await work();
+  } finally {
+    for (const [name, [kind = '']] of Object.entries(holders)) {
+      await kubectl(['delete', kind, name, ...(kind === 'rolebinding' ? ['-n', 'tka-system'] : [])]);
+    }
+  }
+}
+
 export function admissionCases(world: () => World): void {
   test.serial('the admission policies and RBAC refuse what they must, and nothing else', async (t) => {
     await using running = await world().run();
-    const kubectl: World['stack']['kubectl'] = (args, options) => world().stack.kubectl(args, options);
-    await kubectl(['create', 'clusterrolebinding', 'mallory', '--clusterrole=cluster-admin', '--user=mallory']);
     const signin = await signIn(running, login('alice'));
-    // RBAC takes up the binding of mallory's a moment later.
-    await until(async () => (await kubectl(['auth', 'can-i', '*', '*', '--as=mallory'])).stdout.trim() === 'yes', {
-      what: "mallory's rights",
-      timeoutMs: 10_000,
+    await withHolders(world(), async () => {
+      t.deepEqual(
+        unexpected(
+          await outcomes(world(), [...attempts, ...bindingAttempts], signin.metadata.name, accountName(signin)),
+        ),
+        [],
+      );
     });
-    const results = await Promise.all(
-      attempts.map(async ({ title, as, args, input = '', refusedBy }) => {
-        const command = [...args(signin.metadata.name, accountName(signin)), `--as=${as}`];
-        const { code, stderr } = await kubectl(command, { input });
-        return { title, refusedBy, code, stderr };
-      }),
-    );
-    for (const { title, refusedBy, code, stderr } of results) {
-      if (refusedBy === undefined) t.is(code, 0, `${title}: ${stderr}`);
-      else t.regex(stderr, refusedBy, title);
-    }
-    await kubectl(['delete', 'clusterrolebinding', 'mallory']);
     await world().endAll();
+  });
+
+  test.serial("tka's account, pods, Secrets and settings are its installer's alone", async (t) => {
+    const { kubectl } = world().stack;
+    const objects = [podYaml(targetPod, 'tka'), statefulSetYaml('tka', 'tka')].join('---\n');
+    t.is((await kubectl(['create', '-f', '-'], { input: objects })).code, 0);
+    await withHolders(world(), async () => {
+      t.deepEqual(unexpected(await outcomes(world(), serverAttempts)), []);
+    });
+    await kubectl(['delete', '-f', '-', '--wait=false', '--force'], { input: objects });
   });
 
   test.serial('tka holds no right that it does not need', async (t) => {
@@ -95,11 +157,13 @@ export function admissionCases(world: () => World): void {
       [inOne.metadata.name, '{"spec":{"namespaces":["kube-system"]}}'],
     ];
     for (const [name, body] of changes) {
-      const { stderr } = await world().stack.kubectl([...patch(name, body), `--as=${tka}`]);
+      const { stderr } = await world().stack.kubectl(patch(name, body), { kubeconfig: world().tkaKubeconfig });
       t.regex(stderr, /immutable|cannot be added or removed/, body);
     }
     for (const body of ['{"spec":{"expiresAt":"soon"}}', '{"spec":{"expiresAt":"2099-01-01T00:00:00.5Z"}}']) {
-      const { stderr } = await world().stack.kubectl([...patch(cluster.metadata.name, body), `--as=${tka}`]);
+      const { stderr } = await world().stack.kubectl(patch(cluster.metadata.name, body), {
+        kubeconfig: world().tkaKubeconfig,
+      });
       t.regex(stderr, /expiresAt/, body);
     }
     await world().endAll();

@@ -1,7 +1,7 @@
 /**
- * What somebody may try at the objects that tka's safety rests on, with who tries it and what must refuse it, if anything
- * must. Nothing is stored: writes are dry runs, which pass through admission
- * like any other.
+ * Attempts at TkaSignins and credentials, with who makes them and what must refuse them, if anything must.
+ * Nothing is stored: writes are dry runs, which pass through admission like any other. attempts-bindings.ts has
+ * those at bindings, attempts-server.ts those at tka's server.
  */
 import { namespace, tka } from './world.ts';
 
@@ -26,34 +26,20 @@ spec:
   containers:
     - {name: c, image: x, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
 `;
-const bindingYaml = (
-  subject: string,
-  options: {
-    readonly kind?: string;
-    readonly namespace?: string;
-    readonly role?: string;
-    readonly roleKind?: string;
-  } = {},
-): string => `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ${options.kind ?? 'ClusterRoleBinding'}
-metadata: {name: attempt${options.namespace === undefined ? '' : `, namespace: ${options.namespace}`}}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ${options.roleKind ?? 'ClusterRole'}, name: ${options.role ?? 'view'}}
-subjects: [${subject}]
-`;
-const sessionAccount = `{kind: ServiceAccount, name: x, namespace: ${namespace}}`;
-
 export interface Attempt {
   readonly title: string;
+  /** A user; tka's own, with a token of its account. */
   readonly as: string;
+  /** Impersonated by somebody whose rights end there, even if it is tka. */
+  readonly isImpersonated?: true;
   readonly args: (session: string, account: string) => readonly string[];
   readonly input?: string;
   /** undefined: it is allowed. */
   readonly refusedBy?: RegExp;
 }
 
-const byPolicy = (name: string): RegExp => new RegExp(`ValidatingAdmissionPolicy '${name}'`);
-const create = ['create', '-f', '-', '--dry-run=server'];
+export const byPolicy = (name: string): RegExp => new RegExp(`ValidatingAdmissionPolicy '${name}'`);
+export const create = ['create', '-f', '-', '--dry-run=server'];
 
 export const attempts: readonly Attempt[] = [
   {
@@ -159,66 +145,26 @@ export const attempts: readonly Attempt[] = [
     args: () => ['create', 'token', 'default', '-n', 'default'],
   },
   {
-    title: 'tka binding a user',
+    title: 'an impersonated tka writing a TkaSignin',
     as: tka,
+    isImpersonated: true,
     args: () => create,
-    input: bindingYaml('{kind: User, name: bob, apiGroup: rbac.authorization.k8s.io}'),
-    refusedBy: byPolicy('tka-bindings'),
+    input: signinYaml('forged'),
+    refusedBy: byPolicy('tka-signins'),
   },
   {
-    title: 'tka binding itself',
-    as: tka,
-    args: () => create,
-    input: bindingYaml('{kind: ServiceAccount, name: tka, namespace: tka-system}'),
-    refusedBy: byPolicy('tka-bindings'),
+    title: 'an impersonated garbage collector moving the end of a session',
+    as: 'system:serviceaccount:kube-system:generic-garbage-collector',
+    isImpersonated: true,
+    args: (name) => patch(name, '{"spec":{"expiresAt":"2099-01-01T00:00:00Z"}}'),
+    refusedBy: byPolicy('tka-signins'),
   },
   {
-    title: 'tka binding a session account and a user',
+    title: "an impersonated tka minting a session's token",
     as: tka,
-    args: () => create,
-    input: bindingYaml(`${sessionAccount}, {kind: User, name: bob, apiGroup: rbac.authorization.k8s.io}`),
-    refusedBy: byPolicy('tka-bindings'),
-  },
-  {
-    title: 'tka binding nobody',
-    as: tka,
-    args: () => create,
-    input: bindingYaml(''),
-    refusedBy: byPolicy('tka-bindings'),
-  },
-  { title: 'tka binding a session account', as: tka, args: () => create, input: bindingYaml(sessionAccount) },
-  {
-    title: 'tka binding a session account in a namespace',
-    as: tka,
-    args: () => create,
-    input: bindingYaml(sessionAccount, { kind: 'RoleBinding', namespace: 'default' }),
-  },
-  {
-    title: 'tka binding a session account among the sessions',
-    as: tka,
-    args: () => create,
-    input: bindingYaml(sessionAccount, { kind: 'RoleBinding', namespace }),
-    refusedBy: byPolicy('tka-bindings'),
-  },
-  {
-    title: "tka binding a session account in tka's namespace",
-    as: tka,
-    args: () => create,
-    input: bindingYaml(sessionAccount, { kind: 'RoleBinding', namespace: 'tka-system' }),
-    refusedBy: byPolicy('tka-bindings'),
-  },
-  {
-    title: 'tka binding a role that is not in its list',
-    as: tka,
-    args: () => create,
-    input: bindingYaml(sessionAccount, { role: 'system:node' }),
-    refusedBy: /attempting to grant RBAC permissions not currently held/,
-  },
-  {
-    title: 'tka deleting a binding that is not its own',
-    as: tka,
-    args: () => ['delete', 'clusterrolebinding', 'cluster-admin', '--dry-run=server'],
-    refusedBy: byPolicy('tka-bindings'),
+    isImpersonated: true,
+    args: (_session, name) => ['create', 'token', name, '-n', namespace],
+    refusedBy: byPolicy('tka-credentials'),
   },
   {
     title: "tka minting another namespace's token",

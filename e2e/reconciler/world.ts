@@ -47,12 +47,13 @@ export class World implements AsyncDisposable {
   readonly stack: ClusterStack;
   /** As the cluster's admin. */
   readonly admin: Kubernetes;
-  readonly #tkaKubeconfig: string;
+  /** Path; with a token of tka's own account. */
+  readonly tkaKubeconfig: string;
 
   private constructor(stack: ClusterStack, admin: Kubernetes, tkaKubeconfig: string) {
     this.stack = stack;
     this.admin = admin;
-    this.#tkaKubeconfig = tkaKubeconfig;
+    this.tkaKubeconfig = tkaKubeconfig;
   }
 
   static async start(): Promise<World> {
@@ -71,7 +72,7 @@ export class World implements AsyncDisposable {
     const requests: string[] = [];
     const told: string[] = [];
     const kubernetes = connectKubernetes({
-      kubeconfig: this.#tkaKubeconfig,
+      kubeconfig: this.tkaKubeconfig,
       log: silent,
       onRequest: ({ verb, resource, status }) => requests.push(`${verb} ${resource} ${status}`),
       ...(options.interceptors && { interceptors: options.interceptors }),

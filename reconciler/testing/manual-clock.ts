@@ -6,11 +6,14 @@ import { type Clock, maxTimerMs } from '../clock.ts';
 export interface ManualClock extends Clock {
   /** Moves on, firing what comes due; lets promises settle between timers. */
   advance(ms: number): Promise<void>;
+  /** Sets the wall clock: timers run by the time that passes. */
+  jump(ms: number): void;
   readonly timers: number;
 }
 
 export function manualClock(startMs = Date.parse('2026-01-01T00:00:00Z')): ManualClock {
   let now = startMs;
+  let offset = 0;
   let sequence = 0;
   const timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
   const next = (until: number): number | undefined => {
@@ -18,7 +21,7 @@ export function manualClock(startMs = Date.parse('2026-01-01T00:00:00Z')): Manua
     return due[0]?.[0];
   };
   return {
-    now: () => now,
+    now: () => now + offset,
     schedule(callback, ms) {
       const id = sequence;
       sequence += 1;
@@ -36,6 +39,9 @@ export function manualClock(startMs = Date.parse('2026-01-01T00:00:00Z')): Manua
         await settled();
       }
       now = until;
+    },
+    jump(ms) {
+      offset += ms;
     },
     get timers() {
       return timers.size;

@@ -74,6 +74,12 @@ export async function importImages(ground: NodeGround, file: string): Promise<vo
   if (code !== 0) throw new Error(`importing the images of ${file}: ${stderr}`);
 }
 
+/** A script that an operator would run on the node, where `ctr` is on the PATH; `cwd` is the script's own matter. */
+export async function runScript(ground: NodeGround, script: string): Promise<void> {
+  const { code, stderr } = await runInside(ground, { command: 'bash', args: ['-euc', script] });
+  if (code !== 0) throw new Error(`on the node: ${script.trim()}: ${stderr}`);
+}
+
 function ctr(ground: NodeGround, args: readonly string[]): Promise<Result> {
   const command = join(ground.tools.containerdDir, 'ctr');
   return runInside(ground, { command, args: ['--address', containerdSocket, '--namespace', 'k8s.io', ...args] });

@@ -14,7 +14,7 @@ import type { Pki } from '../pki.ts';
 import { send } from '../send.ts';
 import { until } from '../until.ts';
 import { apiEndpoints, corefile, kubeletConfig, ports, proxyConfig, toolboxImage } from './configuration.ts';
-import { importImages, nodeDir, startContainerd, startInside } from './containers.ts';
+import { importImages, nodeDir, runScript, startContainerd, startInside } from './containers.ts';
 import type { NodeGround } from './containers.ts';
 
 export interface StackNodeOptions extends NodeGround {
@@ -70,6 +70,11 @@ export class StackNode {
   /** Gives the node the images of an archive (an image layout, or what `docker save` writes). */
   importImages(file: string): Promise<void> {
     return importImages(this.#options, file);
+  }
+
+  /** Runs commands as an operator does on the node, `ctr` and a shell's own at hand; rejects with what the failing one says. */
+  run(script: string): Promise<void> {
+    return runScript(this.#options, script);
   }
 
   /**
