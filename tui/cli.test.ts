@@ -116,7 +116,7 @@ for (const args of [
 test('stderr full: the command does its work, and ends with its own exit code', async (t) => {
   const { stub, cli } = await setup(t);
   const ran = await cli.run(['login', '--server', stub.url], {}, { stderr: '/dev/full' });
-  t.like(ran, { code: 0, stdout: 'tka-prod\n' });
+  t.like(ran, { code: 0, stdout: 'tka-prod-view\n' });
   t.is((await cli.run(['nope'], {}, { stderr: '/dev/full' })).code, 2);
 });
 

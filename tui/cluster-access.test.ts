@@ -1,5 +1,6 @@
 import test from 'ava';
-import { readClusterAccess, slug } from './cluster-access.ts';
+import { readClusterAccess } from './cluster-access.ts';
+import { slug } from './slug.ts';
 import { UserError } from './errors.ts';
 import { stubCa, stubKubeconfig } from './stub-server.ts';
 

@@ -8,6 +8,7 @@ import { X509Certificate } from 'node:crypto';
 import * as z from 'zod';
 import { UserError } from './errors.ts';
 import { printable } from './output.ts';
+import { slug } from './slug.ts';
 import { isToken } from './token.ts';
 
 export interface ClusterAccess {
@@ -48,17 +49,6 @@ export function readClusterAccess(kubeconfig: unknown, server: string): ClusterA
     token: user.token,
     ...(namespace !== undefined && isLabel(namespace) ? { namespace } : {}),
   };
-}
-
-/** `[a-z0-9.-]{1,63}`, starting and ending with a letter or digit. */
-export function slug(text: string): string {
-  const cleaned = text
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9.-]+/g, '-')
-    .replace(/^[.-]+/, '')
-    .slice(0, 63)
-    .replace(/[.-]+$/, '');
-  return cleaned === '' ? 'tka' : cleaned;
 }
 
 const kubeconfigSchema = z.object({

@@ -94,7 +94,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
   return {
     server,
     api: observed(createApi(transport, runtime.env['TRACEPARENT']), {
-      onWait: () => onWait?.(`Waiting for ${server} to answer …`),
+      onWait: () => onWait?.(`Waiting for ${server} to answer ...`),
       onAnswer: () => {
         if (mayPin) pin.keepOnce();
       },

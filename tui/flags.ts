@@ -38,7 +38,7 @@ export interface WishFlags {
 /** What becomes of the user's kubeconfig. */
 export interface PlacementFlags {
   readonly kubeconfig?: string;
-  /** With `{cluster}`, `{role}`, `{namespace}` and `{session}`; default `tka-{cluster}`. */
+  /** With `{cluster}`, `{role}`, `{namespace}` and `{session}`; default `tka-{cluster}-{role}`. */
   readonly contextName?: string;
   readonly use?: boolean;
   readonly inlineToken?: boolean;

@@ -59,7 +59,7 @@ function readAuthKey(env: Runtime['env'], file: string | undefined): string {
   const key = text.trim();
   if (!/^[\x21-\x7e]{1,1024}$/.test(key)) {
     throw usageError(`${source} holds no auth key: it is one line without blanks`, [
-      'It looks like tskey-auth-…; see that the whole key, and nothing else, is there.',
+      'It looks like tskey-auth-...; see that the whole key, and nothing else, is there.',
     ]);
   }
   return key;

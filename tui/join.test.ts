@@ -105,7 +105,10 @@ test('whoever joined is on the tailnet through a proxy, without the key, until i
   t.like({ ...joined.runtime }, { env, platform: 'linux', pid: process.pid });
   for (const [name, value] of Object.entries(joined.env)) t.is(env[name], value);
   t.is(here.left().length, 1);
-  t.regex(here.said(), /^Joining the tailnet as tka-exec-[0-9a-f]{6} …\nJoined as tka\.tail\.test in \d\.\d s\.\n$/);
+  t.regex(
+    here.said(),
+    /^Joining the tailnet as tka-exec-[0-9a-f]{6} \.\.\.\nJoined as tka\.tail\.test in \d\.\d s\.\n$/,
+  );
   t.false(here.said().includes(proxy.password));
 
   await joined[Symbol.asyncDispose]();

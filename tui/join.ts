@@ -45,7 +45,7 @@ export async function joinTailnet(
   const { timeoutMs = defaultTimeoutMs } = flags;
   const words = createWords(runtime, flags.quiet === true);
   const startedMs = runtime.now().getTime();
-  words.say(`Joining the tailnet as ${settings.hostname} …`);
+  words.say(`Joining the tailnet as ${settings.hostname} ...`);
   const { node, directory, leave } = await startNode(runtime, settings);
   const deadline = after(timeoutMs);
   try {

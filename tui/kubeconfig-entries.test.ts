@@ -22,6 +22,7 @@ function entries(changes: Partial<SessionEntries> = {}): SessionEntries {
   return {
     marker,
     name: 'tka-prod',
+    otherNames: ['tka-prod-edit', 'tka-prod-2'],
     cluster: { server: 'https://prod:6443', 'certificate-authority-data': 'Q0E=' },
     user: { exec: { command: 'tka', args: ['credential'] }, token: undefined },
     use: false,
@@ -129,15 +130,15 @@ test('the token leaves the entry when a plugin comes, and the plugin when a toke
 });
 
 const taken: readonly [string, string, string][] = [
-  ['a foreign context', 'contexts: [{name: tka-prod, context: {cluster: a, user: b}}]', 'tka-prod-0123456789'],
-  ['a foreign user', 'users: [{name: tka-prod, user: {token: x}}]', 'tka-prod-0123456789'],
-  ['a foreign cluster', 'clusters: [{name: tka-prod, cluster: {server: x}}]', 'tka-prod-0123456789'],
+  ['a foreign context', 'contexts: [{name: tka-prod, context: {cluster: a, user: b}}]', 'tka-prod-edit'],
+  ['a foreign user', 'users: [{name: tka-prod, user: {token: x}}]', 'tka-prod-edit'],
+  ['a foreign cluster', 'clusters: [{name: tka-prod, cluster: {server: x}}]', 'tka-prod-edit'],
   [
     'another session of ours',
     'contexts: [{name: tka-prod, context: {extensions: [{name: tka.specht-labs.de/session, extension: {server: "http://tka", session: bob-1}}]}}]',
-    'tka-prod-0123456789',
+    'tka-prod-edit',
   ],
-  ['both names', 'users: [{name: tka-prod}, {name: tka-prod-0123456789}]', 'tka-prod-2'],
+  ['both names', 'users: [{name: tka-prod}, {name: tka-prod-edit}]', 'tka-prod-2'],
 ];
 for (const [what, text, expected] of taken) {
   test(`where ${what} has the name, another name is taken and nothing is overwritten`, (t) => {
@@ -150,7 +151,7 @@ for (const [what, text, expected] of taken) {
 }
 
 test('where every name is taken the login is refused', (t) => {
-  const all = ['tka-prod', 'tka-prod-0123456789', ...[2, 3, 4, 5, 6, 7, 8, 9].map((n) => `tka-prod-${n}`)];
+  const all = ['tka-prod', 'tka-prod-edit', 'tka-prod-2'];
   const target = file(stringify({ users: all.map((name) => ({ name })) }));
   t.throws(() => mergeEntries([target], target, entries()), { message: /tka-prod/ });
   t.false(target.changed);

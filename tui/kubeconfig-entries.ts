@@ -30,6 +30,8 @@ export interface SessionEntries {
   readonly marker: Marker;
   /** The name to have if it is free. */
   readonly name: string;
+  /** The first of these that is free, else. */
+  readonly otherNames?: readonly string[];
   readonly cluster: Fields;
   readonly user: Fields;
   readonly namespace?: string;
@@ -63,7 +65,7 @@ export function mergeEntries(
   };
   const missing = kinds.filter((kind) => own[kind] === undefined);
   const preferred = own.context?.name ?? own.cluster?.name ?? own.user?.name ?? entries.name;
-  const fresh = missing.length === 0 ? preferred : freeName(files, missing, preferred, marker);
+  const fresh = missing.length === 0 ? preferred : freeName(files, missing, preferred, entries.otherNames ?? []);
   const nameOf = (kind: Kind): string => own[kind]?.name ?? fresh;
 
   put(own.cluster ?? add(destination, 'cluster', fresh), entries.cluster, marker);
@@ -80,9 +82,13 @@ export function mergeEntries(
 }
 
 /** The name that the context then has. */
-function rename(files: readonly KubeconfigDocument[], context: Entry, { name, marker }: SessionEntries): string {
+function rename(
+  files: readonly KubeconfigDocument[],
+  context: Entry,
+  { name, otherNames = [] }: SessionEntries,
+): string {
   if (context.name === name) return name;
-  const fresh = freeName(files, ['context'], name, marker);
+  const fresh = freeName(files, ['context'], name, otherNames);
   const { file } = context;
   file.document.setIn(['contexts', context.index, 'name'], fresh);
   file.changed = true;
@@ -206,14 +212,12 @@ function freeName(
   files: readonly KubeconfigDocument[],
   missing: readonly Kind[],
   preferred: string,
-  marker: Marker,
+  others: readonly string[],
 ): string {
   const taken = new Set(
     missing.flatMap((kind) => files.flatMap((file) => entriesOf(file, kind).map(({ name }) => name))),
   );
-  const longer = `${preferred.slice(0, 63 - 11)}-${marker.session.slice(-10).replace(/^[.-]+/, '')}`;
-  const numbered = Array.from({ length: 8 }, (_, i) => `${preferred.slice(0, 61)}-${i + 2}`);
-  const free = [preferred, longer, ...numbered].find((name) => !taken.has(name));
+  const free = [preferred, ...others].find((name) => !taken.has(name));
   if (free !== undefined) return free;
   throw new UserError(`other entries have the name ${preferred} and every name like it in your kubeconfig`, [
     'Rename or remove them (`kubectl config rename-context`, `kubectl config delete-context`), or use --kubeconfig FILE.',

@@ -39,7 +39,7 @@ test('stage by stage: each says what it found, and asks no more than it needs', 
   t.is(detail('identity'), 'alice@example.com on laptop');
   t.is(detail('grant'), 'view in the whole cluster for 8h');
   t.is(detail('sign-in'), session);
-  t.is(detail('kubeconfig'), 'tka-prod');
+  t.is(detail('kubeconfig'), 'tka-prod-view');
   t.deepEqual(stub.calls, [
     calls.wellKnown,
     calls.whoami,
@@ -49,7 +49,7 @@ test('stage by stage: each says what it found, and asks no more than it needs', 
   ]);
   t.is(stub.requests[2]?.headers['prefer'], undefined);
   t.regex(String(stub.requests[3]?.headers['prefer']), /^wait=\d+$/);
-  t.like(loggedIn, { cluster: 'prod', session, context: 'tka-prod', mode: 'direct', current: true });
+  t.like(loggedIn, { cluster: 'prod', session, context: 'tka-prod-view', mode: 'direct', current: true });
 });
 
 test('a refusal that the rules foretell belongs to the stage of the grant', async (t) => {
@@ -92,7 +92,7 @@ test('a server that says nothing of its caller is logged in at all the same', as
   for (const call of [calls.whoami, calls.wellKnown]) {
     stub.answer(call, (_, response) => void response.writeHead(404, { 'content-type': 'text/plain' }).end('404'));
   }
-  t.like(await run(), { cluster: 'prod', context: 'tka-prod' });
+  t.like(await run(), { cluster: 'prod', context: 'tka-prod-view' });
   t.deepEqual(running(), ['server', 'identity', 'sign-in', 'usable', 'kubeconfig']);
 });
 

@@ -67,7 +67,7 @@ export async function openSession(options: OpeningOptions): Promise<OpenedSessio
     const mode = options.mode ?? preferredMode(facts);
     const access = await fetchUsable({ ...call, session: session.session, mode });
     options.stages.done();
-    const { slug } = await import('./cluster-access.ts');
+    const { slug } = await import('./slug.ts');
     const cluster = facts === undefined ? access.name.replace(/^tka-/, '') : slug(facts.cluster);
     const replicas = facts === undefined ? undefined : (facts.replicas ?? []);
     return { ...session, skewMs: skewOf(options.api, options.now), cluster, mode, access, replicas };

@@ -26,7 +26,7 @@ const texts: readonly [string, string][] = [
   ['a ##vso[task.prependpath]/tmp', 'a # #vso[task.prependpath]/tmp'],
   ['a ##teamcity[x] ##[group]', 'a # #teamcity[x] # #[group]'],
   ['::1 and a::b and ##', '::1 and a::b and ##'],
-  ['x'.repeat(600), `${'x'.repeat(500)}…`],
+  ['x'.repeat(600), `${'x'.repeat(500)}...`],
 ];
 for (const [text, expected] of texts) {
   test(`${JSON.stringify(text.slice(0, 30))} is shown as ${JSON.stringify(expected.slice(0, 30))}`, (t) => {

@@ -16,7 +16,7 @@ export function printable(text: string, limit = 500): string {
     // GitHub obeys `::command::` where a line begins, Azure `##vso[…]` and TeamCity `##teamcity[…]` anywhere in it.
     .replace(/^::(?=[a-z-]+(?: .*)?::)/i, ': :')
     .replaceAll(/##(?=\w*\[)/g, '# #');
-  return line.length > limit ? `${line.slice(0, limit)}…` : line;
+  return line.length > limit ? `${line.slice(0, limit)}...` : line;
 }
 
 export interface Words {

@@ -13,6 +13,7 @@ import type { OpenedSession } from './opening.ts';
 import { kubectlProxyFor } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
 import { accessExpiry } from './session-access.ts';
+import { slug } from './slug.ts';
 
 export interface Placement {
   readonly server: string;
@@ -70,7 +71,8 @@ export function checkTls(access: ClusterAccess, flags: Pick<WishFlags, 'insecure
   ]);
 }
 
-export const defaultContextName = 'tka-{cluster}';
+/** Carries the role, so that two sessions at one cluster can be told apart. */
+export const defaultContextName = 'tka-{cluster}-{role}';
 
 /** Throws a usage error where no context could have such a name. */
 export function checkContextName(template: string | undefined): void {
@@ -84,19 +86,40 @@ export function checkContextName(template: string | undefined): void {
   ]);
 }
 
-/** `[a-zA-Z0-9._@-]{1,63}`, whatever the server calls its things. */
+/** `[a-zA-Z0-9._@-]{1,63}`, and `[a-z0-9.-]{1,63}` of the default template, whatever the server calls its things. */
 export function contextNameFrom(
   template: string,
   { cluster, role, session, namespace }: Pick<OpenedSession, 'cluster' | 'role' | 'session'> & { namespace?: string },
 ): string {
   const values: Readonly<Record<string, string>> = { cluster, role, session, namespace: namespace ?? 'default' };
-  // A cluster may have our prefix in its name already.
-  const text = template === defaultContextName && cluster.startsWith('tka-') ? '{cluster}' : template;
-  const name = text.replaceAll(/\{(\w+)\}/g, (_, key: string) =>
+  if (template === defaultContextName) return defaultName(cluster, role);
+  const name = template.replaceAll(/\{(\w+)\}/g, (_, key: string) =>
     (values[key] ?? '').replaceAll(/[^a-zA-Z0-9._-]+/g, '-'),
   );
   // A role may be called --help; as a word of kubectl's, a context may not.
   return name.replace(/^-+/, '').slice(0, 63) || 'tka';
+}
+
+/** The role whole, as far as that goes: it is what names differ by. A cluster may have our prefix in its name already. */
+function defaultName(cluster: string, role: string): string {
+  const end = slug(role).slice(0, 40);
+  const start = slug(`tka-${cluster.replace(/^tka-/, '')}`).slice(0, 63 - 1 - end.length);
+  return slug(`${start}-${end}`);
+}
+
+/** For where other entries have the name: with what tells this session from others at the cluster, then numbered. */
+export function otherNames(name: string, { role, namespaces }: Pick<OpenedSession, 'role' | 'namespaces'>): string[] {
+  const withRole = name.includes(slug(role)) ? [] : [role];
+  const scope = namespaces === undefined ? [] : [[...withRole, ...namespaces].join('-')];
+  const cut = (end: string): string => `${name.slice(0, 63 - 1 - end.length)}-${end}`;
+  const named = [...withRole, ...scope].map((end) =>
+    cut(
+      slug(end)
+        .slice(0, 30)
+        .replace(/[.-]+$/, ''),
+    ),
+  );
+  return [...named, ...Array.from({ length: 8 }, (_, i) => cut(String(i + 2)))];
 }
 
 async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {
@@ -114,6 +137,7 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
   const entries = {
     marker: { server, session: opened.session },
     name,
+    otherNames: otherNames(name, opened),
     cluster: await clusterFields(runtime, placement),
     user: userFields(runtime, placement),
     ...(namespace === undefined ? {} : { namespace }),

@@ -60,7 +60,7 @@ function readSession({ session, username, role, namespaces, ready }: Session) {
     state: ready ? ('ready' as const) : ('provisioning' as const),
     username: printable(username, 200),
     role: printable(role, 200),
-    ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 100).map((name) => printable(name, 63)) }),
+    ...(namespaces === undefined ? {} : { namespaces: namespaces.map((name) => printable(name, 63)) }),
   };
 }
 

@@ -40,7 +40,7 @@ test('a session that a login outside uses goes on', async (t) => {
   const shell = await startShell();
   t.is((await cli.run(['login', '--server', server.url, '-q'])).code, 0);
   const { stderr } = await shell.end();
-  t.is(stderr, 'tka: the session alice-view goes on: the context tka-prod in your kubeconfig uses it.\n');
+  t.is(stderr, 'tka: the session alice-view goes on: the context tka-prod-view in your kubeconfig uses it.\n');
   t.deepEqual(sessions.ended, []);
 });
 

@@ -13,7 +13,7 @@ test('exec runs the command in a session of its own, which ends with it; the str
   const ran = await exec('sh', '-c', 'cat "$KUBECONFIG"; echo said >&2; exit 7');
   t.is(ran.code, 7);
   t.is(ran.stderr, 'said\n');
-  t.regex(ran.stdout, /^apiVersion: v1[^]*current-context: tka-prod\n$/);
+  t.regex(ran.stdout, /^apiVersion: v1[^]*current-context: tka-prod-view\n$/);
   t.deepEqual(sessions.ended, ['alice-view']);
   t.deepEqual(left(cli), []);
   t.false(existsSync(cli.kubeconfig));
@@ -35,7 +35,7 @@ test("the child has what a prompt needs, and nothing of the outer shell's", asyn
     TKA_SERVER: server.url,
     TKA_CLUSTER: 'prod',
     TKA_ROLE: 'edit',
-    TKA_CONTEXT: 'tka-prod',
+    TKA_CONTEXT: 'tka-prod-edit',
     TKA_THEME: 'dark',
     TKA_ENV_FILE: undefined,
     TKA_OUTER: undefined,

@@ -6,6 +6,7 @@ import { exitCodes, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
 import { ownContexts } from './kubeconfig-entries.ts';
+import { nameScope } from './grant.ts';
 import { formatRemaining, renderTableWithin } from './output.ts';
 import type { Runtime } from './runtime.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
@@ -114,7 +115,7 @@ export function sessionNames(reports: readonly ServerReport[]): readonly string[
 type ShownRow = Omit<SessionRow, 'state'> & { readonly state: SessionRow['state'] | 'unreachable' };
 
 function cells(row: ShownRow, passedMs: number): readonly string[] {
-  const role = `${row.role ?? '-'}${row.namespaces === undefined ? '' : ` (${row.namespaces.join(',')})`}`;
+  const role = `${row.role ?? '-'}${row.namespaces === undefined ? '' : ` (${nameScope(row.namespaces)})`}`;
   const contexts = row.contexts.length === 0 ? '-' : row.contexts.join(',');
   const { remainingSeconds } = row;
   const left =

@@ -31,7 +31,7 @@ function setup(
   size: { readonly isTerminal?: boolean; readonly columns?: number } = {},
 ) {
   let nowMs = Date.parse('2026-01-01T00:00:00Z');
-  const runtime = createRuntime(t, { ...size, now: () => new Date(nowMs) });
+  const runtime = createRuntime(t, { ...size, env: { TERM: 'xterm' }, now: () => new Date(nowMs) });
   let reads = 0;
   const reporter = {
     read: () => Promise.resolve([reports[Math.min(reads++, reports.length - 1)] ?? none]),

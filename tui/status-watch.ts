@@ -2,6 +2,7 @@
  * `tka status --watch`. On a terminal the table is drawn over itself once a second, without flicker, and asked for anew every
  * 10 s; elsewhere something is written only when it has changed: a line a session, or one document. Goes on until the signal.
  */
+import { isDumbTerminal } from './dumb-terminal.ts';
 import type { OutputForm } from './flags.ts';
 import type { Runtime } from './runtime.ts';
 import { asData, renderReports, type Reporter, type ServerReport, sessionNames } from './status-report.ts';
@@ -18,7 +19,7 @@ export interface WatchOptions {
 const everySeconds = 10;
 
 export async function watchStatus(runtime: Runtime, options: WatchOptions): Promise<void> {
-  const isDrawn = runtime.stdout.isTTY === true && options.output === undefined && runtime.env['TERM'] !== 'dumb';
+  const isDrawn = runtime.stdout.isTTY === true && options.output === undefined && !isDumbTerminal(runtime);
   await (isDrawn ? draw(runtime, options) : follow(runtime, options));
 }
 

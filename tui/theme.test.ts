@@ -45,10 +45,14 @@ test('ASCII glyphs where the locale is not UTF-8, on the Linux console, on a dum
   t.true(isAscii(make({}, 'ascii')));
   t.true(isAscii(make({ TERM: 'linux' })));
   t.true(isAscii(make({ TERM: 'dumb' })));
+  for (const env of [{ LANG: 'C.UTF-8' }, { LANG: 'C.UTF-8', TERM: '' }]) {
+    t.true(isAscii(createTheme({ env, platform: 'darwin' })), 'no TERM');
+    t.false(hasColour(createTheme({ env, platform: 'darwin' })), 'no TERM');
+  }
   t.true(isAscii(make({ LC_ALL: 'C' })));
   t.true(isAscii(createTheme({ env: {}, platform: 'linux' })));
   t.false(isAscii(make({ LANG: 'C.utf8' })));
-  t.false(isAscii(createTheme({ env: {}, platform: 'darwin' })));
+  t.false(isAscii(createTheme({ env: { TERM: 'xterm' }, platform: 'darwin' })));
   t.true(isAscii(createTheme({ env: {}, platform: 'win32' })));
   t.false(isAscii(createTheme({ env: { WT_SESSION: 'x' }, platform: 'win32' })));
 });

@@ -2,9 +2,10 @@
  * How the screens look: styles by meaning, and glyphs. Loads nothing, so that a line of plain output can use it as well.
  *
  * Nothing is said by colour alone: whoever draws puts a word or a glyph beside it. Styles are props of Ink's <Text>.
- * The theme: --theme, else TKA_THEME, else the configuration file's `theme`, else auto. NO_COLOR and TERM=dumb take the
- * colours out of any of them; a locale without UTF-8, TERM=linux and TERM=dumb take the glyphs beyond ASCII.
+ * The theme: --theme, else TKA_THEME, else the configuration file's `theme`, else auto. NO_COLOR and TERM=dumb, or no TERM,
+ * take the colours out of any of them; a locale without UTF-8, TERM=linux, TERM=dumb or no TERM take the glyphs beyond ASCII.
  */
+import { isDumbTerminal } from './dumb-terminal.ts';
 import { usageError } from './errors.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -66,7 +67,7 @@ export function createTheme(
   configured?: string,
 ): Theme {
   const name = parse(flag, '--theme') ?? parse(env['TKA_THEME'], 'TKA_THEME') ?? known(configured) ?? 'auto';
-  const isColourless = name === 'none' || isSet(env['NO_COLOR']) || env['TERM'] === 'dumb';
+  const isColourless = name === 'none' || isSet(env['NO_COLOR']) || isDumbTerminal({ env, platform });
   const isPlain = name === 'ascii' || !drawsUnicode(env, platform);
   return {
     name,
@@ -160,7 +161,7 @@ function background(env: Runtime['env']): 'dark' | 'light' {
 }
 
 function drawsUnicode(env: Runtime['env'], platform: NodeJS.Platform): boolean {
-  if (env['TERM'] === 'linux' || env['TERM'] === 'dumb') return false;
+  if (env['TERM'] === 'linux' || isDumbTerminal({ env, platform })) return false;
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find(isSet);
   if (locale !== undefined) return /utf-?8/i.test(locale);
   // Windows has no such variables, and its old console no such glyphs; macOS is UTF-8 throughout.

@@ -27,7 +27,7 @@ export function homeCases(place: () => Place): void {
 
     const first = await loggedIn(terminal);
     t.is((await place().sessions()).length, 1);
-    t.regex(place().kubeconfig('alice@example.com'), /current-context: tka-stack/);
+    t.regex(place().kubeconfig('alice@example.com'), /current-context: tka-stack-cluster-admin/);
 
     const later = await until(
       async () => {

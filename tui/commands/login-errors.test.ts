@@ -118,6 +118,6 @@ test('nothing of a hostile server reaches the kubeconfig or the terminal but wha
   t.is(ran.code, 0, ran.stderr);
   t.notRegex((ran.stdout + ran.stderr).replaceAll('\n', ''), /\p{Cc}/u);
   const written = readFileSync(cli.kubeconfig, 'utf8');
-  t.is(ran.stdout, 'tka-prod-0-evil-touch-tmp-pwned\n');
+  t.is(ran.stdout, 'tka-prod-0-evil-touch-tmp-pwned-view-touch-tmp-pwned\n');
   t.notRegex(written.replaceAll(ran.stdout.trim(), ''), /evil|pwned|\$|[^\P{Cc}\n]/u);
 });

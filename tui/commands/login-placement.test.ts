@@ -74,7 +74,7 @@ test('--print-kubeconfig prints one that is whole, and leaves nothing here', asy
   const ran = await cli.run(['login', '--server', stub.url, '--print-kubeconfig', '-n', 'dev']);
   t.is(ran.code, 0, ran.stderr);
   const printed = parse(ran.stdout) as Kubeconfig;
-  t.like(printed, { apiVersion: 'v1', kind: 'Config', 'current-context': 'tka-prod' });
+  t.like(printed, { apiVersion: 'v1', kind: 'Config', 'current-context': 'tka-prod-view' });
   t.like(printed.contexts[0]?.context, { namespace: 'dev' });
   t.regex(String(printed.users[0]?.user['token']), /\.c2lnbmF0dXJl$/);
   t.deepEqual(
@@ -142,7 +142,7 @@ test('in a shell with the integration a login goes to a kubeconfig of that shell
   t.deepEqual(filesUnder(join(cli.home, '.kube')), []);
   const lines = readFileSync(file, 'utf8');
   const kubeconfig = /KUBECONFIG='?([^'\n]+)/.exec(lines)?.[1] ?? '';
-  t.is(readKubeconfigAt(kubeconfig)['current-context'], 'tka-prod');
+  t.is(readKubeconfigAt(kubeconfig)['current-context'], 'tka-prod-view');
   t.regex(lines, new RegExp(`TKA_SESSION='?${session}`));
   const out = await cli.run(['logout'], {
     ...shell,

@@ -13,14 +13,14 @@ test.after.always(remove);
 test('login takes three requests, two of them at once, writes the entries and the cache, and prints the name of the context', async (t) => {
   const { stub, cli } = await setup(t);
   const ran = await cli.run(['login', '--server', stub.url, '--non-interactive']);
-  t.like(ran, { code: 0, stdout: 'tka-prod\n' });
+  t.like(ran, { code: 0, stdout: 'tka-prod-view\n' });
   t.regex(ran.stderr, /Logged in as alice@example\.com, role view/);
   t.deepEqual(
     [...stub.calls].sort(),
     [`GET /api/v1alpha1/kubeconfig?mode=direct&session=${session}`, calls.wellKnown, calls.login].sort(),
   );
   const written = readKubeconfigAt(cli.kubeconfig);
-  t.is(written['current-context'], 'tka-prod');
+  t.is(written['current-context'], 'tka-prod-view');
   t.is(written.clusters[0]?.cluster['server'], 'https://127.0.0.1:6443');
   const exec = written.users[0]?.user.exec;
   t.deepEqual(exec, {
@@ -94,7 +94,7 @@ test('login -o json prints the whole session, and -q is quiet', async (t) => {
     session,
     username: 'alice@example.com',
     role: 'view',
-    context: 'tka-prod',
+    context: 'tka-prod-view',
     current: true,
     kubeconfig: cli.kubeconfig,
     server: stub.url,
@@ -118,10 +118,10 @@ test('another current-context stays without --use', async (t) => {
   const { stub, cli } = await setup(t);
   mkdirSync(dirname(cli.kubeconfig));
   writeFileSync(cli.kubeconfig, 'current-context: work\n');
-  t.regex((await cli.run(['login', '--server', stub.url])).stderr, /kubectl --context tka-prod/);
+  t.regex((await cli.run(['login', '--server', stub.url])).stderr, /kubectl --context tka-prod-view/);
   t.is(readKubeconfigAt(cli.kubeconfig)['current-context'], 'work');
   await cli.run(['login', '--server', stub.url, '--use']);
-  t.is(readKubeconfigAt(cli.kubeconfig)['current-context'], 'tka-prod');
+  t.is(readKubeconfigAt(cli.kubeconfig)['current-context'], 'tka-prod-view');
 });
 
 test('the proxy variables are used, and what kubectl has to know of them is written', async (t) => {
@@ -174,7 +174,7 @@ for (const form of ['yaml', 'name']) {
     const { stub, cli } = await setup(t);
     const ran = await cli.run(['login', '--server', stub.url, '-o', form, '-q']);
     t.is(ran.stderr, '');
-    if (form === 'name') t.is(ran.stdout, 'tka-prod\n');
+    if (form === 'name') t.is(ran.stdout, 'tka-prod-view\n');
     else t.regex(ran.stdout, /^cluster: prod$/m);
   });
 }

@@ -59,7 +59,7 @@ async function inLines(runtime: Runtime, flags: LoginFlags, words: Words): Promi
   const scope = namespaces === undefined ? '' : ` ${describeScope(namespaces)}`;
   const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
   words.say(`Logged in as ${username}, role ${role}${scope}, for ${left}.`);
-  const use = current ? 'kubectl uses it now.' : `Use it: kubectl --context ${context} …`;
+  const use = current ? 'kubectl uses it now.' : `Use it: kubectl --context ${context} ...`;
   words.say(`Context ${context} is in ${kubeconfig}. ${use}`);
   return loggedIn;
 }

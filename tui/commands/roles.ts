@@ -5,7 +5,7 @@
 import type { GrantedRule, WhoamiResponse } from '../../node/http/contract.ts';
 import { writeData } from '../data.ts';
 import type { RolesFlags } from '../flags.ts';
-import { describeGrant, foresee, rolesOf } from '../grant.ts';
+import { describeGrant, foresee, nameScope, rolesOf } from '../grant.ts';
 import { createWords, renderTable, type Words } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 import { askWhoami } from './whoami.ts';
@@ -21,7 +21,7 @@ export async function roles(runtime: Runtime, flags: RolesFlags): Promise<void> 
   const lines = rows.map(({ role, namespaces, period, priority, state }) => [
     state === 'default' ? '*' : '',
     role,
-    namespaces === undefined ? 'the whole cluster' : namespaces.join(','),
+    namespaces === undefined ? 'the whole cluster' : nameScope(namespaces),
     period,
     String(priority),
     notes[state],

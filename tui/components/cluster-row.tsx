@@ -6,6 +6,7 @@ import { Box, Text, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
 import type { GrantedRule } from '../../node/http/contract.ts';
 import type { Cluster } from '../clusters.ts';
+import { nameScope } from '../grant.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { ClusterRow as Row } from '../screens/home-state.ts';
 import type { Glyphs, Styles } from '../theme.ts';
@@ -89,5 +90,5 @@ function mayOf(
 
 /** `edit in dev up to 8h`. */
 function describeRule({ role, namespaces, period }: GrantedRule): string {
-  return `${role}${namespaces === undefined ? '' : ` in ${namespaces.join('+')}`} ${period}`;
+  return `${role}${namespaces === undefined ? '' : ` in ${nameScope(namespaces, '+')}`} ${period}`;
 }

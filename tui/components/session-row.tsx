@@ -91,7 +91,7 @@ function wordOf(session: HomeSession, now: number): string {
 
 function roleOf({ role, session, namespaces }: HomeSession): string {
   if (role === undefined) return session;
-  return namespaces === undefined ? role : `${role} in ${namespaces.join(', ')}`;
+  return namespaces === undefined ? role : `${role} ${describeScope(namespaces)}`;
 }
 
 /** `*` before the current one, as `kubectl config get-contexts` has it. */

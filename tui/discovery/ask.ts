@@ -1,6 +1,6 @@
 /** Asks one server what it is, at `/.well-known/tka`, for a second at most. What it says comes out fit to be shown. */
 import { type Api, createApi } from '../api.ts';
-import { slug } from '../cluster-access.ts';
+import { slug } from '../slug.ts';
 import type { Cluster } from '../clusters.ts';
 import { RefusedError, UserError } from '../errors.ts';
 import { printable } from '../output.ts';

@@ -145,7 +145,7 @@ function fill(path: string, content: string): void {
 function notTheFunction(reason: string, cause?: unknown): UserError {
   return new UserError(
     `the shell's variables for tka are not in order: ${reason}`,
-    ['Load the integration again: tka integration SHELL. Or run the command without it: command tka --no-eval …'],
+    ['Load the integration again: tka integration SHELL. Or run the command without it: command tka --no-eval ...'],
     1,
     cause,
   );

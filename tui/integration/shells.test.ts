@@ -94,7 +94,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     const [before, inside, ...rest] = lines(ran);
     t.is(before, `${mine} - - - -`);
     t.regex(inside ?? '', new RegExp(`^/\\S+/run/shells/\\d+/config alice-view view prod ${server}$`));
-    t.true(rest.includes('current-context: tka-prod'), 'KUBECONFIG has the context');
+    t.true(rest.includes('current-context: tka-prod-view'), 'KUBECONFIG has the context');
     t.is(rest.at(-2), `${mine} - - - -`);
     t.is(readFileSync(mine, 'utf8'), 'current-context: work\n');
     t.deepEqual([...stub.sessions.keys()], []);

@@ -12,7 +12,7 @@ export function globalOptions(): readonly Option[] {
     new Option('--timeout <duration>', 'give up after so long: 30s, 2m').argParser(parseTimeout),
     new Option('--non-interactive', 'never ask, draw nothing'),
     new Option('-q, --quiet', 'no words, only data and errors'),
-    new Option('-t, --theme <name>', 'colours: auto, dark, light, none, …'),
+    new Option('-t, --theme <name>', 'colours: auto, dark, light, none, ...'),
     new Option('-V, --version', "this command's version"),
     // Of the tka that came before; action.ts says what becomes of them.
     new Option('-e, --no-eval', "leave the shell's environment as it is").hideHelp(),

@@ -30,7 +30,7 @@ export const keys = {
 export const themed = (node: ReactNode, theme: ThemeName = 'none', env: Record<string, string> = {}): ReactElement =>
   createElement(
     ThemeProvider,
-    { value: createTheme({ env: { LANG: 'C.UTF-8', ...env }, platform: 'linux' }, theme) },
+    { value: createTheme({ env: { LANG: 'C.UTF-8', TERM: 'xterm-256color', ...env }, platform: 'linux' }, theme) },
     node,
   );
 

@@ -183,7 +183,7 @@ test('/ filters as it is typed', async (t) => {
   await home.press('/', 's', 't', 'a');
   t.notRegex(await home.seen(/\/sta/), /prod|dev/);
   await home.press('x');
-  t.regex(home.last(), /No cluster is named like “stax”/);
+  t.regex(home.last(), /No cluster is named like "stax"/);
   await home.press('\u001B[B', '\u007F', '\r', '\u001B');
   await home.seen(/prod/);
 });

@@ -36,7 +36,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
     filter !== '' &&
     !clusters.some(({ name, server }) => `${name} ${server}`.toLowerCase().includes(filter.trim().toLowerCase()))
   )
-    return { tone: 'warning', text: `No cluster is named like “${filter}”.`, advice: [] };
+    return { tone: 'warning', text: `No cluster is named like "${filter}".`, advice: [] };
   const all = clusters.map(({ server }) => access[server]);
   const isWithoutGrant = all.every(
     (one) => one?.state === 'refused' || (one?.state === 'known' && one.rules.length === 0),

@@ -4,6 +4,7 @@
  *
  * Drawn on stderr: stdout is for data.
  */
+import { isDumbTerminal } from '../dumb-terminal.ts';
 import { Shown, UserError } from '../errors.ts';
 import { plainInteraction } from '../interaction.ts';
 import type { LoggedIn, LogInOptions } from '../login.ts';
@@ -25,7 +26,7 @@ export async function runLoginScreen(
 ): Promise<LoggedIn> {
   const { theme: configured } = await readSettings(runtime, options.flags);
   const theme = createTheme(runtime, options.flags.theme, configured);
-  const isPlain = runtime.env['TERM'] === 'dumb';
+  const isPlain = isDumbTerminal(runtime);
   const { isTTY: isAnswered } = runtime.terminal().stdin;
   const plain = isPlain ? (plainInteraction(runtime, options.flags) ?? 'none') : undefined;
   const run = startLogin(runtime, { ...options, logIn, interaction: isAnswered ? plain : 'none' });

@@ -111,7 +111,7 @@ function Periods(props: {
     <Choice
       key="period"
       question={{ title: `For how long as ${role}?` }}
-      choices={[...periods.map((period) => ({ label: period, ...until(period) })), { label: 'another …' }]}
+      choices={[...periods.map((period) => ({ label: period, ...until(period) })), { label: 'another' }]}
       onChoose={(i) => {
         const period = periods[i];
         if (period === undefined) onTyping();
