@@ -301,7 +301,7 @@ test.serial('a missing CRD is named with the command that installs it', async (t
   try {
     const text = await endsWith(await startBadly({}), 1);
     t.regex(text, /tkasignins\.tka\.specht-labs\.de/);
-    t.regex(text, /kubectl apply -k manifests/);
+    t.regex(text, /kubectl apply -k OVERLAY/);
   } finally {
     await stack.kubectl(['create', '-f', '-'], { input: stripped(crd) });
     await stack.kubectl(['wait', '--for=condition=Established', 'crd/tkasignins.tka.specht-labs.de']);

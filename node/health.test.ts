@@ -123,3 +123,11 @@ test('a port that is taken is an error that names the setting and the address', 
     message: new RegExp(`127\\.0\\.0\\.1:${health.port}: another program has it; choose another health\\.port`),
   });
 });
+
+test('an installation that is incomplete is named, and not taken for an API server that is away', (t) => {
+  const problem = 'the CustomResourceDefinition tkasignins.tka.specht-labs.de is not installed';
+  const state = readiness({ ...good, reconciler: () => ({ synced: true, lastListAt: 0, problem }) }, false);
+  t.is(state.status, 'not ready');
+  t.true(state.missing.some((words) => words.startsWith(`${problem}: `) && words.includes('kubectl apply -k OVERLAY')));
+  t.false(state.missing.some((words) => words.includes('is away')));
+});

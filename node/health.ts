@@ -7,6 +7,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { reinstall } from '../reconciler/installation.ts';
 import type { OpenApiDocument } from './http/openapi/document.ts';
 
 export interface HealthSources {
@@ -15,7 +16,9 @@ export interface HealthSources {
     | { readonly status: string; readonly ready: boolean; readonly authUrl?: string; readonly reason?: string }
     | undefined;
   /** Undefined before the reconciler runs. */
-  reconciler(): { readonly synced: boolean; readonly lastListAt: number | undefined } | undefined;
+  reconciler():
+    | { readonly synced: boolean; readonly lastListAt: number | undefined; readonly problem?: string | undefined }
+    | undefined;
   /** What the server itself waits for, in words; undefined once it serves. */
   startup(): string | undefined;
   isStopping(): boolean;
@@ -80,7 +83,8 @@ export function readiness(sources: HealthSources, isLocal: boolean): Readiness {
   if (sources.isStopping()) missing.push('the server is stopping');
   if (startup !== undefined) missing.push(startup);
   if (node?.ready !== true) missing.push(describeNode(node, isLocal));
-  if (reconciler?.synced !== true) missing.push('the sessions of the cluster are not known yet');
+  if (reconciler?.problem !== undefined) missing.push(`${reconciler.problem}: ${reinstall}`);
+  else if (reconciler?.synced !== true) missing.push('the sessions of the cluster are not known yet');
   else if (reconciler.lastListAt === undefined || sources.now() - reconciler.lastListAt > freshMs) {
     missing.push('the list of sessions is old: the API server is away');
   }

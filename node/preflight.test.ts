@@ -2,6 +2,7 @@ import test from 'ava';
 import { readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../reconciler/errors.ts';
+import { reinstall } from '../reconciler/installation.ts';
 import type { Access, PreflightApi } from './preflight.ts';
 import { PreflightError, describeAccess, isNewEnough, neededAccess, preflight, untilChecked } from './preflight.ts';
 
@@ -54,7 +55,7 @@ test('what is not installed is named, with the command that installs it', async 
   t.is(problems.length, 2);
   t.regex(
     problems.join('\n'),
-    /CustomResourceDefinition tkasignins\.tka\.specht-labs\.de is not installed: .*kubectl apply -k manifests\//,
+    /CustomResourceDefinition tkasignins\.tka\.specht-labs\.de is not installed: .*kubectl apply -k OVERLAY/,
   );
   t.regex(problems.join('\n'), /admission policy tka-bindings/);
 });
@@ -69,7 +70,7 @@ test('a missing right names verb, resource and namespace', async (t) => {
     may: ({ verb, subresource }) => Promise.resolve(!(verb === 'create' && subresource === 'token')),
   });
   t.deepEqual(problems, [
-    'tka may not create serviceaccounts/token in namespace tka-sessions: its rights are in manifests/cluster/rbac.yaml, install it with: kubectl apply -k manifests/',
+    `tka may not create serviceaccounts/token in namespace tka-sessions: its rights are in manifests/cluster/rbac.yaml; ${reinstall}`,
   ]);
 });
 

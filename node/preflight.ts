@@ -5,6 +5,7 @@
  * An API server that is away is no verdict: `untilChecked` goes on asking, says so each time, and ends with the first answer.
  */
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../reconciler/errors.ts';
+import { reinstall } from '../reconciler/installation.ts';
 
 export interface Access {
   readonly verb: string;
@@ -48,7 +49,6 @@ export class PreflightError extends Error {
   override readonly name = 'PreflightError';
 }
 
-const install = 'install it with: kubectl apply -k manifests/';
 const oldest = { major: 1, minor: 30 };
 const policies = ['tka-signins', 'tka-credentials', 'tka-bindings', 'tka-server'];
 const ownNamespace = 'tka-system';
@@ -70,7 +70,7 @@ export async function preflight(
     return { problems: [problem], warnings: [] };
   }
   const [installed, rights, bindings] = await Promise.all([
-    missingObjects(api, signal),
+    missingObjects(api, sessionsNamespace, signal),
     missingRights(api, [...neededAccess(sessionsNamespace), ...(election ? electionAccess : []), ...access], signal),
     unbindableRoles(api, roles, signal),
   ]);
@@ -172,6 +172,7 @@ export function neededAccess(sessionsNamespace: string): readonly Access[] {
     ...inSessions('', 'events', ['create', 'patch']),
     ...everywhere('rbac.authorization.k8s.io', 'clusterrolebindings', ['get', 'list', 'create', 'delete']),
     ...everywhere('rbac.authorization.k8s.io', 'rolebindings', ['get', 'list', 'create', 'delete']),
+    ...everywhere('tka.specht-labs.de', 'tkasignins', ['get', 'list', 'watch', 'patch']),
     ...everywhere('', 'namespaces', ['get']),
   ];
 }
@@ -184,13 +185,18 @@ const electionAccess: readonly Access[] = [
   { ...leases, verb: 'patch', name: electionLease.name },
 ];
 
-async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<readonly string[]> {
+async function missingObjects(
+  api: PreflightApi,
+  sessionsNamespace: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const crd = 'tkasignins.tka.specht-labs.de';
   const wanted = [
     {
       path: `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd}`,
       what: `the CustomResourceDefinition ${crd}`,
     },
+    { path: `/api/v1/namespaces/${sessionsNamespace}`, what: `the namespace ${sessionsNamespace}` },
     ...policies.flatMap((name) => [
       {
         path: `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
@@ -205,10 +211,10 @@ async function missingObjects(api: PreflightApi, signal: AbortSignal): Promise<r
   const answers = await Promise.all(
     wanted.map(async ({ path, what }) => {
       try {
-        return (await api.exists(path, signal)) ? undefined : `${what} is not installed: ${install}`;
+        return (await api.exists(path, signal)) ? undefined : `${what} is not installed: ${reinstall}`;
       } catch (error) {
         if (!(error instanceof ForbiddenError)) throw error;
-        return `tka may not get ${what}: its rights are in manifests/cluster/rbac.yaml, ${install}`;
+        return `tka may not get ${what}: its rights are in manifests/cluster/rbac.yaml; ${reinstall}`;
       }
     }),
   );
@@ -224,7 +230,7 @@ async function missingRights(
   return needed
     .filter((_, i) => allowed[i] !== true)
     .map(
-      (access) => `tka may not ${describeAccess(access)}: its rights are in manifests/cluster/rbac.yaml, ${install}`,
+      (access) => `tka may not ${describeAccess(access)}: its rights are in manifests/cluster/rbac.yaml; ${reinstall}`,
     );
 }
 

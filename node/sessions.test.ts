@@ -4,6 +4,7 @@ import { apiVersion, kind, signinName } from '../crd/tkasignin.ts';
 import {
   ApiUnavailableError,
   ForbiddenError,
+  NotFoundError,
   SessionEndingError,
   SessionFailedError,
   SessionNotFoundError,
@@ -229,6 +230,11 @@ const translations: readonly [error: Error, status: number | undefined, code?: s
   [new DOMException('late', 'TimeoutError'), 503, 'unavailable'],
   [new UnauthorizedError('create', 'tkasignins', 'secret'), 503, 'unavailable'],
   [new ForbiddenError('create', 'tkasignins', 'secret'), 503, 'unavailable'],
+  [
+    new NotFoundError('create', 'tkasignins', 'cannot create tkasignins: the API server answered 404'),
+    503,
+    'unavailable',
+  ],
   [new SessionEndingError('s', 'it ends'), 409, 'session_ending'],
   [new SessionNotReadyError('s', 'not yet'), 503, 'unavailable'],
   [new SessionNotFoundError('s'), 404, 'not_found'],

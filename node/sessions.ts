@@ -15,8 +15,8 @@ import {
   SessionFailedError,
   SessionNotFoundError,
   SessionNotReadyError,
-  UnauthorizedError,
 } from '../reconciler/errors.ts';
+import { installationProblem, reinstall } from '../reconciler/installation.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
 import type { SessionView, Sessions, SignIn } from './http/deps.ts';
 import { ApiError } from './http/errors.ts';
@@ -169,10 +169,11 @@ function translate(error: unknown, retryAfterSeconds: number): unknown {
   // The reconciler's own deadlines end in a TimeoutError; a caller that has gone gets no answer anyway.
   const isLate = error instanceof DOMException && error.name === 'TimeoutError';
   if (isLate || error instanceof ApiUnavailableError) return away('the API server is away', 'retry in a moment');
-  if (error instanceof UnauthorizedError || error instanceof ForbiddenError) {
+  const problem = installationProblem(error);
+  if (problem !== undefined) {
     return away(
-      'the API server refuses tka',
-      'whoever runs tka finds the reason in its log; its rights are in manifests/',
+      `tka's installation in this cluster is incomplete: ${problem}`,
+      `ask the cluster's administrator to ${reinstall}`,
     );
   }
   if (error instanceof SessionNotReadyError) return away('the session is not ready yet', 'retry in a moment');

@@ -8,7 +8,7 @@ import { createBindings } from './bindings.ts';
 import { type Clients, during } from './cluster.ts';
 import { gone, heldBy, isHeld, preconditions, stillThere } from './deletes.ts';
 import type { Desired, DesiredBinding } from './desired.ts';
-import { ConflictError, HeldError } from './errors.ts';
+import { ConflictError, ForbiddenError, HeldError, NotFoundError } from './errors.ts';
 
 export interface Apply {
   createAccount(account: Desired['account'], signal: AbortSignal): Promise<void>;
@@ -38,16 +38,32 @@ export function createApply(cluster: Clients): Apply {
       }
     },
     async deleteAccount({ metadata: { name, namespace } }, signal) {
-      await gone(async () => {
-        const found = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
-        const body = { preconditions: preconditions(found) };
-        await cluster.core.deleteNamespacedServiceAccount({ name, namespace, body }, during(signal));
-        if (!isHeld(found)) return;
-        const left = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
-        throw stillThere(left, `ServiceAccount ${namespace}/${name}`);
-      });
+      try {
+        await gone(async () => {
+          const found = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
+          const body = { preconditions: preconditions(found) };
+          await cluster.core.deleteNamespacedServiceAccount({ name, namespace, body }, during(signal));
+          if (!isHeld(found)) return;
+          const left = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
+          throw stillThere(left, `ServiceAccount ${namespace}/${name}`);
+        });
+      } catch (error) {
+        // With its namespace go tka's rights in it, and the account: the namespace controller removes it.
+        if (!(error instanceof ForbiddenError) || !(await isLeaving(cluster, namespace, signal))) throw error;
+      }
     },
   };
+}
+
+/** Whether a namespace is being deleted, or gone. */
+async function isLeaving(cluster: Clients, name: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { metadata } = await cluster.core.readNamespace({ name }, during(signal));
+    return metadata?.deletionTimestamp !== undefined;
+  } catch (error) {
+    if (error instanceof NotFoundError) return true;
+    throw error;
+  }
 }
 
 /** An account that is there already must be the session's own, and not on its way out. */

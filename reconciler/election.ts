@@ -11,6 +11,7 @@
  * A term is never more than `leaseDuration + retry` away while the API server answers. Whoever starts an election stops it.
  */
 import type { Logger } from 'pino';
+import { reinstall } from './installation.ts';
 import { type Clock, sleep } from './clock.ts';
 import { ConflictError, ForbiddenError, NotFoundError, NotLeadingError } from './errors.ts';
 import type { LeaseSpec, LeaseStore, StoredLease } from './lease.ts';
@@ -277,7 +278,7 @@ export class Election {
     this.#told = kind;
     const remedy =
       error instanceof ForbiddenError
-        ? `tka may not ${error.verb} leases, so nobody works on the sessions: kubectl apply -k manifests/`
+        ? `tka may not ${error.verb} leases, so no replica works on the sessions: ${reinstall}`
         : 'cannot look after the Lease, trying again';
     this.#options.log[error instanceof ForbiddenError ? 'error' : 'warn']({ err: error }, remedy);
   }

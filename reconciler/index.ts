@@ -258,6 +258,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         synced,
         lastListAt: informer.lastListAt,
         lastWatchEventAt: informer.lastWatchEventAt,
+        problem: informer.problem,
         queueDepth: queue.depth,
         foreign: informer.foreign,
         nextEndAt: expiry.next,

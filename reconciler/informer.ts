@@ -13,7 +13,8 @@ import { group, plural, type TkaSignin, version } from '../crd/tkasignin.ts';
 import type { SigninCache } from './cache.ts';
 import { type Clock, sleep } from './clock.ts';
 import { type Cluster, during } from './cluster.ts';
-import { ApiUnavailableError, GoneError, NotFoundError } from './errors.ts';
+import { ApiUnavailableError, GoneError } from './errors.ts';
+import { installationProblem, reinstall } from './installation.ts';
 
 export interface InformerOptions {
   readonly cluster: Cluster;
@@ -29,6 +30,8 @@ export interface InformerOptions {
 const relistMs = 60_000;
 /** The age of the list is looked at this often. */
 const recheckMs = 2000;
+/** Failures in a row after which the installation is blamed. */
+const sureAfter = 4;
 const watchSeconds = 25;
 /** After this a watch that should have ended has hung. */
 const watchDeadlineMs = 27_000;
@@ -56,6 +59,7 @@ export class Informer {
   #lastListAt: number | undefined;
   #lastWatchEventAt: number | undefined;
   #foreign: readonly string[] = [];
+  #problem: string | undefined;
 
   constructor(options: InformerOptions) {
     this.#options = options;
@@ -67,6 +71,11 @@ export class Informer {
 
   get lastWatchEventAt(): number | undefined {
     return this.#lastWatchEventAt;
+  }
+
+  /** Why the sessions cannot be listed or watched, where the installation is to blame; undefined since the last list that succeeded. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** Names of objects in the namespace that do not fit the schema, as of the last list. */
@@ -131,9 +140,11 @@ export class Informer {
     const { clock, random, log } = this.#options;
     const full = Math.min(5000, 100 * 2 ** Math.min(failures - 1, 10));
     const delayMs = full / 2 + (full / 2) * random();
-    if (error instanceof NotFoundError) {
-      log.error({ err: error }, 'the TkaSignin resource is not installed: kubectl apply -k manifests/');
-    } else if (!(error instanceof GoneError)) {
+    const problem = installationProblem(error);
+    // An API server that has just come back refuses everything for some moments.
+    if (failures >= sureAfter) this.#problem = problem;
+    if (problem !== undefined) log.error({ err: error, failures }, `${problem}: ${reinstall}`);
+    else if (!(error instanceof GoneError)) {
       log.warn({ err: error, failures, delayMs: Math.round(delayMs) }, 'cannot list or watch TkaSignins, trying again');
     }
     try {
@@ -176,6 +187,7 @@ export class Informer {
     this.#foreign = foreign;
     cache.replace(signins, page.metadata.resourceVersion);
     this.#lastListAt = clock.now();
+    this.#problem = undefined;
     onListed();
     return page.metadata.resourceVersion;
   }

@@ -63,6 +63,8 @@ export interface ReconcilerState {
   /** Milliseconds since the epoch; undefined before the first. */
   readonly lastListAt: number | undefined;
   readonly lastWatchEventAt: number | undefined;
+  /** What of the installation is missing, so that sessions cannot be listed; undefined where nothing is known of that. */
+  readonly problem: string | undefined;
   readonly queueDepth: number;
   /** Names of TkaSignins in the namespace that are of another schema, and left alone. */
   readonly foreign: readonly string[];

@@ -19,6 +19,7 @@ import {
 import { parseTkaSignin } from '../crd/parse.ts';
 import { type Clients, during, mergePatch } from './cluster.ts';
 import { InvalidError } from './errors.ts';
+import { reinstall } from './installation.ts';
 import type { SignInRequest } from './reconciler.ts';
 
 export interface Signins {
@@ -122,7 +123,7 @@ function parsed(object: unknown, verb: string): TkaSignin {
     throw new InvalidError(
       verb,
       plural,
-      'the API server answered with a TkaSignin of another schema: apply the CRD of this version (kubectl apply -k manifests/)',
+      `the API server answered with a TkaSignin of another schema: the CRD is of another version; ${reinstall}`,
     );
   }
   return signin;
