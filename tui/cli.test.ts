@@ -1,10 +1,10 @@
 /** What holds for every command: arguments, signals, bugs. */
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
 import { createCli } from './cli-fixture.ts';
 import { calls, filesUnder, prepare } from './command-fixture.ts';
-import { sendJson, stubKubeconfig } from './stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;
@@ -62,16 +62,12 @@ for (const [signal, code] of [
 }
 
 test('SIGINT while a lock is waited for ends with 130 and leaves the lock to its owner', async (t) => {
-  const { promise: fetched, resolve } = Promise.withResolvers<void>();
   const { stub, cli } = await setup(t);
   mkdirSync(dirname(cli.kubeconfig));
   writeFileSync(`${cli.kubeconfig}.lock`, '');
-  stub.answer(calls.kubeconfig, (_, response) => {
-    response.on('finish', resolve);
-    sendJson(response, 200, stubKubeconfig('a.b.c'));
-  });
   const { child, ended } = cli.start(['login', '--server', stub.url]);
-  await fetched;
+  // Its notice that it waits.
+  await once(child.stderr ?? child, 'data');
   child.kill('SIGINT');
   t.is((await ended).code, 130);
   t.deepEqual(filesUnder(join(cli.home, '.kube')), [`${cli.kubeconfig}.lock`]);

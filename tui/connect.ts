@@ -13,13 +13,14 @@ import type { Trust } from './clusters.ts';
 import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
-import { isClusterName, readKnownServers, rememberServer } from './known-servers.ts';
+import { isClusterName, type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
 import { withoutSecrets } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
 import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
 import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
+import { type SameServer, sameServersAmong } from './same-server.ts';
 import { createTransport, type Transport } from './transport.ts';
-import { describeNode, judge, type Judgement, tailnetOf } from './trust.ts';
+import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf } from './trust.ts';
 import { isDirect, wayTo } from './way.ts';
 
 export interface Connection {
@@ -55,6 +56,8 @@ export interface Reached extends Connection {
   /** The tailnet node behind the server, as far as the local tailscaled knows it. */
   readonly peer?: Peer;
   readonly trust: Trust;
+  /** Whether two origins are one server, by what is pinned, and by the node that this one is now. */
+  readonly isSame: SameServer;
   /** Keeps the name of the cluster with the pin, where there is one. */
   named(cluster: string): void;
   /** The origin of the replica that answers in the server's place, where one does. */
@@ -108,6 +111,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     goesDirect: (url) => isDirect(url, network),
     ...(judged.peer === undefined ? {} : { peer: judged.peer }),
     trust,
+    isSame: trust === 'pinned' || mayPin ? sameAs(target) : sameServersAmong(target.known),
     standIn: () => standIn,
     named(cluster) {
       if ((mayPin || trust === 'pinned') && isClusterName(cluster)) pin.name(cluster);
@@ -150,6 +154,7 @@ interface Target extends Pick<Chosen, 'server' | 'byHand'> {
   readonly tailnet: Tailnet | TailnetError | undefined;
   readonly network: Tailnet | undefined;
   readonly problem: TailnetError | undefined;
+  readonly known: readonly KnownServer[];
   readonly judged: Judgement;
   /** Its replicas, as far as it may be believed about them. */
   readonly siblings: readonly Sibling[];
@@ -171,7 +176,16 @@ async function findTarget(
   const isAbsent = judged.trust === 'changed' && judged.peer === undefined;
   const siblings = isAbsent || judged.trust === 'pinned' ? siblingsOf(server, known, network) : [];
   const isGone = isAbsent && siblings.length > 0;
-  return { server, byHand, tailnet, network, problem, judged, siblings, isGone };
+  return { server, byHand, tailnet, network, problem, known, judged, siblings, isGone };
+}
+
+/** As if the server were pinned by this name already. */
+function sameAs({ server, known, network, judged: { peer } }: Target): SameServer {
+  if (network === undefined || peer === undefined) return sameServersAmong(known);
+  const others = known.filter((one) => one.server !== server || !isOfTailnet(one, network));
+  const { id: nodeId, tags } = peer;
+  const before = known.find((one) => one.server === server && one.nodeId === nodeId && isOfTailnet(one, network));
+  return sameServersAmong([...others, before ?? { server, nodeId, tags, ...tailnetOf(network) }]);
 }
 
 /** Reached without a tailnet, whatever there is of one. */

@@ -19,7 +19,7 @@ export function homeDirectory(env: Environment): string {
   ]);
 }
 
-function knownHome(env: Environment): string | undefined {
+export function knownHome(env: Environment): string | undefined {
   const { HOME } = env;
   if (HOME !== undefined && isAbsolute(HOME)) return HOME;
   try {

@@ -311,3 +311,32 @@ test('whatever else a kubeconfig holds, in whatever style, survives a login and 
     { numRuns: 300 },
   );
 });
+
+test('a login by another name of the server changes the entries of the session, and their marker', (t) => {
+  const target = file('');
+  target.document.contents = target.document.createNode({});
+  mergeEntries([target], target, entries());
+  const isSame = (one: string, other: string): boolean => one.includes('tka') && other.includes('tka');
+  const moved = { server: 'https://tka.tail.example', session: marker.session };
+  const request = entries({ marker: moved, cluster: { server: 'https://tka.tail.example/k8s' } });
+  t.is(mergeEntries([target], target, { ...request, isSame }).context, 'tka-prod');
+  t.deepEqual(names(target), [['tka-prod'], ['tka-prod'], ['tka-prod']]);
+  t.deepEqual(ownContexts([target]), [{ ...moved, context: 'tka-prod', current: true }]);
+  // Without a word that they are one, they are two.
+  mergeEntries([target], target, { ...entries({ marker: { ...marker, server: 'http://other' } }), isSame });
+  t.is(ownContexts([target]).length, 2);
+});
+
+test('contexts of one server under two names remember one server', (t) => {
+  const contexts = ['http://tka', 'https://tka.tail.example'].map((server) => ({
+    server,
+    session: 's',
+    context: server,
+    current: false,
+  }));
+  t.is(rememberedServer(contexts), undefined);
+  t.is(
+    rememberedServer(contexts, () => true),
+    'http://tka',
+  );
+});

@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq } from 'yaml';
 import { UserError } from './errors.ts';
+import type { SameServer } from './same-server.ts';
 import { isSessionName } from './token.ts';
 
 export interface KubeconfigDocument {
@@ -39,6 +40,8 @@ export interface SessionEntries {
   readonly use: boolean;
   /** What the user named just now: it is set in a context that is there already, too. */
   readonly byHand?: { readonly name?: boolean; readonly namespace?: boolean };
+  /** Default: servers of one origin. Entries of the same server by another name are this session's too, and take this name. */
+  readonly isSame?: SameServer;
 }
 
 /** Values to set; undefined removes the field. */
@@ -57,11 +60,11 @@ export function mergeEntries(
   destination: KubeconfigDocument,
   entries: SessionEntries,
 ): MergeResult {
-  const { marker } = entries;
+  const { marker, isSame } = entries;
   const own = {
-    cluster: findOwn(files, 'cluster', marker),
-    user: findOwn(files, 'user', marker),
-    context: findOwn(files, 'context', marker),
+    cluster: findOwn(files, 'cluster', marker, isSame),
+    user: findOwn(files, 'user', marker, isSame),
+    context: findOwn(files, 'context', marker, isSame),
   };
   const missing = kinds.filter((kind) => own[kind] === undefined);
   const preferred = own.context?.name ?? own.cluster?.name ?? own.user?.name ?? entries.name;
@@ -122,11 +125,14 @@ export function removeEntries(
 }
 
 /** The server of the current context if it is ours, else that of all our contexts if they agree. */
-export function rememberedServer(contexts: readonly OwnContext[]): string | undefined {
+export function rememberedServer(contexts: readonly OwnContext[], isSame: SameServer = isEqual): string | undefined {
   const current = contexts.find((context) => context.current);
-  const [only, ...others] = new Set(contexts.map(({ server }) => server));
-  return current?.server ?? (others.length === 0 ? only : undefined);
+  const [only] = contexts;
+  const isOne = contexts.every(({ server }) => only !== undefined && isSame(server, only.server));
+  return current?.server ?? (isOne ? only?.server : undefined);
 }
+
+const isEqual: SameServer = (one, other) => one === other;
 
 export interface OwnContext extends Marker {
   readonly context: string;
@@ -151,9 +157,13 @@ export interface OwnEntries {
 }
 
 /** How a session was placed; undefined where no file has it. */
-export function ownEntries(files: readonly KubeconfigDocument[], marker: Marker): OwnEntries | undefined {
-  const user = findOwn(files, 'user', marker)?.body;
-  const cluster = findOwn(files, 'cluster', marker)?.body;
+export function ownEntries(
+  files: readonly KubeconfigDocument[],
+  marker: Marker,
+  isSame?: SameServer,
+): OwnEntries | undefined {
+  const user = findOwn(files, 'user', marker, isSame)?.body;
+  const cluster = findOwn(files, 'cluster', marker, isSame)?.body;
   if (user === undefined || cluster === undefined) return undefined;
   const { args } = toRecord(user['exec']);
   return {
@@ -194,6 +204,10 @@ function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
   });
 }
 
+function extensionIndex({ extensions }: Entry['body']): number {
+  return Array.isArray(extensions) ? extensions.map(toRecord).findIndex(({ name }) => name === extensionName) : -1;
+}
+
 function readMarker(extensions: unknown): Marker | undefined {
   if (!Array.isArray(extensions)) return undefined;
   const ours = extensions.map(toRecord).find(({ name }) => name === extensionName);
@@ -203,8 +217,18 @@ function readMarker(extensions: unknown): Marker | undefined {
   return typeof session === 'string' && isSessionName(session) ? { server, session } : undefined;
 }
 
-function findOwn(files: readonly KubeconfigDocument[], kind: Kind, marker: Marker): Entry | undefined {
-  return files.flatMap((file) => entriesOf(file, kind)).find((entry) => isDeepStrictEqual(entry.marker, marker));
+/** One that has the very marker comes before one of the same server by another name. */
+function findOwn(
+  files: readonly KubeconfigDocument[],
+  kind: Kind,
+  { server, session }: Marker,
+  isSame: SameServer = isEqual,
+): Entry | undefined {
+  const own = files.flatMap((file) => entriesOf(file, kind)).filter(({ marker }) => marker?.session === session);
+  return (
+    own.find(({ marker }) => marker?.server === server) ??
+    own.find(({ marker }) => marker !== undefined && isSame(marker.server, server))
+  );
 }
 
 /** The first of some names that no entry has, in any file, for each kind that is to be added. */
@@ -249,7 +273,12 @@ function put(entry: Entry, fields: Fields, marker: Marker): void {
     else document.setIn([...path, key], typeof value === 'object' ? document.createNode(value) : value);
     entry.file.changed = true;
   }
-  if (entry.marker !== undefined) return;
+  if (entry.marker !== undefined) {
+    if (entry.marker.server === marker.server) return;
+    document.setIn([...path, 'extensions', extensionIndex(entry.body), 'extension', 'server'], marker.server);
+    entry.file.changed = true;
+    return;
+  }
   const extension = document.createNode({ name: extensionName, extension: { ...marker } });
   if (isSeq(document.getIn([...path, 'extensions'], true))) document.addIn([...path, 'extensions'], extension);
   else document.setIn([...path, 'extensions'], document.createNode([extension]));

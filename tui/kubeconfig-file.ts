@@ -9,7 +9,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { Document } from 'yaml';
-import { homeDirectory } from './directories.ts';
+import { homeDirectory, knownHome } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
 import { type LockOptions, withFileLocks } from './file-lock.ts';
 import type { KubeconfigDocument } from './kubeconfig-entries.ts';
@@ -28,6 +28,13 @@ export function kubeconfigPaths(env: Runtime['env'], flag: string | undefined): 
   if (flag !== undefined) return [flag];
   const listed = [...new Set((env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== ''))];
   return listed.length > 0 ? listed : [join(homeDirectory(env), '.kube', 'config')];
+}
+
+/** All that kubectl may read without a flag, here and in other shells; fewer where the home directory is not known. */
+export function userKubeconfigs(env: Runtime['env']): readonly string[] {
+  const listed = (env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+  const home = knownHome(env);
+  return [...new Set([...(home === undefined ? [] : [join(home, '.kube', 'config')]), ...listed])];
 }
 
 /** Without a lock: for reading alone. */

@@ -53,13 +53,23 @@ export interface LoggedIn {
 }
 
 export async function logIn(runtime: Runtime, options: LogInOptions): Promise<LoggedIn> {
-  const check = (server: string, signal: AbortSignal): Promise<void> =>
-    checkPlace(runtime, { server, flags: options.flags, warn: options.warn, signal });
+  const check: OpenOptions['check'] = ({ server, isSame }, signal) =>
+    checkPlace(runtime, { server, isSame, flags: options.flags, warn: options.warn, signal });
   return withOpenSession(runtime, { ...options, check }, async ({ opened, reached, stages, contextName, signal }) => {
     const { flags, warn } = options;
     stages.begin('kubeconfig');
-    const { server, proxy, goesDirect } = reached;
-    const merged = await place(runtime, { server, proxy, goesDirect, opened, flags, contextName, warn, signal });
+    const { server, proxy, goesDirect, isSame } = reached;
+    const merged = await place(runtime, {
+      server,
+      proxy,
+      goesDirect,
+      isSame,
+      opened,
+      flags,
+      contextName,
+      warn,
+      signal,
+    });
     stages.done(merged.context);
     const { access, mode: _, replicas: __, ...identity } = opened;
     const { context, current, path } = merged;
@@ -78,7 +88,7 @@ export interface Open {
 
 export interface OpenOptions extends LogInOptions {
   /** Rejects where what follows the session would fail: none is opened then. */
-  readonly check?: (server: string, signal: AbortSignal) => Promise<void>;
+  readonly check?: (reached: Reached, signal: AbortSignal) => Promise<void>;
 }
 
 /** Everything but the last stage, which is `use`; the connection is open until then. */
@@ -97,7 +107,7 @@ export async function withOpenSession<T>(
   const reached = await reach(runtime, flags, { purpose: 'act', interaction, warn, signal });
   try {
     const { server, api } = reached;
-    await options.check?.(server, signal);
+    await options.check?.(reached, signal);
     const opened = await openSession({
       api,
       server,

@@ -7,8 +7,10 @@ import { removeCredentials } from './credential-cache.ts';
 import { exitCodes, RefusedError, UnreachableError, UserError, usageError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { editKubeconfig, kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { removeEntries } from './kubeconfig-entries.ts';
+import { ownContexts, removeEntries } from './kubeconfig-entries.ts';
+import { readKnownServers } from './known-servers.ts';
 import type { Runtime } from './runtime.ts';
+import { type SameServer, sameServers } from './same-server.ts';
 import { isSessionName } from './token.ts';
 
 export interface LogOutOptions {
@@ -41,23 +43,41 @@ export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<
   const paths = kubeconfigPaths(runtime.env, kubeconfig);
   // Read before anything is ended: that a file is broken must not be found out too late.
   readKubeconfig(paths);
-  const ended = local === true || (await endSession(runtime, options, signal));
+  const ending = local === true ? undefined : await endSession(runtime, options, signal);
+  const isSame = ending?.isSame ?? sameServers(runtime.env);
   const matches = (marker: { server: string; session: string }): boolean =>
-    marker.server === server && (session === undefined || marker.session === session);
-  const contexts = await editKubeconfig(paths, ({ files }) => removeEntries(files, matches), { signal });
-  if (!removeCredentials(runtime.env, { server, session }))
+    isSame(marker.server, server) && (session === undefined || marker.session === session);
+  const { names, contexts } = await editKubeconfig(
+    paths,
+    ({ files }) => {
+      const named = ownContexts(files).map((context) => context.server);
+      return { names: named, contexts: removeEntries(files, matches) };
+    },
+    { signal, onWait: warn },
+  );
+  const known = readKnownServers(runtime.env).map((one) => one.server);
+  const own = new Set([server, ...names, ...known].filter((name) => isSame(name, server)));
+  if ([...own].map((name) => removeCredentials(runtime.env, { server: name, session })).includes(false))
     warn('the cache directory cannot be written: a credential stays in it');
-  return { contexts, ended };
+  return { contexts, ended: ending?.ended ?? true };
 }
 
-async function endSession(runtime: Runtime, options: LogOutOptions, signal: AbortSignal): Promise<boolean> {
+interface Ending {
+  /** False: there was nothing to end. */
+  readonly ended: boolean;
+  readonly isSame: SameServer;
+}
+
+async function endSession(runtime: Runtime, options: LogOutOptions, signal: AbortSignal): Promise<Ending> {
   const { server, session, timeoutMs = 15_000, flags, warn, onWait } = options;
   const reached = await reach(runtime, { ...flags, server }, { purpose: 'look', warn, onWait, signal });
+  const { isSame } = reached;
   try {
-    return await reached.api.logout(session === undefined ? {} : { session }, { signal, timeoutMs });
+    const ended = await reached.api.logout(session === undefined ? {} : { session }, { signal, timeoutMs });
+    return { ended, isSame };
   } catch (error) {
     // No such session: what is left of it here can go.
-    if (error instanceof RefusedError && error.status === 404) return false;
+    if (error instanceof RefusedError && error.status === 404) return { ended: false, isSame };
     if (!(error instanceof UserError) || error.exitCode !== exitCodes.unreachable) throw error;
     const advice = [
       'The session goes on until it ends by itself, so nothing was removed here. Try again,',

@@ -12,6 +12,7 @@ import type { Fields, KubeconfigDocument, MergeResult } from './kubeconfig-entri
 import type { OpenedSession } from './opening.ts';
 import { kubectlProxyFor } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
+import type { SameServer } from './same-server.ts';
 import { accessExpiry } from './session-access.ts';
 import { slug } from './slug.ts';
 
@@ -22,6 +23,7 @@ export interface Placement {
   /** Whether this machine has a way of its own to a URL, past its proxy settings. */
   readonly goesDirect: (url: string) => boolean;
   readonly opened: OpenedSession;
+  readonly isSame: SameServer;
   readonly flags: Pick<WishFlags, 'namespace' | 'insecureSkipTlsVerify'> & PlacementFlags;
   /** `contextName` of the settings, for where no flag says. */
   readonly contextName?: string | undefined;
@@ -35,14 +37,15 @@ export interface Placement {
  */
 export async function checkPlace(
   runtime: Runtime,
-  { server, flags, warn, signal }: Pick<Placement, 'server' | 'flags' | 'warn' | 'signal'>,
+  { server, isSame, flags, warn, signal }: Pick<Placement, 'server' | 'isSame' | 'flags' | 'warn' | 'signal'>,
 ): Promise<void> {
   const [{ checkKubeconfig, kubeconfigPaths }, { ownContexts }] = await Promise.all([
     import('./kubeconfig-file.ts'),
     import('./kubeconfig-entries.ts'),
   ]);
   const paths = kubeconfigPaths(runtime.env, flags.kubeconfig);
-  const isChanged = (file: KubeconfigDocument): boolean => ownContexts([file]).some((own) => own.server === server);
+  const isChanged = (file: KubeconfigDocument): boolean =>
+    ownContexts([file]).some((own) => isSame(own.server, server));
   await checkKubeconfig(paths, isChanged, { signal, onWait: warn });
 }
 
@@ -127,7 +130,7 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
     import('./kubeconfig-file.ts'),
     import('./kubeconfig-entries.ts'),
   ]);
-  const { server, opened, flags, signal } = placement;
+  const { server, opened, isSame, flags, signal } = placement;
   const namespace = flags.namespace ?? opened.access.namespace;
   const template = flags.contextName ?? placement.contextName;
   const name = contextNameFrom(template ?? defaultContextName, {
@@ -136,6 +139,7 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
   });
   const entries = {
     marker: { server, session: opened.session },
+    isSame,
     name,
     otherNames: otherNames(name, opened),
     cluster: await clusterFields(runtime, placement),

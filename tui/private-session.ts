@@ -14,10 +14,11 @@ import { reach } from './connect.ts';
 import { exitCodes, RefusedError, UserError } from './errors.ts';
 import type { GlobalFlags, WishFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
-import { kubeconfigPaths } from './kubeconfig-file.ts';
+import { userKubeconfigs } from './kubeconfig-file.ts';
 import type { LoggedIn, LoginStage } from './login.ts';
 import { createPatience, type PatienceOptions } from './patience.ts';
 import type { Runtime } from './runtime.ts';
+import { sameServers } from './same-server.ts';
 import { type Deadline, withinDeadline } from './session-access.ts';
 import { cleanUpAfterCrashes } from './shell-cleanup.ts';
 import { type Ended, endSession } from './shell-ending.ts';
@@ -101,13 +102,14 @@ export async function openPrivateSession(
 
 /** Resolves when nobody is just ending a session there. */
 async function register(runtime: Runtime, server: string): Promise<Registered> {
-  const kubeconfigs = kubeconfigPaths(runtime.env, undefined).map((path) => resolve(path));
+  const kubeconfigs = userKubeconfigs(runtime.env).map((path) => resolve(path));
   const registered: Registered = {
     directory: createDirectory(runtime),
     record: { owner: ownerOf(runtime.pid), phase: 'opening', server, kubeconfigs },
   };
+  const isSame = sameServers(runtime.env);
   const isEndingThere = ({ record }: Registered): boolean =>
-    record.phase === 'ending' && record.server === server && stateOf(record.owner) === 'alive';
+    record.phase === 'ending' && isSame(record.server, server) && stateOf(record.owner) === 'alive';
   await withRecords(runtime.env, () => writeRecord(registered), runtime.signal);
   for (let waitedMs = 0; waitedMs < 15_000 && listRecords(runtime.env).some(isEndingThere); waitedMs += 20) {
     await delay(20, undefined, { signal: runtime.signal });
@@ -123,6 +125,7 @@ async function amend(
   signal: AbortSignal,
 ): Promise<Registered> {
   const { directory } = registered;
+  const isSame = sameServers(runtime.env);
   return withRecords(
     runtime.env,
     () => {
@@ -132,7 +135,7 @@ async function amend(
           listRecords(runtime.env).some(
             ({ record }) =>
               record.opened === true &&
-              record.server === registered.record.server &&
+              isSame(record.server, registered.record.server) &&
               record.session === changes.session,
           ));
       const record = { ...registered.record, ...changes, ...(isOpened ? { opened: true } : {}) };

@@ -16,6 +16,7 @@ import { endedError, openSession } from './opening.ts';
 import { checkPlace, keepCredential, keepEnding, place } from './place.ts';
 import { printable } from './output.ts';
 import type { Runtime } from './runtime.ts';
+import { sameServers } from './same-server.ts';
 import { createStages, type StageReport } from './stages.ts';
 import { readCredential } from './credential-cache.ts';
 import { isSessionName } from './token.ts';
@@ -58,14 +59,14 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
   const contexts = ownContexts(files);
   const meant = whichSession(runtime.env, flags, contexts);
   const way = meant.server === undefined ? flags : { ...flags, server: meant.server };
-  const remembered = { server: rememberedServer(contexts) };
+  const remembered = { server: rememberedServer(contexts, sameServers(runtime.env)) };
   const reached = await reach(runtime, way, { purpose: 'act', interaction, remembered, warn, signal });
   try {
-    const { server, api, proxy, goesDirect } = reached;
+    const { server, api, proxy, goesDirect, isSame } = reached;
     const timeoutMs = flags.timeoutMs ?? 60_000;
     const session = await findSession(reached, { ...options, meant: meant.session, contexts, signal });
-    const own = ownEntries(files, { server, session: session.session });
-    if (own !== undefined) await checkPlace(runtime, { server, flags, warn, signal });
+    const own = ownEntries(files, { server, session: session.session }, isSame);
+    if (own !== undefined) await checkPlace(runtime, { server, isSame, flags, warn, signal });
     const opened = await openSession({
       api,
       server,
@@ -87,13 +88,13 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       const { kubeconfig } = flags;
       const placement = { inlineToken: own.isInline, insecureSkipTlsVerify: own.skipsTlsVerify };
       const placed = { ...placement, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
-      await place(runtime, { server, proxy, goesDirect, opened, flags: placed, warn, signal });
+      await place(runtime, { server, proxy, goesDirect, isSame, opened, flags: placed, warn, signal });
     } else if (readCredential(runtime.env, { server, session: opened.session }) !== undefined) {
       keepCredential(runtime.env, { server, opened });
       keepEnding(runtime.env, { server, opened });
     }
     const { access: _, mode: __, ...renewed } = opened;
-    const mine = contexts.filter((context) => context.server === server && context.session === opened.session);
+    const mine = contexts.filter((context) => isSame(context.server, server) && context.session === opened.session);
     return { server, ...renewed, contexts: mine.map(({ context }) => context) };
   } finally {
     reached.close();
@@ -128,10 +129,10 @@ interface Search extends RenewOptions {
 }
 
 /** Throws where there is none, or where a login would not come to it. */
-async function findSession({ api, server }: Reached, search: Search): Promise<Session> {
+async function findSession({ api, server, isSame }: Reached, search: Search): Promise<Session> {
   const { signal } = search;
   const [{ sessions }, whoami] = await Promise.all([api.sessions({ signal }), api.whoami({ signal })]);
-  const session = await choose(sessions, server, search);
+  const session = await choose(sessions, { server, isSame }, search);
   if (!isSessionName(session.session)) {
     throw new UserError(`${server} has a session of yours with a name that is none`, ['Check the name of the server.']);
   }
@@ -148,7 +149,7 @@ async function findSession({ api, server }: Reached, search: Search): Promise<Se
 
 async function choose(
   sessions: readonly Session[],
-  server: string,
+  { server, isSame }: Pick<Reached, 'server' | 'isSame'>,
   { meant, contexts, interaction }: Search,
 ): Promise<Session> {
   const find = (name: string | undefined) => sessions.find(({ session }) => session === name);
@@ -157,7 +158,7 @@ async function choose(
     if (session !== undefined) return session;
     throw noneCalled(printable(meant, 63), server, { sessions, contexts });
   }
-  const current = find(contexts.find((context) => context.server === server && context.current)?.session);
+  const current = find(contexts.find((context) => context.current && isSame(context.server, server))?.session);
   const [only, ...others] = sessions;
   if (current !== undefined) return current;
   if (only === undefined) {

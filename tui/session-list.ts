@@ -7,6 +7,7 @@ import { readCredential } from './credential-cache.ts';
 import type { OwnContext } from './kubeconfig-entries.ts';
 import { printable } from './output.ts';
 import type { Runtime } from './runtime.ts';
+import { type SameServer, sameServers } from './same-server.ts';
 
 export interface SessionRow {
   readonly session: string;
@@ -29,6 +30,8 @@ export interface SessionSources {
   readonly sessions: readonly Session[] | undefined;
   /** Of any server. */
   readonly contexts: readonly OwnContext[];
+  /** Default: by what is pinned. */
+  readonly isSame?: SameServer | undefined;
   /** How far the server's clock is ahead of ours. */
   readonly skewMs?: number;
 }
@@ -36,9 +39,9 @@ export interface SessionSources {
 /** Those that the server knows first, newest first. */
 export function listSessions(
   { env, now }: Pick<Runtime, 'env' | 'now'>,
-  { server, sessions, contexts, skewMs = 0 }: SessionSources,
+  { server, sessions, contexts, isSame = sameServers(env), skewMs = 0 }: SessionSources,
 ): readonly SessionRow[] {
-  const local = contexts.filter((context) => context.server === server);
+  const local = contexts.filter((context) => isSame(context.server, server));
   const serverNow = now().getTime() + skewMs;
   const known = (sessions ?? []).map((session) => {
     const mine = local.filter((context) => context.session === session.session);
@@ -47,7 +50,7 @@ export function listSessions(
   const gone = local.filter((context) => !sessions?.some(({ session }) => session === context.session));
   const onlyHere = gone.map((context) => {
     const { session } = context;
-    const until = readCredential(env, { server, session })?.until;
+    const until = readCredential(env, context)?.until;
     const state = sessions === undefined ? ('unknown' as const) : ('ended' as const);
     return { session, state, ...inContexts([context]), ...ending(until, serverNow) };
   });

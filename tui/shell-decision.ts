@@ -4,6 +4,7 @@
  * It ends if a shell opened it and nothing else uses it. Where another shell is just logging in at the same server, nobody can
  * say yet whether it will use this session: then the decision is left to a later command.
  */
+import type { SameServer } from './same-server.ts';
 import type { Phase } from './shell-records.ts';
 
 export interface Use {
@@ -27,9 +28,14 @@ export type Decision =
   | { readonly action: 'postpone' };
 
 /** `contexts`: those of the session in the user's own kubeconfigs. */
-export function decide(ending: Ending, others: readonly Use[], contexts: readonly string[]): Decision {
+export function decide(
+  ending: Ending,
+  others: readonly Use[],
+  contexts: readonly string[],
+  isSame: SameServer = (one, other) => one === other,
+): Decision {
   if (!ending.opened) return { action: 'keep', because: 'it was there before this shell' };
-  const near = others.filter(({ server, isLive }) => isLive && server === ending.server);
+  const near = others.filter(({ server, isLive }) => isLive && isSame(server, ending.server));
   if (near.some(({ phase, session }) => phase === 'open' && session === ending.session)) {
     return { action: 'keep', because: 'another shell uses it' };
   }

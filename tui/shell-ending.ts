@@ -2,12 +2,12 @@
  * How what a shell or a killed one has left is ended: decide under the lock, then revoke, then remove the directory. A session
  * that cannot be revoked now stays recorded, without its kubeconfig, for a later command to try again.
  */
-import { join, resolve, sep } from 'node:path';
-import { homeDirectory } from './directories.ts';
+import { resolve, sep } from 'node:path';
 import { systemCode, UserError } from './errors.ts';
 import { shellKubeconfigs } from './integration/environment.ts';
 import type { OwnContext } from './kubeconfig-entries.ts';
 import type { Runtime } from './runtime.ts';
+import { type SameServer, sameServers } from './same-server.ts';
 import { type Decision, decide, type Use } from './shell-decision.ts';
 import { remove, runDirectories } from './shell-directories.ts';
 import { ownerOf, stateOf } from './shell-owner.ts';
@@ -81,10 +81,12 @@ function settle(own: Registered, runtime: Runtime, contextsOf: ContextFinder): S
     remove(own.directory);
     return undefined;
   }
+  const isSame = sameServers(runtime.env);
   const others = listRecords(runtime.env).filter(({ directory }) => directory !== own.directory);
   const decision = decideSafely(
     { server, session, opened },
     others.map(({ record }) => toUse(record, runtime)),
+    isSame,
     () => contextsOf.ofUser(record.kubeconfigs, { server, session }),
   );
   if (decision.action === 'revoke') {
@@ -100,10 +102,11 @@ function settle(own: Registered, runtime: Runtime, contextsOf: ContextFinder): S
 function decideSafely(
   ending: Parameters<typeof decide>[0],
   others: readonly Use[],
+  isSame: SameServer,
   contexts: () => readonly string[],
 ): Decision {
   try {
-    return decide(ending, others, ending.opened ? contexts() : []);
+    return decide(ending, others, ending.opened ? contexts() : [], isSame);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { action: 'keep', because: error.message };
@@ -173,7 +176,7 @@ interface ContextFinder {
 }
 
 async function createContextFinder(env: Runtime['env']): Promise<ContextFinder> {
-  const [{ kubeconfigPaths, readKubeconfig }, { ownContexts }] = await Promise.all([
+  const [{ readKubeconfig, userKubeconfigs }, { ownContexts }] = await Promise.all([
     import('./kubeconfig-file.ts'),
     import('./kubeconfig-entries.ts'),
   ]);
@@ -188,11 +191,13 @@ async function createContextFinder(env: Runtime['env']): Promise<ContextFinder> 
       }
     },
     ofUser(kubeconfigs, { server, session }) {
-      const usual = [join(homeDirectory(env), '.kube', 'config'), ...kubeconfigPaths(env, undefined)];
-      const own = [...kubeconfigs, ...usual].map((path) => resolve(path)).filter((path) => !isInside(path, env));
+      const isSame = sameServers(env);
+      const own = [...kubeconfigs, ...userKubeconfigs(env)]
+        .map((path) => resolve(path))
+        .filter((path) => !isInside(path, env));
       return [...new Set([...own, ...shellKubeconfigs(env)])]
         .flatMap(contexts)
-        .filter((context) => context.server === server && context.session === session)
+        .filter((context) => isSame(context.server, server) && context.session === session)
         .map(({ context }) => context);
     },
   };

@@ -9,6 +9,7 @@ import { ownContexts } from './kubeconfig-entries.ts';
 import { nameScope } from './grant.ts';
 import { formatRemaining, renderTableWithin } from './output.ts';
 import type { Runtime } from './runtime.ts';
+import type { SameServer } from './same-server.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 
 export interface ServerReport {
@@ -48,8 +49,11 @@ export function createReporter(runtime: Runtime, { servers, flags, warn, onWait 
     let sessions: readonly Session[] | undefined;
     let failure: UserError | undefined;
     let skewMs = 0;
+    let isSame: SameServer | undefined;
     try {
-      const { api } = await connected(server);
+      const reached = await connected(server);
+      const { api } = reached;
+      isSame = reached.isSame;
       ({ sessions } = await api.sessions({ signal, timeoutMs }));
       skewMs = skewOf(api, now);
     } catch (error) {
@@ -61,7 +65,7 @@ export function createReporter(runtime: Runtime, { servers, flags, warn, onWait 
     const warning = describeSkew(skewMs, server);
     return {
       server,
-      sessions: listSessions(runtime, { server, sessions, contexts, skewMs }),
+      sessions: listSessions(runtime, { server, sessions, contexts, isSame, skewMs }),
       ...(failure === undefined ? {} : { failure }),
       ...(warning === undefined ? {} : { warning }),
     };

@@ -5,15 +5,17 @@ import type { ClustersForgetFlags } from '../flags.ts';
 import { forgetServer, type KnownServer, readKnownServers } from '../known-servers.ts';
 import { createWords, printable } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
+import { sameServersAmong } from '../same-server.ts';
 import { describeNode } from '../trust.ts';
 
 export async function clustersForget(runtime: Runtime, { name, quiet }: ClustersForgetFlags): Promise<void> {
   const known = readKnownServers(runtime.env);
   const byName = known.filter(({ cluster }) => cluster === name);
   const origin = originOf(name);
-  // Its replicas are known on its word, and go with it.
+  // Its other names, and its replicas, are known on its word, and go with it.
+  const isSame = sameServersAmong(known);
   const byServer = known.filter(
-    ({ server, replicaOf }) => origin !== undefined && [server, replicaOf].includes(origin),
+    ({ server, replicaOf }) => origin !== undefined && (isSame(server, origin) || replicaOf === origin),
   );
   const matching = byName.length > 0 ? byName : byServer;
   if (matching.length === 0) {

@@ -12,6 +12,7 @@ import { ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
 import { logOut } from '../logout.ts';
 import { createWords, type Words } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
+import { distinctServers, type SameServer, sameServers } from '../same-server.ts';
 import { forEachServer } from '../every-server.ts';
 
 export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<ExitCode> {
@@ -21,13 +22,14 @@ export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<Exit
   const end = async (server: string): Promise<void> => void done.push(await endAt(runtime, flags, { server, words }));
   let code: ExitCode = exitCodes.ok;
   if (flags.all === true) {
-    const servers = [...new Set(contexts.map(({ server }) => server))];
+    const named = contexts.map(({ server }) => server);
+    const servers = distinctServers(named, sameServers(runtime.env));
     if (servers.length === 0) words.say('No context of your kubeconfig comes from a login: nothing to end.');
     code = await forEachServer(runtime, servers, end);
   } else {
     const { signal } = runtime;
     const interaction = plainInteraction(runtime, flags);
-    const remembered = rememberedOf(flags, contexts);
+    const remembered = rememberedOf(flags, contexts, sameServers(runtime.env));
     await end((await chooseServer(runtime, flags, { purpose: 'look', interaction, remembered, signal })).server);
   }
   if (flags.output !== undefined) {
@@ -86,8 +88,12 @@ function describe({ server, session, local, ended }: Outcome): string {
 }
 
 /** The session that is named tells its server; else the current context does. */
-function rememberedOf({ session }: LogoutFlags, contexts: ReturnType<typeof ownContexts>): string | undefined {
-  return contexts.find((context) => context.session === session)?.server ?? rememberedServer(contexts);
+function rememberedOf(
+  { session }: LogoutFlags,
+  contexts: ReturnType<typeof ownContexts>,
+  isSame: SameServer,
+): string | undefined {
+  return contexts.find((context) => context.session === session)?.server ?? rememberedServer(contexts, isSame);
 }
 
 async function leaveShell(runtime: Runtime, server: string, session: string | undefined): Promise<void> {

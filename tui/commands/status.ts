@@ -14,6 +14,7 @@ import { kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
 import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
 import { createWords, renderError, widthOf } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
+import { distinctServers, sameServers } from '../same-server.ts';
 import { asData, createReporter, renderReports, type ServerReport, sessionNames } from '../status-report.ts';
 
 export async function status(runtime: Runtime, flags: StatusFlags): Promise<ExitCode> {
@@ -52,10 +53,15 @@ async function serversOf(
   flags: StatusFlags,
   contexts: readonly OwnContext[],
 ): Promise<readonly string[]> {
-  if (flags.all === true) return [...new Set(contexts.map(({ server }) => server))];
+  const isSame = sameServers(runtime.env);
+  if (flags.all === true)
+    return distinctServers(
+      contexts.map(({ server }) => server),
+      isSame,
+    );
   const { signal } = runtime;
   const interaction = plainInteraction(runtime, flags);
-  const remembered = rememberedServer(contexts);
+  const remembered = rememberedServer(contexts, isSame);
   return [(await chooseServer(runtime, flags, { purpose: 'look', interaction, remembered, signal })).server];
 }
 

@@ -63,11 +63,12 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
     ),
   );
   const server = once(async () => {
-    const [{ reach }, { rememberedServer }] = await Promise.all([
+    const [{ reach }, { rememberedServer }, { sameServers }] = await Promise.all([
       import('../connect.ts'),
       import('../kubeconfig-entries.ts'),
+      import('../same-server.ts'),
     ]);
-    const remembered = { server: rememberedServer(await own()) };
+    const remembered = { server: rememberedServer(await own(), sameServers(runtime.env)) };
     // That it is another machine than before is a finding, not a warning beside it.
     reached = await reach(runtime, flags, { purpose: 'look', remembered, warn: () => {}, signal });
     return reached;

@@ -12,6 +12,7 @@ import { systemCode, UserError } from '../errors.ts';
 import { type Shell, shells } from '../flags.ts';
 import type { LoggedIn } from '../login.ts';
 import type { Runtime } from '../runtime.ts';
+import { sameServers } from '../same-server.ts';
 import { listDirectories, makePrivateDirectory, remove, runDirectory } from '../shell-directories.ts';
 import { isOwner, type Owner, ownerOf, stateOf } from '../shell-owner.ts';
 import { sessionVariables } from '../shell-variables.ts';
@@ -89,7 +90,8 @@ function linesOf(env: Runtime['env'], shell: Shell, change: EnvironmentChange): 
     return [enter, ...Object.entries(variables).map(([name, value]) => set(name, quote(shell, value)))];
   }
   const { server, session } = 'renew' in change ? change.renew : change.logout;
-  const isThis = env['TKA_SERVER'] === server && (session === undefined || env['TKA_SESSION'] === session);
+  const isThere = env['TKA_SERVER'] !== undefined && sameServers(env)(env['TKA_SERVER'], server);
+  const isThis = isThere && (session === undefined || env['TKA_SESSION'] === session);
   if (!isThis) return [];
   return 'renew' in change ? [set('TKA_UNTIL', quote(shell, change.renew.until.toISOString()))] : [leave];
 }
