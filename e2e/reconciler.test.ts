@@ -8,6 +8,7 @@ import { cleanupCases } from './reconciler/cleanup.ts';
 import { crashCases } from './reconciler/crashes.ts';
 import { hindranceCases } from './reconciler/hindrances.ts';
 import { massCases } from './reconciler/mass.ts';
+import { repairCases } from './reconciler/repairs.ts';
 import { replicaCases } from './reconciler/replicas.ts';
 import { sessionCases } from './reconciler/sessions.ts';
 import { upgradeCases } from './reconciler/upgrade.ts';
@@ -30,6 +31,7 @@ test.after.always(async () => {
 sessionCases(theWorld);
 cleanupCases(theWorld);
 hindranceCases(theWorld);
+repairCases(theWorld);
 admissionCases(theWorld);
 massCases(theWorld);
 replicaCases(theWorld);

@@ -167,11 +167,11 @@ export function neededAccess(sessionsNamespace: string): readonly Access[] {
   return [
     ...inSessions('tka.specht-labs.de', 'tkasignins', ['get', 'list', 'watch', 'create', 'patch', 'delete']),
     ...inSessions('tka.specht-labs.de', 'tkasignins', ['patch'], 'status'),
-    ...inSessions('', 'serviceaccounts', ['get', 'list', 'create', 'delete']),
+    ...inSessions('', 'serviceaccounts', ['get', 'list', 'watch', 'create', 'delete']),
     ...inSessions('', 'serviceaccounts', ['create'], 'token'),
     ...inSessions('', 'events', ['create', 'patch']),
-    ...everywhere('rbac.authorization.k8s.io', 'clusterrolebindings', ['get', 'list', 'create', 'delete']),
-    ...everywhere('rbac.authorization.k8s.io', 'rolebindings', ['get', 'list', 'create', 'delete']),
+    ...everywhere('rbac.authorization.k8s.io', 'clusterrolebindings', ['get', 'list', 'watch', 'create', 'delete']),
+    ...everywhere('rbac.authorization.k8s.io', 'rolebindings', ['get', 'list', 'watch', 'create', 'delete']),
     ...everywhere('tka.specht-labs.de', 'tkasignins', ['get', 'list', 'watch', 'patch']),
     ...everywhere('', 'namespaces', ['get']),
   ];

@@ -11,6 +11,7 @@ import {
   SessionNotReadyError,
   UnauthorizedError,
 } from '../reconciler/errors.ts';
+import { isProvisioned } from '../reconciler/plan.ts';
 import type { SignInRequest } from '../reconciler/reconciler.ts';
 import type { SignIn } from './http/deps.ts';
 import { ApiError } from './http/errors.ts';
@@ -80,6 +81,7 @@ function setup(
       usable: fail,
       end: fail,
       token: fail,
+      isReady: isProvisioned,
     },
     cluster: { roleExists: () => Promise.resolve(true), namespaceExists: () => Promise.resolve(true) },
     bindable: { clusterWide: ['view', 'edit'], namespaced: ['view'] },

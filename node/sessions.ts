@@ -22,7 +22,7 @@ import type { SessionView, Sessions, SignIn } from './http/deps.ts';
 import { ApiError } from './http/errors.ts';
 
 export interface SessionsDeps {
-  readonly reconciler: Pick<Reconciler, 'signIn' | 'usable' | 'get' | 'list' | 'end' | 'token'>;
+  readonly reconciler: Pick<Reconciler, 'signIn' | 'usable' | 'get' | 'list' | 'end' | 'token' | 'isReady'>;
   readonly cluster: {
     /** Rejects with a ForbiddenError for a role that tka may not see, and so may not bind. */
     roleExists(role: string, signal: AbortSignal): Promise<boolean>;
@@ -82,6 +82,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     work.catch((error: unknown) => {
       throw translate(error, deps.retryAfterSeconds);
     });
+
+  const viewOf = (signin: TkaSignin): SessionView => view(signin, reconciler.isReady(signin));
 
   return {
     signIn: (request, signal) => answer(store(request, signal).then(viewOf)),
@@ -148,7 +150,7 @@ function newestFirst(a: TkaSignin, b: TkaSignin): number {
 /** Reasons that no retry of ours heals: a person has to do something first. */
 const lasting: ReadonlySet<string> = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
-function viewOf({ metadata, spec, status }: TkaSignin): SessionView {
+function view({ metadata, spec, status }: TkaSignin, isReady: boolean): SessionView {
   const { username, role, namespaces, expiresAt } = spec;
   const ready = findCondition(status?.conditions, 'Ready');
   const isBroken = ready?.status === 'False' && lasting.has(ready.reason);
@@ -158,7 +160,7 @@ function viewOf({ metadata, spec, status }: TkaSignin): SessionView {
     role,
     ...(namespaces === undefined ? {} : { namespaces }),
     until: expiresAt,
-    ready: ready?.status === 'True',
+    ready: isReady,
     ...(isBroken ? { problem: ready.message } : {}),
   };
 }

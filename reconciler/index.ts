@@ -7,18 +7,23 @@
  */
 import type { Logger } from 'pino';
 import { endOf } from '../crd/parse.ts';
-import { finalizer, signinName, type TkaSignin } from '../crd/tkasignin.ts';
+import { signinName, type TkaSignin } from '../crd/tkasignin.ts';
 import { createApply } from './apply.ts';
 import { SigninCache } from './cache.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Cluster } from './cluster.ts';
-import { NotFoundError, SessionNotFoundError, SessionNotReadyError } from './errors.ts';
-import { desired } from './desired.ts';
+import { SessionNotReadyError } from './errors.ts';
+import { createDamage } from './damage.ts';
+import { accountKey } from './desired.ts';
+import { createEnd } from './end.ts';
 import { createEndings } from './endings.ts';
 import { Expiry } from './expiry.ts';
 import { Informer } from './informer.ts';
 import { createLeadership, type Replicas } from './leadership.ts';
+import { takeOwnedNews } from './owned-news.ts';
+import { startOwnedWatch } from './owned-watch.ts';
 import { createPasses } from './passes.ts';
+import { isObserved, isProvisioned, isStatusOnly, type Observed } from './plan.ts';
 import type { Reconciler, ReconcilerObserver, ReconcilerTrace } from './reconciler.ts';
 import { createRoles } from './roles.ts';
 import { createSignIn } from './sign-in.ts';
@@ -68,8 +73,10 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     cluster,
     clock,
     onMinted: (seconds) => observer.tokenMinted(seconds),
+    onAccountMissing,
     around: async (mint) => await trace.step('token', mint),
   });
+  const damage = createDamage((name) => cache.touch(name));
 
   const queue = new WorkQueue({
     clock,
@@ -114,7 +121,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
       const { name, uid } = signin.metadata;
       onEnding(signin, endings.reasonOf(signin));
       observer.cleanupStuck(name, false);
-      for (const memory of [tokens, usable, passes, endings]) memory.forget(uid);
+      for (const memory of [tokens, usable, passes, endings, damage]) memory.forget(uid);
       // Another replica was quicker, or somebody took our hold away and did not wait for us to remove the access.
       if (how === 'vanished' && !signal.aborted) sweeps.soon();
     },
@@ -128,6 +135,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     cache,
     roles,
     endings,
+    damage,
     clock,
     log,
     observer,
@@ -160,6 +168,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     tokens,
     roles,
     isMade: (uid) => passes.isMade(uid),
+    isWhole: (uid) => damage.of(uid).size === 0,
+    onAccountMissing,
     async lookAgain(name, caller) {
       if (leadership.term !== undefined) await queue.processed(name);
       // The leader writes the status of each new end that a login asks for.
@@ -176,6 +186,17 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     stopping: signal,
   });
 
+  const end = createEnd({
+    cache,
+    signins,
+    apply,
+    endings,
+    onEnding,
+    enqueue: (name, priority) => queue.add(name, priority),
+    sweepSoon: () => sweeps.soon(),
+    stopping: signal,
+  });
+
   const sweeps = createSweeps({
     cluster: leadership.clients,
     namespace,
@@ -183,12 +204,35 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     clock,
     log,
     observer,
-    onDamage(signin, observed) {
-      passes.damaged(signin.metadata.uid, observed);
-      usable.forget(signin.metadata.uid);
-      queue.add(signin.metadata.name);
+    onDamage,
+  });
+  const owned = startOwnedWatch({
+    cluster,
+    namespace,
+    clock,
+    random,
+    log,
+    onEvent: (event) => takeOwnedNews({ cache, damage, tokens, onDamage }, event),
+    onGap() {
+      // What was told is perhaps no longer so; the sweep sees it again.
+      damage.forgetAll();
+      sweeps.soon();
     },
   });
+
+  /** Something of a session that says it is ready is missing: what was seen of it no longer counts. */
+  function onDamage(signin: TkaSignin, observed: Observed): void {
+    const { name, uid } = signin.metadata;
+    damage.found(signin.metadata, observed);
+    usable.doubt(uid);
+    if (observed.get(accountKey) === 'absent') tokens.forget(uid);
+    if (leadership.term !== undefined) queue.add(name);
+  }
+
+  function onAccountMissing(signin: TkaSignin): void {
+    onDamage(signin, new Map([[accountKey, 'absent']]));
+  }
+
   leadership.start((term) => {
     sweeps.begin(term);
     if (!synced) return;
@@ -197,9 +241,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   });
 
   const provisioned = (name: string): TkaSignin => {
-    const signin = cache.get(name);
-    if (signin === undefined) throw new SessionNotFoundError(name);
-    if (readyOrThrow(name, signin, clock.now()) !== undefined) return signin;
+    const signin = readyOrThrow(name, cache.get(name), clock.now());
+    if (signin !== undefined && damage.of(signin.metadata.uid).size === 0) return signin;
     throw new SessionNotReadyError(name, `session ${name} is not provisioned yet`);
   };
 
@@ -215,42 +258,17 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     usable: async (name, caller) =>
       await trace.step('usable', async () => await usable(name, AbortSignal.any([caller, signal]))),
 
-    async end(name, reason, caller) {
-      const signin = cache.get(name) ?? (await readOrUndefined(name, caller));
-      if (signin === undefined) return;
-      const { uid } = signin.metadata;
-      onEnding(signin, reason);
-      try {
-        await endings.announce(signin, reason, caller);
-        const left = await signins.delete(signin, { unchanged: false }, caller);
-        if (left !== undefined) cache.written(left);
-        // One who logs out waits; a revocation may be one of thousands.
-        queue.add(name, reason === 'logout' ? 'urgent' : 'background');
-      } catch (error) {
-        endings.forget(uid);
-        if (!(error instanceof NotFoundError)) throw error;
-        // Somebody stripped our finalizer: what it stood for is removed here.
-        const { account, bindings } = desired(signin);
-        const [removed] = await Promise.allSettled([
-          apply.deleteAccount(account, caller),
-          ...bindings.map(async (binding) => await apply.deleteBinding(binding, caller)),
-        ]);
-        // Without the account a binding gives nothing; the sweep removes what could not be removed here.
-        if (removed.status === 'rejected') throw removed.reason;
-        cache.released(signin);
-        sweeps.soon();
-        return;
-      }
-      const asked = AbortSignal.any([caller, signal]);
-      await cache.until(name, (now) => (isHeldByUs(now, uid) ? undefined : true), asked);
-    },
+    end,
 
     token: async (name, caller) => await tokens.get(provisioned(name), caller),
+    tokenRefused(name, token) {
+      const signin = cache.get(name);
+      if (signin !== undefined) tokens.refused(signin.metadata.uid, token);
+    },
+    isReady: (signin) => isProvisioned(signin) && damage.of(signin.metadata.uid).size === 0,
     keptToken: async (name, withinMs) => await tokens.kept(provisioned(name), () => AbortSignal.timeout(withinMs)),
 
-    async roleExists(role, caller) {
-      return (await roles.rulesOf(role, caller)) !== undefined;
-    },
+    roleExists: async (role, caller) => (await roles.rulesOf(role, caller)) !== undefined,
     namespaceExists: async (other, caller) => await roles.namespaceExists(other, caller),
 
     get state() {
@@ -270,21 +288,10 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     async stop() {
       stopping.abort(new Error('the reconciler was stopped'));
       expiry.stop();
-      await Promise.all([informer.stop(), queue.stop(), sweeps.stop()]);
+      await Promise.all([informer.stop(), owned.stop(), queue.stop(), sweeps.stop()]);
       await leadership.stop();
     },
   };
-
-  async function readOrUndefined(name: string, caller: AbortSignal): Promise<TkaSignin | undefined> {
-    try {
-      const found = await signins.read(name, caller);
-      cache.written(found);
-      return found;
-    } catch (error) {
-      if (error instanceof NotFoundError) return undefined;
-      throw error;
-    }
-  }
 }
 
 const noTrace: ReconcilerTrace = {
@@ -292,21 +299,3 @@ const noTrace: ReconcilerTrace = {
   follow: () => {},
   pass: (_session, work) => work(),
 };
-
-function isHeldByUs(signin: TkaSignin | undefined, uid: string): boolean {
-  return signin?.metadata.uid === uid && signin.metadata.finalizers?.includes(finalizer) === true;
-}
-
-/** The last pass over it saw it as it is. */
-function isObserved({ metadata, status }: TkaSignin): boolean {
-  return status?.observedGeneration === metadata.generation;
-}
-
-/** Nothing that a pass acts on has changed. */
-function isStatusOnly(before: TkaSignin, after: TkaSignin): boolean {
-  return (
-    before.metadata.generation === after.metadata.generation &&
-    before.metadata.deletionTimestamp === after.metadata.deletionTimestamp &&
-    before.metadata.finalizers?.join() === after.metadata.finalizers?.join()
-  );
-}

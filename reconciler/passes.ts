@@ -10,10 +10,10 @@ import { createApply } from './apply.ts';
 import type { SigninCache } from './cache.ts';
 import type { Clock } from './clock.ts';
 import type { Clients, Cluster } from './cluster.ts';
+import type { Damage } from './damage.ts';
 import type { Endings } from './endings.ts';
 import { createEvents } from './events.ts';
 import type { Leadership } from './leadership.ts';
-import type { Observed } from './plan.ts';
 import { reconcile, type ReconcileDeps } from './reconcile.ts';
 import type { ReconcilerObserver } from './reconciler.ts';
 import type { Roles } from './roles.ts';
@@ -26,6 +26,7 @@ export interface PassesDeps {
   readonly cache: SigninCache;
   readonly roles: Roles;
   readonly endings: Endings;
+  readonly damage: Damage;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: ReconcilerObserver;
@@ -38,8 +39,6 @@ export interface Passes {
   process(name: string): Promise<number | undefined>;
   /** Whether every object of the session is there, though its status may not say so yet. */
   isMade(uid: string): boolean;
-  /** What a sweep found wrong with a session's objects, for its next pass. */
-  damaged(uid: string, observed: Observed): void;
   forget(uid: string): void;
 }
 
@@ -48,7 +47,6 @@ const leaderMs = 1000;
 
 export function createPasses(deps: PassesDeps): Passes {
   const { cache, clock, endings, leadership, stopping } = deps;
-  const damage = new Map<string, Observed>();
   /** UIDs of sessions whose objects are there and whose status is being written: a login need not wait for the latter. */
   const made = new Set<string>();
   /** Since when a session that was revoked has been waiting for the leader, by its UID. */
@@ -56,11 +54,6 @@ export function createPasses(deps: PassesDeps): Passes {
 
   const common = {
     ...deps,
-    takeObserved(uid: string): Observed {
-      const found = damage.get(uid) ?? new Map();
-      damage.delete(uid);
-      return found;
-    },
     endingOf: (signin: TkaSignin) => endings.of(signin),
     async whileMade({ metadata: { name, uid } }: TkaSignin, work: () => Promise<void>): Promise<void> {
       made.add(uid);
@@ -113,9 +106,7 @@ export function createPasses(deps: PassesDeps): Passes {
       return term === undefined ? await follow(name) : await lead(name, term);
     },
     isMade: (uid) => made.has(uid),
-    damaged: (uid, observed) => void damage.set(uid, observed),
     forget(uid) {
-      damage.delete(uid);
       waiting.delete(uid);
       leader.events.forget(uid);
       follower.events.forget(uid);

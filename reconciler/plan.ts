@@ -52,6 +52,20 @@ export function isProvisioned(signin: TkaSignin): boolean {
   return findCondition(signin.status?.conditions, 'Ready')?.status === 'True';
 }
 
+/** The last pass over it saw it as it is. */
+export function isObserved({ metadata, status }: TkaSignin): boolean {
+  return status?.observedGeneration === metadata.generation;
+}
+
+/** Nothing that a pass acts on has changed. */
+export function isStatusOnly(before: TkaSignin, after: TkaSignin): boolean {
+  return (
+    before.metadata.generation === after.metadata.generation &&
+    before.metadata.deletionTimestamp === after.metadata.deletionTimestamp &&
+    before.metadata.finalizers?.join() === after.metadata.finalizers?.join()
+  );
+}
+
 function provision(wanted: Desired, observed: Observed, provisioned: boolean): readonly Action[] {
   const state = (key: string): 'present' | 'absent' | 'drifted' =>
     observed.get(key) ?? (provisioned ? 'present' : 'absent');

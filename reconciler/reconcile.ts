@@ -5,9 +5,10 @@
  */
 import { finalizer, type TkaSignin } from '../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
+import type { Damage } from './damage.ts';
 import type { DesiredBinding } from './desired.ts';
 import { ApiUnavailableError, ConflictError, NotFoundError, SessionFailedError, UnauthorizedError } from './errors.ts';
-import { type Action, isProvisioned, type Observed, plan } from './plan.ts';
+import { type Action, isProvisioned, plan } from './plan.ts';
 import {
   type ReportDeps,
   reportEnded,
@@ -22,8 +23,8 @@ import type { Roles } from './roles.ts';
 export interface ReconcileDeps extends ReportDeps {
   readonly apply: Apply;
   readonly roles: Roles;
-  /** What the last sweep found wrong with this session's objects, by its UID; taken once. */
-  readonly takeObserved: (uid: string) => Observed;
+  /** What is known to be wrong with the objects of sessions. */
+  readonly damage: Pick<Damage, 'of' | 'repaired'>;
   /** Why this session ends, if somebody asked for that. */
   readonly endingOf: (signin: TkaSignin) => string | undefined;
   /** Tells that every object of the session is there, while the work goes on that writes it down. */
@@ -34,7 +35,9 @@ export interface ReconcileDeps extends ReportDeps {
 export async function reconcile(deps: ReconcileDeps, name: string): Promise<number | undefined> {
   const signin = deps.cache.get(name);
   if (signin === undefined) return undefined;
-  const { phase, groups } = plan(signin, deps.takeObserved(signin.metadata.uid), deps.clock.now());
+  const { uid } = signin.metadata;
+  const observed = deps.damage.of(uid);
+  const { phase, groups } = plan(signin, observed, deps.clock.now());
   if (phase === 'held-by-others') return await reportForeignHold(deps, signin);
   try {
     if (phase === 'live' && !isProvisioned(signin)) await assertRoleExists(deps, signin);
@@ -47,6 +50,7 @@ export async function reconcile(deps: ReconcileDeps, name: string): Promise<numb
     throw error;
   }
   if (phase === 'live') {
+    deps.damage.repaired(uid, observed);
     await deps.whileMade(signin, async () => await writeStatus(deps, name, { kind: 'provisioned' }));
   }
   return undefined;

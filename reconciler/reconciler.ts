@@ -49,6 +49,10 @@ export interface Reconciler {
    * mint is waited for so long, then it rejects with a TimeoutError.
    */
   keptToken(name: string, withinMs: number): Promise<SessionToken>;
+  /** The API server did not accept this token of the session: the next one is another. */
+  tokenRefused(name: string, token: string): void;
+  /** Whether the session can be used as far as is known here: it is provisioned, and nothing of it was seen to be missing. */
+  isReady(signin: TkaSignin): boolean;
   /** Whether there is such a ClusterRole; what was found is believed for 10 s. Rejects with ForbiddenError where tka may not bind it. */
   roleExists(role: string, signal: AbortSignal): Promise<boolean>;
   /** Whether there is such a namespace; what was found is believed for 10 s. */

@@ -4,7 +4,7 @@ import type { Cluster } from './cluster.ts';
 import { SessionEndingError } from './errors.ts';
 import { manualClock } from './testing/manual-clock.ts';
 import { testSignin } from './testing/signin.ts';
-import { createTokens, expiryClaim, secondsToAsk } from './tokens.ts';
+import { accountClaim, createTokens, expiryClaim, secondsToAsk } from './tokens.ts';
 
 const startMs = Date.parse('2026-01-01T00:00:00Z');
 const { signal } = new AbortController();
@@ -67,7 +67,7 @@ function start({ seconds, claimSeconds = seconds }: Answer) {
 
 function jwt(expMs: number, sub = 'x'): string {
   const part = (claims: unknown): string => Buffer.from(JSON.stringify(claims)).toString('base64url');
-  return `${part({ alg: 'none' })}.${part({ exp: expMs / 1000, sub })}.x`;
+  return `${part({ alg: 'none' })}.${part({ exp: expMs / 1000, sub, 'kubernetes.io': { serviceaccount: { uid: 'account' } } })}.x`;
 }
 
 const hour = testSignin();
@@ -172,4 +172,32 @@ test('one caller who leaves does not take the mint from the others', async (t) =
   leaving.abort(new Error('left'));
   await t.throwsAsync(left, { message: 'left' });
   t.truthy((await stayed).token);
+});
+
+test('a token of another account than the session has now is not given again', async (t) => {
+  const { tokens, asked } = start({ seconds: (askedFor) => askedFor });
+  const signin = testSignin();
+  const { token } = await tokens.kept(signin, () => signal);
+  tokens.accountIs(signin.metadata.uid, accountClaim(token));
+  t.is((await tokens.kept(signin, () => signal)).token, token);
+  t.is(asked.length, 1);
+  tokens.accountIs(signin.metadata.uid, 'another');
+  await tokens.kept(signin, () => signal);
+  t.is(asked.length, 2);
+});
+
+test('a token that the API server refused is not given again, unless it is so new that it may become known there', async (t) => {
+  const { tokens, asked, clock } = start({ seconds: (askedFor) => askedFor });
+  const signin = testSignin();
+  const { token } = await tokens.kept(signin, () => signal);
+  tokens.refused(signin.metadata.uid, token);
+  await tokens.kept(signin, () => signal);
+  t.is(asked.length, 1);
+  await clock.advance(2000);
+  tokens.refused(signin.metadata.uid, 'another');
+  await tokens.kept(signin, () => signal);
+  t.is(asked.length, 1);
+  tokens.refused(signin.metadata.uid, token);
+  await tokens.kept(signin, () => signal);
+  t.is(asked.length, 2);
 });

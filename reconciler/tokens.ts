@@ -4,8 +4,9 @@
  *
  * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one. What tka
  * keeps to itself may be longer: the account's end is that token's end. One mint at a time for each session; the last token
- * stays in memory, by the session's UID, until the session's end.
+ * stays in memory, by the session's UID, until the session's end, or until its account is another or the API server refuses it.
  */
+import * as z from 'zod';
 import { accountName, type TkaSignin } from '../crd/tkasignin.ts';
 import { endOf } from '../crd/parse.ts';
 import { type Clock, withSignal } from './clock.ts';
@@ -21,6 +22,10 @@ export interface Tokens {
    * signal with a timer for each request is dear.
    */
   kept(signin: TkaSignin, patience: () => AbortSignal): Promise<SessionToken>;
+  /** The session's account has this UID now, undefined: is gone; tokens of another are dropped. */
+  accountIs(uid: string, accountUid: string | undefined): void;
+  /** The API server did not accept this token. One that was minted a moment ago may still have to become known there. */
+  refused(uid: string, token: string): void;
   forget(uid: string): void;
 }
 
@@ -28,12 +33,16 @@ export interface TokensDeps {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly onMinted: (seconds: number) => void;
+  /** The session's account is not there. */
+  readonly onAccountMissing?: (signin: TkaSignin) => void;
   /** Runs each mint. */
   readonly around?: <T>(mint: () => Promise<T>) => Promise<T>;
 }
 
 export const minimumSeconds = 600;
 const mintDeadlineMs = 10_000;
+/** Other API servers may not know an account yet whose token one of them has just made. */
+const newMs = 2000;
 /** TokenRequest's special number: the API server makes a token asked for 3607 s last a year. */
 const extendedSeconds = 3607;
 
@@ -80,6 +89,16 @@ export function createTokens(deps: TokensDeps): Tokens {
   return {
     get: (signin, signal) => obtain(signin, false, () => signal),
     kept: (signin, patience) => obtain(signin, true, patience),
+    accountIs(uid, accountUid) {
+      const have = held.get(uid);
+      // One that is being minted may be of either account.
+      minting.delete(uid);
+      if (have !== undefined && accountUid !== accountClaim(have.token)) held.delete(uid);
+    },
+    refused(uid, token) {
+      const have = held.get(uid);
+      if (have?.token === token && deps.clock.now() - have.mintedAt >= newMs) held.delete(uid);
+    },
     forget(uid) {
       held.delete(uid);
       minting.delete(uid);
@@ -95,25 +114,41 @@ export function secondsToAsk(end: number, now: number): number | undefined {
   return seconds === extendedSeconds ? seconds - 1 : seconds;
 }
 
+const claimsSchema = z.object({
+  exp: z.number().optional(),
+  'kubernetes.io': z.object({ serviceaccount: z.object({ uid: z.string() }) }).optional(),
+});
+
 /** `exp` of a JWT in milliseconds since the epoch; undefined where it cannot be read. */
 export function expiryClaim(token: string): number | undefined {
+  const exp = claimsOf(token)?.exp;
+  return exp === undefined ? undefined : exp * 1000;
+}
+
+/** The UID of the ServiceAccount that a token is of; undefined where it cannot be read. */
+export function accountClaim(token: string): string | undefined {
+  return claimsOf(token)?.['kubernetes.io']?.serviceaccount.uid;
+}
+
+/** Of a token that the API server has just made: nothing here verifies it. */
+function claimsOf(token: string): z.infer<typeof claimsSchema> | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    if (typeof claims !== 'object' || claims === null || !('exp' in claims)) return undefined;
-    return typeof claims.exp === 'number' ? claims.exp * 1000 : undefined;
+    return claimsSchema.safeParse(claims).data;
   } catch {
     return undefined;
   }
 }
 
-async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
+async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
+  const { clock, onMinted } = deps;
   const { name: session, namespace } = signin.metadata;
   const end = endOf(signin);
   const startedAt = clock.now();
   let seconds = secondsToAsk(end, startedAt) ?? (isKept ? minimumSeconds : undefined);
   // The API server's clock may run ahead of ours: what it gives too much is asked less the second time.
   for (let attempt = 0; attempt < 2 && seconds !== undefined; attempt += 1) {
-    const { token, expiresAt } = await request(cluster, signin, seconds, namespace);
+    const { token, expiresAt } = await request(deps, signin, seconds, namespace);
     if (isKept || expiresAt <= end) {
       onMinted((clock.now() - startedAt) / 1000);
       return { token, expiresAt: new Date(expiresAt), mintedAt: startedAt, end };
@@ -128,7 +163,7 @@ async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin,
 }
 
 async function request(
-  cluster: Cluster,
+  { cluster, onAccountMissing }: TokensDeps,
   signin: TkaSignin,
   expirationSeconds: number,
   namespace: string,
@@ -151,6 +186,7 @@ async function request(
     return { token, expiresAt: Math.max(answered, expiryClaim(token) ?? answered) };
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error;
+    onAccountMissing?.(signin);
     throw new SessionNotReadyError(signin.metadata.name, `session ${signin.metadata.name} has no account yet`);
   }
 }

@@ -1,14 +1,23 @@
 /**
- * When a session can be used: it is provisioned, and the API server lets its own token do what its role allows.
+ * When a session can be used: it is provisioned, nothing of it is known to be missing, and the API server lets its own token do
+ * what its role allows. That is seen again for each caller, those at once together: what was true once may not be now.
  */
 import { findCondition } from '../crd/conditions.ts';
 import { endOf } from '../crd/parse.ts';
-import type { TkaSignin } from '../crd/tkasignin.ts';
+import { accountName, type TkaSignin } from '../crd/tkasignin.ts';
 import { untilAllowed } from './access.ts';
 import type { SigninCache } from './cache.ts';
-import { type Clock, withSignal } from './clock.ts';
-import type { Cluster } from './cluster.ts';
-import { SessionEndingError, SessionFailedError, SessionNotFoundError } from './errors.ts';
+import { type Clock, sleep, withSignal } from './clock.ts';
+import { type Cluster, during } from './cluster.ts';
+import {
+  ApiUnavailableError,
+  NotFoundError,
+  SessionEndingError,
+  SessionFailedError,
+  SessionNotFoundError,
+  SessionNotReadyError,
+  UnauthorizedError,
+} from './errors.ts';
 import { isProvisioned } from './plan.ts';
 import { probesFor } from './probe.ts';
 import type { Roles } from './roles.ts';
@@ -22,6 +31,9 @@ export interface UsableDeps {
   readonly roles: Roles;
   /** Whether the session's objects are all there, though its status may not say so yet. */
   readonly isMade: (uid: string) => boolean;
+  /** Whether nothing of it is known to be missing, whatever its status says. */
+  readonly isWhole: (uid: string) => boolean;
+  readonly onAccountMissing: (signin: TkaSignin) => void;
   /** Resolves when the status tells of the session as it is now asked for, not of an earlier pass. */
   readonly lookAgain: (name: string, signal: AbortSignal) => Promise<void>;
   readonly stopping: AbortSignal;
@@ -30,32 +42,41 @@ export interface UsableDeps {
 export interface Usable {
   /** As Reconciler.usable() says. */
   (name: string, signal: AbortSignal): Promise<TkaSignin>;
-  /** The session is gone or was damaged: what was seen of it no longer counts. */
+  /** Something of the session is missing: what was seen of it no longer counts. */
+  doubt(uid: string): void;
+  /** The session is gone. */
   forget(uid: string): void;
 }
 
 /** Failures that no waiting heals; a login is told at once. */
 const hopeless = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
+/** Of a session that has worked before, where the watches tell of everything else, so many places are looked at again. */
+const placesAgain = 8;
+
 /** However long the API server takes to follow a write; whoever waits leaves by their own signal. */
 const proofMs = 60_000;
 
 export function createUsable(deps: UsableDeps): Usable {
   const { cache } = deps;
-  /** What was, or is being, seen of each session, by its UID: asked once, however many want to know. */
+  /** What is being seen of each session, by its UID: asked once, however many want to know. */
   const proofs = new Map<string, { readonly seen: Promise<void>; readonly end: AbortController }>();
+  /** Sessions that have worked as a whole, by UID. */
+  const worked = new Set<string>();
 
   const proven = (signin: TkaSignin): Promise<void> => {
     const { uid } = signin.metadata;
-    const before = proofs.get(uid);
-    if (before !== undefined) return before.seen;
+    const underway = proofs.get(uid);
+    if (underway !== undefined) return underway.seen;
     const end = new AbortController();
     const signal = AbortSignal.any([deps.stopping, end.signal, AbortSignal.timeout(proofMs)]);
-    const proof = { seen: untilWorking(deps, signin, signal), end };
+    const proof = { seen: untilWorking(deps, signin, worked.has(uid), signal), end };
     proofs.set(uid, proof);
-    proof.seen.catch(() => {
-      if (proofs.get(uid) === proof) proofs.delete(uid);
-    });
+    const isOver = (): boolean => proofs.get(uid) === proof && proofs.delete(uid);
+    proof.seen.then(
+      () => isOver() && worked.add(uid),
+      () => isOver(),
+    );
     return proof.seen;
   };
 
@@ -69,7 +90,9 @@ export function createUsable(deps: UsableDeps): Usable {
       .then(() => over.abort(new SessionEndingError(name, `session ${name} was ended meanwhile`)))
       .catch(() => undefined);
     try {
-      const [ready] = await Promise.all([untilReady(deps, name, asking), withSignal(proven(signin), asking)]);
+      await Promise.all([untilReady(deps, name, asking), withSignal(proven(signin), asking)]);
+      // The proof may have found what is missing.
+      const ready = await untilReady(deps, name, asking);
       return cache.get(name) ?? ready;
     } finally {
       over.abort();
@@ -77,9 +100,15 @@ export function createUsable(deps: UsableDeps): Usable {
     }
   };
   return Object.assign(usable, {
+    doubt(uid: string) {
+      // Those who wait for it still hear of it: it looks at the session as it is from now on.
+      proofs.delete(uid);
+      worked.delete(uid);
+    },
     forget(uid: string) {
       proofs.get(uid)?.end.abort();
       proofs.delete(uid);
+      worked.delete(uid);
     },
   });
 }
@@ -100,12 +129,17 @@ export function readyOrThrow(name: string, signin: TkaSignin | undefined, now: n
 
 async function untilMade(deps: UsableDeps, name: string, signal: AbortSignal): Promise<TkaSignin> {
   return await untilHopeful(deps, name, signal, (signin) =>
-    signin !== undefined && deps.isMade(signin.metadata.uid) ? signin : readyOrThrow(name, signin, deps.clock.now()),
+    signin !== undefined && deps.isMade(signin.metadata.uid) ? signin : wholeOrThrow(deps, name, signin),
   );
 }
 
 async function untilReady(deps: UsableDeps, name: string, signal: AbortSignal): Promise<TkaSignin> {
-  return await untilHopeful(deps, name, signal, (signin) => readyOrThrow(name, signin, deps.clock.now()));
+  return await untilHopeful(deps, name, signal, (signin) => wholeOrThrow(deps, name, signin));
+}
+
+function wholeOrThrow(deps: UsableDeps, name: string, signin: TkaSignin | undefined): TkaSignin | undefined {
+  const ready = readyOrThrow(name, signin, deps.clock.now());
+  return ready !== undefined && deps.isWhole(ready.metadata.uid) ? ready : undefined;
 }
 
 async function untilHopeful(
@@ -125,13 +159,42 @@ async function untilHopeful(
 }
 
 /** Seen with the session's own token. */
-async function untilWorking(deps: UsableDeps, signin: TkaSignin, signal: AbortSignal): Promise<void> {
+async function untilWorking(deps: UsableDeps, signin: TkaSignin, isAgain: boolean, signal: AbortSignal): Promise<void> {
   const { role, namespaces } = signin.spec;
-  const [{ token }, rules] = await Promise.all([
-    deps.tokens.kept(signin, () => signal),
-    deps.roles.rulesOf(role, signal),
-  ]);
-  await untilAllowed(deps, token, probesFor(rules ?? [], namespaces), signal);
+  const { uid } = signin.metadata;
+  const rules = (await deps.roles.rulesOf(role, signal)) ?? [];
+  const probes = probesFor(rules, isAgain ? namespaces?.slice(0, placesAgain) : namespaces);
+  for (let delayMs = 2; ; delayMs = Math.min(50, delayMs * 2)) {
+    let token: string | undefined;
+    try {
+      if (isAgain) await seeAccount(deps, signin, signal);
+      ({ token } = await deps.tokens.kept(signin, () => signal));
+      await untilAllowed(deps, token, probes, signal);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      // Its account is missing, and is being made again.
+      const isPassing = error instanceof SessionNotReadyError || error instanceof ApiUnavailableError;
+      if (error instanceof UnauthorizedError && token !== undefined) deps.tokens.refused(uid, token);
+      else if (!isPassing) throw error;
+    }
+    await sleep(deps.clock, delayMs, signal);
+  }
+}
+
+/** The API server accepts a token for 10 s after its account has gone: a token that works now may be of no use to anybody. */
+async function seeAccount(deps: UsableDeps, signin: TkaSignin, signal: AbortSignal): Promise<void> {
+  const { name, namespace, uid } = signin.metadata;
+  try {
+    const where = { name: accountName(signin), namespace };
+    const { metadata } = await deps.cluster.core.readNamespacedServiceAccount(where, during(signal));
+    deps.tokens.accountIs(uid, metadata?.uid);
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    deps.tokens.accountIs(uid, undefined);
+    deps.onAccountMissing(signin);
+    throw new SessionNotReadyError(name, `session ${name} has no account`);
+  }
 }
 
 function isLive(signin: TkaSignin | undefined, uid: string): boolean {
