@@ -161,12 +161,32 @@ test('rotate-key puts another key in the place of the one before, and prints non
   t.not(keys[0], keys[1]);
 });
 
-test('rotate-key where nothing can be written is one sentence and exit code 1', async (t) => {
+test('rotate-key where nothing can be written is one sentence with path and remedy, exit code 1', async (t) => {
   const file = join(await directory(t), 'file');
   await writeFile(file, '');
   const { code, stderr } = await run(['rotate-key', '--tailscale-state-dir', join(file, 'state')]);
   t.is(code, 1);
-  t.regex(stderr, /^tka-server: [^\n]+\n$/);
+  t.is(
+    stderr,
+    `tka-server: cannot write ${file}/state/server-key: a file is in the place of a directory; free or make writable what it is on, or set another place with --tailscale-state-dir, TKA_TAILSCALE_STATE_DIR or tailscale.stateDir in the file\n`,
+  );
+});
+
+test('a state directory on a full disk is one sentence with path and remedy, and leaves no file behind', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('needs root to mount a file system');
+  const state = await directory(t);
+  const script =
+    'mount -t tmpfs -o size=64k none "$1" && { head -c 1M /dev/zero >"$1/rest" 2>/dev/null; "$2" "$3" rotate-key -d "$1"; echo $?; ls "$1"; }';
+  const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', state, process.execPath, main]);
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+  await new Promise((resolve) => child.once('close', resolve));
+  t.is(output.stdout, '1\nrest\n');
+  t.true(
+    output.stderr.startsWith(`tka-server: cannot write ${state}/server-key: no space left on its file system; `),
+    output.stderr,
+  );
 });
 
 test('config warns of roles that amount to cluster-admin', async (t) => {

@@ -10,6 +10,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { LoadedConfig, Reading } from './config.ts';
 import { ConfigError, describeConfig, flagSettings, readConfig, refuse, roleWarnings } from './config.ts';
 import type { SettingKey } from './settings.ts';
+import { messageOf } from './system-error.ts';
 
 const version = process.env.TKA_VERSION ?? 'dev';
 
@@ -65,7 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has said what is wrong, or printed the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`tka-server: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`tka-server: ${messageOf(error)}\n`);
     return error instanceof ConfigError ? 2 : 1;
   }
 }
@@ -189,10 +190,7 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
     return 0;
   } catch (error) {
     log.debug({ err: error }, 'why the server ends');
-    log.fatal(
-      { error: error instanceof Error ? error.name : 'Error' },
-      error instanceof Error ? error.message : String(error),
-    );
+    log.fatal({ error: error instanceof Error ? error.name : 'Error' }, messageOf(error));
     return error instanceof ConfigError ? 2 : 1;
   }
 }

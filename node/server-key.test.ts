@@ -95,3 +95,13 @@ test('a key that others may read is for its owner alone after a rotation', (t) =
   rotateServerKey(dir);
   t.is(statSync(keyPath(dir)).mode & 0o777, 0o600);
 });
+
+test('a key that cannot be read names the path and the reason', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'tka-key-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, 'file'), '');
+  t.throws(() => loadServerKey(join(dir, 'file', 'state')), {
+    instanceOf: ServerKeyError,
+    message: /^cannot read the server key .*file\/state\/server-key: a file is in the place of a directory$/,
+  });
+});

@@ -17,9 +17,10 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { reasonOf, writing } from './system-error.ts';
 
 const keyBytes = 32;
 
@@ -32,7 +33,6 @@ export function loadServerKey(stateDir: string): Buffer {
   const path = keyPath(stateDir);
   const present = readIfPresent(path);
   if (present !== undefined) return parseServerKey(present, path);
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const temporary = writeTemporary(path);
   try {
     // Unlike a rename this fails where another start was quicker; then the other's key counts.
@@ -85,27 +85,35 @@ export function watchServerKey(
 /** The new file belongs to whom the directory does: an administrator rotates what the server must be able to read. */
 export function rotateServerKey(stateDir: string): void {
   const path = keyPath(stateDir);
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  renameSync(writeTemporary(path), path);
+  const temporary = writeTemporary(path);
+  writing(path, 'tailscale.stateDir', () => renameSync(temporary, path));
 }
 
 export function keyPath(stateDir: string): string {
   return join(stateDir, 'server-key');
 }
 
+/** Beside the path, in a directory that is made where there is none; leaves nothing where it fails. */
 function writeTemporary(path: string): string {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = openSync(temporary, 'wx', 0o600);
-  try {
-    writeSync(file, `${randomBytes(keyBytes).toString('hex')}\n`);
-    const { uid, gid } = statSync(dirname(path));
-    // Only root can, and only root has to.
-    if (process.getuid?.() === 0) fchownSync(file, uid, gid);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  return temporary;
+  return writing(path, 'tailscale.stateDir', () => {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const file = openSync(temporary, 'wx', 0o600);
+    try {
+      // Not writeSync(), which may write a part and say so by a number.
+      writeFileSync(file, `${randomBytes(keyBytes).toString('hex')}\n`);
+      const { uid, gid } = statSync(dirname(path));
+      // Only root can, and only root has to.
+      if (process.getuid?.() === 0) fchownSync(file, uid, gid);
+      fsyncSync(file);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    } finally {
+      closeSync(file);
+    }
+    return temporary;
+  });
 }
 
 function readIfPresent(path: string): Buffer | undefined {
@@ -113,7 +121,8 @@ function readIfPresent(path: string): Buffer | undefined {
     return readFileSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new ServerKeyError(`cannot read the server key ${path}`, { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ServerKeyError(`cannot read the server key ${path}: ${reasonOf(error) ?? code}`, { cause: error });
   }
 }
 

@@ -21,6 +21,7 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { systemCode } from './errors.ts';
+import { naming } from './system-error.ts';
 import { makeDirectories } from './make-directory.ts';
 
 export interface AtomicWriteOptions {
@@ -37,10 +38,12 @@ export function writeFileAtomically(path: string, content: string, { durable = f
   const fd = openExclusively(temporary);
   try {
     try {
-      // Not writeSync(), which may write a part and say so by a number.
-      writeFileSync(fd, content);
-      fchmodSync(fd, before === undefined ? 0o600 : before.mode & 0o7777);
-      if (durable) fsyncSync(fd);
+      naming(target, () => {
+        // Not writeSync(), which may write a part and say so by a number.
+        writeFileSync(fd, content);
+        fchmodSync(fd, before === undefined ? 0o600 : before.mode & 0o7777);
+        if (durable) fsyncSync(fd);
+      });
     } finally {
       closeSync(fd);
     }

@@ -121,9 +121,11 @@ async function explain({ signal, stderr, env }: Runtime, error: unknown): Promis
   // Ctrl-C is a key on a screen, and no signal.
   if (error instanceof Interrupted || error instanceof Shown) return error.exitCode;
   const { renderError } = await import('./output.ts');
-  if (error instanceof UserError) {
-    stderr.write(renderError(error.message, error.advice, stderr));
-    return error.exitCode;
+  const { explainSystemError } = await import('./system-error.ts');
+  const told = error instanceof UserError ? error : explainSystemError(error);
+  if (told !== undefined) {
+    stderr.write(renderError(told.message, told.advice, stderr));
+    return told.exitCode;
   }
   if (env['TKA_DEBUG'] === '1') {
     const { inspect } = await import('node:util');

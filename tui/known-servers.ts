@@ -12,6 +12,7 @@ import { configDirectory } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
 import { makeDirectories } from './make-directory.ts';
 import type { Runtime } from './runtime.ts';
+import { reasonOf } from './system-error.ts';
 
 type Environment = Runtime['env'];
 
@@ -134,7 +135,7 @@ function change(env: Environment, edit: (before: readonly KnownServer[]) => read
     const code = systemCode(cause);
     if (code === undefined) throw cause;
     const advice = ['It keeps which servers you have agreed to. Make it and its directory writable.'];
-    throw new UserError(`${path} cannot be written: ${code}`, advice, 1, cause);
+    throw new UserError(`${path} cannot be written: ${reasonOf(code)}`, advice, 1, cause);
   }
 }
 

@@ -12,6 +12,7 @@ import { withFileLocks } from './file-lock.ts';
 import type { Runtime } from './runtime.ts';
 import { ownSettingsPath, readSettingsFile } from './settings.ts';
 import type { SettingValue } from './settings-table.ts';
+import { reasonOf } from './system-error.ts';
 
 export interface Edited {
   readonly path: string;
@@ -43,7 +44,7 @@ export async function editSettings(
     const code = systemCode(cause);
     if (code === undefined || signal.aborted) throw cause;
     const advice = ['Make it and its directory writable, or name another file with --config.'];
-    throw new UserError(`${path} cannot be written: ${code}`, advice, 1, cause);
+    throw new UserError(`${path} cannot be written: ${reasonOf(code)}`, advice, 1, cause);
   }
 }
 

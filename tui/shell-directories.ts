@@ -9,6 +9,7 @@ import { cacheDirectory, isOurs } from './directories.ts';
 import { systemCode, UserError } from './errors.ts';
 import { makeDirectories } from './make-directory.ts';
 import type { Runtime } from './runtime.ts';
+import { reasonOf } from './system-error.ts';
 
 type Environment = Runtime['env'];
 export type Kind = 'sessions' | 'shells';
@@ -37,9 +38,10 @@ export function makePrivateDirectory(path: string): void {
   try {
     makeDirectories(path);
   } catch (cause) {
-    if (systemCode(cause) === undefined) throw cause;
+    const code = systemCode(cause);
+    if (code === undefined) throw cause;
     throw new UserError(
-      `cannot make the private directory ${path}: ${systemCode(cause)}`,
+      `cannot make the private directory ${path}: ${reasonOf(code)}`,
       ['Make its parent writable, or set XDG_CACHE_HOME to a directory that is.'],
       1,
       cause,
