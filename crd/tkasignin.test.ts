@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { accountName, accountNamePattern, digest, signinName } from './tkasignin.ts';
+import { accountName, accountNamePattern, digest, signinName, userLabel } from './tkasignin.ts';
 
 type Identity = Parameters<typeof signinName>[0];
 
@@ -93,4 +93,10 @@ test('names of the earlier product and of people are not ours to sweep', (t) => 
   ]) {
     t.false(accountNamePattern.test(name), name);
   }
+});
+
+test('the label of a user is a digest of the subject alone: another role has the same, another subject none of it', (t) => {
+  t.regex(userLabel(alice), /^[0-9a-f]{16}$/);
+  t.is(userLabel({ subject: alice.subject }), userLabel(alice));
+  t.not(userLabel({ subject: 'h|user:2' }), userLabel(alice));
 });

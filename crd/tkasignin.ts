@@ -71,7 +71,14 @@ export const labels = {
   signin: `${group}/signin`,
   /** UID of that TkaSignin; a namesake made later has another. */
   signinUid: `${group}/signin-uid`,
+  /** Whose it is, as a digest: a label can hold no login name, and lists are for more eyes than objects. */
+  user: `${group}/user`,
 } as const;
+
+/** The label of everything that belongs to a person or machine. */
+export function userLabel({ subject }: Pick<TkaSigninSpec, 'subject'>): string {
+  return digest([subject]).slice(0, 16);
+}
 
 export const annotations = {
   /** Login name or node name of the person or machine, so that an audit of the API server can name them. */

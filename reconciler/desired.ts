@@ -3,7 +3,7 @@
  * Made from the TkaSignin alone, names included, so that whoever removes them needs no list.
  */
 import type { RbacV1Subject, V1ClusterRoleBinding, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
-import { accountName, annotations, labels, managedByValue, type TkaSignin } from '../crd/tkasignin.ts';
+import { accountName, annotations, labels, managedByValue, type TkaSignin, userLabel } from '../crd/tkasignin.ts';
 
 /** A binding, and where it goes: `namespace` is undefined for a ClusterRoleBinding. */
 export interface DesiredBinding {
@@ -27,6 +27,7 @@ export function desired(signin: TkaSignin): Desired {
       [labels.install]: namespace,
       [labels.signin]: signin.metadata.name,
       [labels.signinUid]: signin.metadata.uid,
+      [labels.user]: userLabel(signin.spec),
     },
     annotations: {
       [annotations.username]: signin.spec.username,

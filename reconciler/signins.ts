@@ -14,6 +14,7 @@ import {
   plural,
   type TkaSignin,
   type TkaSigninStatus,
+  userLabel,
   version,
 } from '../crd/tkasignin.ts';
 import { parseTkaSignin } from '../crd/parse.ts';
@@ -55,7 +56,11 @@ export function createSignins(cluster: Clients, namespace: string): Signins {
           namespace,
           // From the start, so that no moment is left in which a delete would leave the account behind.
           finalizers: [finalizer],
-          labels: { [labels.managedBy]: managedByValue, [labels.install]: namespace },
+          labels: {
+            [labels.managedBy]: managedByValue,
+            [labels.install]: namespace,
+            [labels.user]: userLabel(request),
+          },
           annotations: { [annotations.node]: request.node },
         },
         spec: {

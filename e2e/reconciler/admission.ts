@@ -5,7 +5,7 @@
  */
 import test from 'ava';
 import { until } from '../../dev/stack/until.ts';
-import { accountName } from '../../crd/tkasignin.ts';
+import { accountName, type TkaSignin } from '../../crd/tkasignin.ts';
 import { bindingAttempts } from './attempts-bindings.ts';
 import { serverAttempts, targetPod } from './attempts-server.ts';
 import { type Attempt, attempts, patch } from './attempts.ts';
@@ -178,4 +178,48 @@ export function admissionCases(world: () => World): void {
     t.regex(row, new RegExp(`alice@example\\.com +view +True +${spec.expiresAt}`));
     await world().endAll();
   });
+
+  test.serial('sessions are selected by user name, role and the label of their user', async (t) => {
+    await using running = await world().run();
+    const alice = await signIn(running, login('alice'));
+    const edits = await signIn(running, login('alice', { role: 'edit', namespaces: ['default'] }));
+    const bob = await signIn(running, login('bob'));
+    const found = async (kind: string, ...flags: readonly string[]): Promise<readonly string[]> => {
+      const { code, stdout, stderr } = await world().stack.kubectl(['get', kind, '-A', '-o', 'name', ...flags]);
+      t.is(code, 0, stderr);
+      return stdout.trim().split('\n');
+    };
+    const named = (...signins: readonly TkaSignin[]): readonly string[] =>
+      signins.map(({ metadata }) => `tkasignin.tka.specht-labs.de/${metadata.name}`).toSorted();
+    t.deepEqual(await found('signin', '--field-selector=spec.username=alice@example.com'), named(alice, edits));
+    t.deepEqual(await found('signin', '--field-selector=spec.role=view'), named(alice, bob));
+    t.deepEqual(await found('signin', `--field-selector=spec.subject=${bob.spec.subject}`), named(bob));
+    const label = bob.metadata.labels?.['tka.specht-labs.de/user'] ?? '';
+    t.false(label.includes('bob'));
+    const selector = `-l=tka.specht-labs.de/user=${label}`;
+    t.deepEqual(await found('signin', selector), named(bob));
+    t.deepEqual(await found('serviceaccount', selector), [`serviceaccount/${accountName(bob)}`]);
+    t.is((await found('clusterrolebinding', selector)).length, 1);
+    await world().endAll();
+  });
+
+  test.serial(
+    'who is logged in is seen with admin in the whole cluster or the role tka-viewer, not with view or edit',
+    async (t) => {
+      const { kubectl } = world().stack;
+      const roles = ['view', 'edit', 'admin', 'tka-viewer'];
+      const user = (role: string): string => `sees-with-${role}`;
+      for (const role of roles)
+        await kubectl(['create', 'clusterrolebinding', user(role), `--clusterrole=${role}`, `--user=${user(role)}`]);
+      const may = async (role: string, verb: string): Promise<string> =>
+        (await kubectl(['auth', 'can-i', verb, 'tkasignins', '-n', namespace, `--as=${user(role)}`])).stdout.trim();
+      await until(async () => (await may('admin', 'list')) === 'yes' && (await may('tka-viewer', 'list')) === 'yes', {
+        what: 'the aggregated role',
+        timeoutMs: 10_000,
+      });
+      t.deepEqual(await Promise.all(roles.map((role) => may(role, 'list'))), ['no', 'no', 'yes', 'yes']);
+      t.deepEqual(await Promise.all(roles.map((role) => may(role, 'delete'))), ['no', 'no', 'no', 'no']);
+      for (const role of roles) await kubectl(['delete', 'clusterrolebinding', user(role)]);
+    },
+  );
 }
