@@ -6,7 +6,10 @@ import { glob, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const places: readonly { readonly files: string; readonly fields: readonly string[] }[] = [
-  { files: 'manifests/kustomization.yaml', fields: ['newTag'] },
+  {
+    files: 'manifests/{kustomization.yaml,monitoring/kustomization.yaml}',
+    fields: ['newTag', 'app.kubernetes.io/version'],
+  },
   { files: 'charts/*/Chart.yaml', fields: ['version', 'appVersion'] },
 ];
 

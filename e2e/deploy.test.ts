@@ -21,6 +21,9 @@ import { rightsTable } from './deploy/rights.ts';
 import { changes, pod, refused, settings } from './deploy/values.ts';
 import { until } from '../dev/stack/until.ts';
 
+const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+}; // ours
 const chart = fileURLToPath(new URL('../charts/tka', import.meta.url));
 const manifests = fileURLToPath(new URL('../manifests', import.meta.url));
 
@@ -94,6 +97,16 @@ function objectsOf(text: string): Objects {
 const rendered = async (values: unknown = {}): Promise<Objects> =>
   objectsOf(await must('template', 'tka', chart, '--values', valuesFile(values)));
 
+/** Labels that say what installed an object, and are another's in each. */
+const installers = ['app.kubernetes.io/managed-by', 'helm.sh/chart'].map((label) => `metadata.labels.${label}`);
+
+/** As `flatten` has them, without those labels. */
+function fieldsBesidesInstaller(object: unknown): Map<string, unknown> {
+  const fields = flatten(object);
+  for (const path of installers) fields.delete(path);
+  return fields;
+}
+
 test('helm lint has nothing to say', async (t) => {
   const { code, stdout, stderr } = await run('lint', '--strict', chart);
   t.is(code, 0, stdout + stderr);
@@ -106,10 +119,22 @@ test('with its default values the chart is what kubectl apply -k manifests/ appl
   const found = new Map(await rendered());
   t.deepEqual([...found.keys()].sort(), [...expected.keys()].sort());
   for (const [name, object] of expected) {
-    const fields = flatten(found.get(name));
+    const fields = fieldsBesidesInstaller(found.get(name));
     // In place of the digest in kustomize's name.
     fields.delete('spec.template.metadata.annotations.checksum/settings');
-    t.deepEqual(Object.fromEntries(fields), Object.fromEntries(flatten(object)), name);
+    t.deepEqual(Object.fromEntries(fields), Object.fromEntries(fieldsBesidesInstaller(object)), name);
+  }
+});
+
+test('every object has the recommended labels, and nothing of tka carries the one of sessions', async (t) => {
+  const { stdout } = await stack.kubectl(['kustomize', manifests]);
+  for (const objects of [objectsOf(stdout), await rendered()]) {
+    for (const [name, object] of objects) {
+      const label = (key: string): unknown => flatten(object).get(`metadata.labels.app.kubernetes.io/${key}`);
+      t.deepEqual(['name', 'instance', 'version', 'part-of'].map(label), ['tka', 'tka', version, 'tka'], name);
+      t.regex(String(label('component')), /^(?:access|server)$/, name);
+      t.true(['kustomize', 'Helm'].includes(String(label('managed-by'))), name);
+    }
   }
 });
 
@@ -117,7 +142,9 @@ const checksum = 'StatefulSet tka-system/tka: spec.template.metadata.annotations
 
 function fieldsOf(objects: Objects): Map<string, unknown> {
   return new Map(
-    [...objects].flatMap(([name, object]) => [...flatten(object)].map(([path, value]) => [`${name}: ${path}`, value])),
+    [...objects].flatMap(([name, object]) =>
+      [...fieldsBesidesInstaller(object)].map(([path, value]) => [`${name}: ${path}`, value]),
+    ),
   );
 }
 
@@ -151,11 +178,30 @@ test('with monitoring, it is also what kubectl apply -k manifests/monitoring app
   const expected = objectsOf(stdout);
   t.deepEqual([...added.keys()].sort(), [...expected.keys()].sort());
   for (const [name, object] of expected) {
-    const fields = flatten(added.get(name));
+    const fields = fieldsBesidesInstaller(added.get(name));
     if (!name.startsWith('ConfigMap')) t.is(fields.get('metadata.labels.release'), 'p', name);
     fields.delete('metadata.labels.release');
-    t.deepEqual(Object.fromEntries(fields), Object.fromEntries(flatten(object)), name);
+    t.deepEqual(Object.fromEntries(fields), Object.fromEntries(fieldsBesidesInstaller(object)), name);
   }
+});
+
+test('every alert leads to the page that a value names', async (t) => {
+  const page = 'https://wiki.example.com/tka';
+  const objects = await rendered({ monitoring: { enabled: true, runbookUrl: page } });
+  const urls = [...fieldsOf(objects)].filter(([path]) => path.endsWith('.runbook_url')).map(([, url]) => String(url));
+  t.true(urls.length > 10);
+  for (const url of urls) t.regex(url, /^https:\/\/wiki\.example\.com\/tka#tka[a-z]+$/);
+});
+
+test('common labels are on every object and on the pods, and select none', async (t) => {
+  const objects = await rendered({ commonLabels: { team: 'platform' }, monitoring: { enabled: true } });
+  for (const [name, object] of objects) t.is(flatten(object).get('metadata.labels.team'), 'platform', name);
+  const fields = fieldsOf(objects);
+  t.is(fields.get('StatefulSet tka-system/tka: spec.template.metadata.labels.team'), 'platform');
+  t.deepEqual(
+    [...fields.keys()].filter((path) => /elector.*team/.test(path)),
+    [],
+  );
 });
 
 test('workload identity takes the place of the Secret', async (t) => {

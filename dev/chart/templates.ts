@@ -1,9 +1,12 @@
 /**
  * The chart's templates, made from the manifests: each file as it is, with places for values where `edits` says so. Comments come
- * along. An edit whose place is not there exactly once is an error, so that a manifest cannot change behind the chart's back.
+ * along. An edit whose place is not there exactly once is an error, so that a manifest cannot change behind the chart's back. Labels
+ * are Helm's in all of them. Besides, the schema of the values and the README, which follow from the server's settings and values.yaml.
  */
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { valuesReadme } from './readme.ts';
+import { valuesSchema } from './values-schema.ts';
 
 interface Edit {
   /** Exactly as in the manifest, but for the indentation of the first line. */
@@ -15,7 +18,16 @@ interface Edit {
 const edits: Readonly<Record<string, readonly Edit[]>> = {
   'crd/tkasignin.yaml': [],
   'manifests/cluster/namespaces.yaml': [],
-  'manifests/cluster/account.yaml': [],
+  'manifests/cluster/account.yaml': [
+    {
+      from: 'automountServiceAccountToken: false',
+      to: `{{- with .Values.serviceAccount.annotations }}
+  annotations:
+{{ toYaml . | indent 4 }}
+{{- end }}
+automountServiceAccountToken: false`,
+    },
+  ],
   'manifests/cluster/secrets.yaml': [],
   'manifests/cluster/rbac.yaml': [],
   'manifests/cluster/admission.yaml': [],
@@ -55,6 +67,9 @@ const edits: Readonly<Record<string, readonly Edit[]>> = {
       from: `        app.kubernetes.io/part-of: tka
     spec:`,
       to: `        app.kubernetes.io/part-of: tka
+{{- with merge (dict) .Values.podLabels .Values.commonLabels }}
+{{ toYaml . | indent 8 }}
+{{- end }}
       annotations:
         # Other settings, another pod.
         checksum/settings: {{ include "tka.settings" . | sha256sum }}
@@ -84,6 +99,15 @@ const edits: Readonly<Record<string, readonly Edit[]>> = {
 {{- with .Values.image.pullPolicy }}
           imagePullPolicy: {{ . }}
 {{- end }}`,
+    },
+    {
+      from: `              value: --max-old-space-size-percentage=40
+`,
+      to: `              value: --max-old-space-size-percentage=40
+{{- with .Values.extraEnv }}
+{{ toYaml . | indent 12 }}
+{{- end }}
+`,
     },
     {
       from: `          envFrom:
@@ -139,34 +163,32 @@ const edits: Readonly<Record<string, readonly Edit[]>> = {
 {{- end }}
 `,
     },
+    {
+      from: `              mountPath: /tmp
+`,
+      to: `              mountPath: /tmp
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . | indent 12 }}
+{{- end }}
+`,
+    },
+    {
+      from: `            sizeLimit: 128Mi
+`,
+      to: `            sizeLimit: 128Mi
+{{- with .Values.extraVolumes }}
+{{ toYaml . | indent 8 }}
+{{- end }}
+`,
+    },
     { from: 'name: tka-ca\n', to: 'name: {{ .Values.extraCA.configMap | default "tka-ca" }}\n' },
   ],
   // Their namespace comes from the kustomization beside them.
   'manifests/monitoring/service-monitor.yaml': [
-    {
-      from: 'metadata:\n  name: tka\n  labels:\n',
-      to: `metadata:
-  name: tka
-  namespace: tka-system
-  labels:
-{{- with .Values.monitoring.labels }}
-{{ toYaml . | indent 4 }}
-{{- end }}
-`,
-    },
+    { from: 'metadata:\n  name: tka\n', to: 'metadata:\n  name: tka\n  namespace: tka-system\n' },
   ],
   'manifests/monitoring/alerts.yaml': [
-    {
-      from: 'metadata:\n  name: tka\n  labels:\n',
-      to: `metadata:
-  name: tka
-  namespace: tka-system
-  labels:
-{{- with .Values.monitoring.labels }}
-{{ toYaml . | indent 4 }}
-{{- end }}
-`,
-    },
+    { from: 'metadata:\n  name: tka\n', to: 'metadata:\n  name: tka\n  namespace: tka-system\n' },
   ],
 };
 
@@ -177,6 +199,9 @@ const conditions: Readonly<Record<string, string>> = {
   'manifests/monitoring/service-monitor.yaml': '.Values.monitoring.enabled',
   'manifests/monitoring/alerts.yaml': '.Values.monitoring.enabled',
 };
+
+/** What a file's objects are of, where that is not access to the cluster. */
+const components: Readonly<Record<string, string>> = { server: 'server', monitoring: 'monitoring' };
 
 const dashboard = `{{- if .Values.monitoring.enabled }}
 apiVersion: v1
@@ -210,7 +235,11 @@ export async function chartFiles(root: string): Promise<ReadonlyMap<string, stri
   const made = await Promise.all(
     Object.entries(edits).map(async ([file, list]): Promise<[string, string]> => {
       const text = literal(await readFile(join(root, file), 'utf8'));
-      const body = list.reduce((before, edit) => applied(before, edit, file), text);
+      const component = components[file.split('/')[1] ?? ''] ?? 'access';
+      const body = labelled(
+        list.reduce((before, edit) => applied(before, edit, file), withRunbooks(text)),
+        component,
+      );
       const condition = conditions[file];
       const heading = `{{- /* From ${file}, by npm run build:chart. */}}\n`;
       const whole = condition === undefined ? body : `{{- if ${condition} }}\n${body.trimEnd()}\n{{- end }}\n`;
@@ -219,10 +248,28 @@ export async function chartFiles(root: string): Promise<ReadonlyMap<string, stri
   );
   return new Map([
     ...made,
-    ['templates/config-map.yaml', configMap],
-    ['templates/dashboard.yaml', dashboard],
+    ['templates/config-map.yaml', labelled(configMap, 'server')],
+    ['templates/dashboard.yaml', labelled(dashboard, 'monitoring')],
+    ['values.schema.json', await valuesSchema(join(root, 'charts/tka/values.schema.json'))],
+    ['README.md', await valuesReadme(join(root, 'charts/tka'))],
     ['dashboard.json', await readFile(join(root, 'manifests/monitoring/dashboard.json'), 'utf8')],
   ]);
+}
+
+/** Objects' own labels are the chart's; those that select pods, and pods' own, stay. */
+function labelled(text: string, component: string): string {
+  // The dashboard is found by a label of its own.
+  const isSelected = component === 'monitoring' && !text.includes('grafana_dashboard');
+  const selected = isSelected ? '{{- with .Values.monitoring.labels }}\n{{ toYaml . | indent 4 }}\n{{- end }}\n' : '';
+  return text.replaceAll(
+    /^ {2}labels:\n(?: {4}app\.kubernetes\.io\/.*\n)+/gm,
+    `  labels:\n{{ include "tka.labels" (list $ "${component}") | indent 4 }}\n${selected}`,
+  );
+}
+
+/** Where the page with the alerts' paragraphs is, is a value. */
+function withRunbooks(text: string): string {
+  return text.replaceAll('runbook_url: docs/runbooks.md#', 'runbook_url: {{ $.Values.monitoring.runbookUrl }}#');
 }
 
 /** Manifests mean what they say: nothing in them is an action of a template. */

@@ -104,6 +104,25 @@ export const changes: readonly Change[] = [
       'NetworkPolicy tka-system/tka: spec.egress.0.ports.5.port': 8443,
     },
   },
+  {
+    values: {
+      podLabels: { team: 'platform' },
+      serviceAccount: { annotations: { 'example.com/role': 'tka' } },
+      extraEnv: [{ name: 'HTTPS_PROXY', value: 'http://proxy:3128' }],
+      extraVolumes: [{ name: 'recordings', persistentVolumeClaim: { claimName: 'recordings' } }],
+      extraVolumeMounts: [{ name: 'recordings', mountPath: '/recordings' }],
+    },
+    changed: {
+      'StatefulSet tka-system/tka: spec.template.metadata.labels.team': 'platform',
+      'ServiceAccount tka-system/tka: metadata.annotations.example.com/role': 'tka',
+      [`${pod}.containers.0.env.9.name`]: 'HTTPS_PROXY',
+      [`${pod}.containers.0.env.9.value`]: 'http://proxy:3128',
+      [`${pod}.volumes.2.name`]: 'recordings',
+      [`${pod}.volumes.2.persistentVolumeClaim.claimName`]: 'recordings',
+      [`${pod}.containers.0.volumeMounts.2.name`]: 'recordings',
+      [`${pod}.containers.0.volumeMounts.2.mountPath`]: '/recordings',
+    },
+  },
   { values: { networkPolicy: { enabled: false } }, changed: {}, gone: ['NetworkPolicy tka-system/tka: *'] },
 ];
 
@@ -120,4 +139,18 @@ export const refused: readonly Record<string, unknown>[] = [
   { image: { digest: 'sha256:abc' } },
   { auth: { secretName: '' } },
   { auth: { workloadIdentity: { clientId: 'abc' } } },
+  // What the server's own file may not have.
+  { settings: { limits: { stream: 5 } } },
+  { settings: { limits: { streams: 0 } } },
+  { settings: { log: { level: 'loud' } } },
+  { settings: { recording: { fail: 'maybe' } } },
+  // tka's right to bind would not follow.
+  { settings: { roles: { clusterWide: ['view'] } } },
+  // A ConfigMap is for all to read.
+  { settings: { tailscale: { authKey: 'tskey-auth-1' } } },
+  { settings: { tailscale: { clientSecret: 'tskey-client-1' } } },
+  { commonLabels: { 'app.kubernetes.io/managed-by': 'tka' } },
+  { extraEnv: { A: 'b' } },
+  { extraVolumes: [{ emptyDir: {} }] },
+  { extraVolumeMounts: [{ name: 'recordings' }] },
 ];

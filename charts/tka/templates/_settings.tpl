@@ -7,6 +7,21 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Labels of an object: the release and the component that it is of, in a list. */}}
+{{- define "tka.labels" -}}
+{{- $release := index . 0 -}}
+app.kubernetes.io/name: tka
+app.kubernetes.io/instance: {{ $release.Release.Name }}
+app.kubernetes.io/version: {{ $release.Chart.AppVersion }}
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/part-of: tka
+app.kubernetes.io/managed-by: {{ $release.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $release.Chart.Name $release.Chart.Version | replace "+" "_" }}
+{{- with $release.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* The server's configuration file. */}}
 {{- define "tka.settings" -}}
 {{- $tailscale := dict -}}
