@@ -69,8 +69,15 @@ export interface LogoutFlags extends GlobalFlags, OutputFlags {
 export interface StatusFlags extends GlobalFlags, OutputFlags {
   readonly kubeconfig?: string;
   readonly watch?: boolean;
-  /** At every server that the kubeconfig has sessions of. */
+  /** This one alone. */
+  readonly session?: string;
+  /** Even where a server is named. */
   readonly all?: boolean;
+}
+export interface UseFlags extends GlobalFlags, OutputFlags {
+  /** A context, a session, a cluster or a server. */
+  readonly name: string;
+  readonly kubeconfig?: string;
 }
 export interface ShellFlags extends GlobalFlags, WishFlags {
   /** After `--`; absent: the user's shell. */

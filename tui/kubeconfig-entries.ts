@@ -148,6 +148,15 @@ export function ownContexts(files: readonly KubeconfigDocument[]): readonly OwnC
     );
 }
 
+/** Of kubectl's current context; the file that has one already keeps it. */
+export function setCurrentContext(
+  files: readonly KubeconfigDocument[],
+  destination: KubeconfigDocument,
+  name: string,
+): void {
+  setCurrent(currentContext(files)?.file ?? destination, name);
+}
+
 export interface OwnEntries {
   /** Whether the token is in the file, and no plugin called. */
   readonly isInline: boolean;

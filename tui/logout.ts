@@ -7,10 +7,11 @@ import { removeCredentials } from './credential-cache.ts';
 import { exitCodes, RefusedError, UnreachableError, UserError, usageError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { editKubeconfig, kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { ownContexts, removeEntries } from './kubeconfig-entries.ts';
+import { type OwnContext, ownContexts, removeEntries } from './kubeconfig-entries.ts';
 import { readKnownServers } from './known-servers.ts';
 import type { Runtime } from './runtime.ts';
 import { type SameServer, sameServers } from './same-server.ts';
+import type { SessionData } from './session-data.ts';
 import { isSessionName } from './token.ts';
 
 export interface LogOutOptions {
@@ -31,6 +32,8 @@ export interface LogOutOptions {
 export interface LoggedOut {
   /** Those that are gone. */
   readonly contexts: readonly string[];
+  /** Those that this machine had contexts of, and the one that was named. */
+  readonly sessions: readonly SessionData[];
   /** False: the server was asked, and there was nothing to end. */
   readonly ended: boolean;
 }
@@ -42,9 +45,10 @@ export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<
   }
   const paths = kubeconfigPaths(runtime.env, kubeconfig);
   // Read before anything is ended: that a file is broken must not be found out too late.
-  readKubeconfig(paths);
+  const all = ownContexts(readKubeconfig(paths).files);
   const ending = local === true ? undefined : await endSession(runtime, options, signal);
   const isSame = ending?.isSame ?? sameServers(runtime.env);
+  const before = all.filter((context) => isSame(context.server, server));
   const matches = (marker: { server: string; session: string }): boolean =>
     isSame(marker.server, server) && (session === undefined || marker.session === session);
   const { names, contexts } = await editKubeconfig(
@@ -59,7 +63,20 @@ export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<
   const own = new Set([server, ...names, ...known].filter((name) => isSame(name, server)));
   if ([...own].map((name) => removeCredentials(runtime.env, { server: name, session })).includes(false))
     warn('the cache directory cannot be written: a credential stays in it');
-  return { contexts, ended: ending?.ended ?? true };
+  return { contexts, ended: ending?.ended ?? true, sessions: endedSessions(before, options) };
+}
+
+function endedSessions(
+  before: readonly OwnContext[],
+  { server, session, local }: LogOutOptions,
+): readonly SessionData[] {
+  const names = session === undefined ? [...new Set(before.map((context) => context.session))] : [session];
+  return names.map((name) => {
+    const own = before.filter((context) => context.session === name);
+    const contexts = own.map(({ context }) => context);
+    const state = local === true ? 'unknown' : 'ended';
+    return { server, session: name, state, contexts, current: own.some(({ current }) => current) };
+  });
 }
 
 interface Ending {

@@ -42,6 +42,8 @@ export interface Renewed {
   readonly until: Date;
   readonly skewMs: number;
   readonly contexts: readonly string[];
+  /** One of them is the current one. */
+  readonly current: boolean;
 }
 
 /** There is no session to renew. */
@@ -95,7 +97,8 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
     }
     const { access: _, mode: __, ...renewed } = opened;
     const mine = contexts.filter((context) => isSame(context.server, server) && context.session === opened.session);
-    return { server, ...renewed, contexts: mine.map(({ context }) => context) };
+    const current = mine.some((context) => context.current);
+    return { server, ...renewed, contexts: mine.map(({ context }) => context), current };
   } finally {
     reached.close();
   }

@@ -10,6 +10,7 @@ import { nameScope } from './grant.ts';
 import { formatRemaining, renderTableWithin } from './output.ts';
 import type { Runtime } from './runtime.ts';
 import type { SameServer } from './same-server.ts';
+import type { SessionData } from './session-data.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 
 export interface ServerReport {
@@ -28,12 +29,15 @@ export interface Reporter {
 
 export interface ReporterOptions {
   readonly servers: readonly string[];
+  /** Shows this one alone. */
+  readonly session?: string | undefined;
   readonly flags: Pick<GlobalFlags, 'config' | 'timeoutMs'> & { readonly kubeconfig?: string };
   readonly warn: (line: string) => void;
   readonly onWait?: (line: string) => void;
 }
 
-export function createReporter(runtime: Runtime, { servers, flags, warn, onWait }: ReporterOptions): Reporter {
+export function createReporter(runtime: Runtime, options: ReporterOptions): Reporter {
+  const { servers, session, flags, warn, onWait } = options;
   const { signal, now } = runtime;
   const connections = new Map<string, Reached>();
   const { config, timeoutMs = lookMs } = flags;
@@ -63,9 +67,10 @@ export function createReporter(runtime: Runtime, { servers, flags, warn, onWait 
     }
     const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
     const warning = describeSkew(skewMs, server);
+    const rows = listSessions(runtime, { server, sessions, contexts, isSame, skewMs });
     return {
       server,
-      sessions: listSessions(runtime, { server, sessions, contexts, isSame, skewMs }),
+      sessions: session === undefined ? rows : rows.filter((row) => row.session === session),
       ...(failure === undefined ? {} : { failure }),
       ...(warning === undefined ? {} : { warning }),
     };
@@ -88,6 +93,10 @@ export function renderReports(
 ): string {
   const rows = reports.flatMap(({ server, sessions, failure }) => {
     const isAway = failure?.exitCode === exitCodes.unreachable;
+    if (sessions.length === 0) {
+      const state = failure === undefined ? 'no session' : isAway ? 'unreachable' : 'failed';
+      return reports.length < 2 ? [] : [[server, '', '-', '-', '-', state, '-']];
+    }
     return sessions.map((row) => [server, ...cells(isAway ? { ...row, state: 'unreachable' } : row, passedMs)]);
   });
   if (rows.length === 0) return '';
@@ -102,14 +111,19 @@ export function renderReports(
 const head = ['SERVER', 'CURRENT', 'CONTEXT', 'SESSION', 'ROLE', 'STATE', 'LEFT'];
 const expendable = ['SESSION', 'SERVER', 'STATE', 'CURRENT', 'CONTEXT'];
 
-/** As data: one server's own, or all of them. */
-export function asData(reports: readonly ServerReport[], isAll: boolean): object {
-  const data = reports.map(({ server, sessions, failure }) => ({
+/** As data: all sessions in one list, and each server with its own; of one server, its name as well. */
+export function asData(reports: readonly ServerReport[]): object {
+  const servers = reports.map(({ server, sessions, failure }) => ({
     server,
-    sessions,
+    sessions: sessions.map((one): SessionData => ({ server, ...one })),
     ...(failure === undefined ? {} : { error: failure.message }),
   }));
-  return isAll ? { servers: data } : (data[0] ?? {});
+  const [only, ...others] = servers;
+  return {
+    ...(only === undefined || others.length > 0 ? {} : { server: only.server }),
+    sessions: servers.flatMap(({ sessions }) => sessions),
+    servers,
+  };
 }
 
 export function sessionNames(reports: readonly ServerReport[]): readonly string[] {

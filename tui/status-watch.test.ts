@@ -41,7 +41,6 @@ function setup(
   const watch = (ticks: number, output?: 'json' | 'yaml' | 'name') =>
     watchStatus(runtime, {
       reporter,
-      isAll: false,
       output,
       seconds: seconds(ticks, () => (nowMs += 1000)),
       warn: (line) => warnings.push(line),

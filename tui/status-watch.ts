@@ -9,7 +9,6 @@ import { asData, renderReports, type Reporter, type ServerReport, sessionNames }
 
 export interface WatchOptions {
   readonly reporter: Reporter;
-  readonly isAll: boolean;
   readonly output: OutputForm | undefined;
   /** Once a second; the watch ends when it does. */
   readonly seconds: AsyncIterable<unknown>;
@@ -68,7 +67,7 @@ function render(
 }
 
 async function follow({ stdout }: Runtime, options: WatchOptions): Promise<void> {
-  const { reporter, seconds, output, isAll, warn } = options;
+  const { reporter, seconds, output, warn } = options;
   const shown = new Map<string, string>();
   let before = '';
   const look = async (): Promise<void> => {
@@ -76,7 +75,7 @@ async function follow({ stdout }: Runtime, options: WatchOptions): Promise<void>
     if (output === undefined) {
       for (const line of changes(reports, shown)) stdout.write(`${line}\n`);
     } else {
-      const text = await document(output, reports, isAll);
+      const text = await document(output, reports);
       if (comparable(text) !== before) stdout.write(text);
       before = comparable(text);
     }
@@ -110,10 +109,10 @@ function changes(reports: readonly ServerReport[], shown: Map<string, string>): 
 }
 
 /** JSON in one line, so that each line of a pipe is a document; YAML as documents in a stream. */
-async function document(output: OutputForm, reports: readonly ServerReport[], isAll: boolean): Promise<string> {
-  if (output === 'json') return `${JSON.stringify(asData(reports, isAll))}\n`;
+async function document(output: OutputForm, reports: readonly ServerReport[]): Promise<string> {
+  if (output === 'json') return `${JSON.stringify(asData(reports))}\n`;
   const { renderData } = await import('./data.ts');
-  const text = await renderData(output, asData(reports, isAll), sessionNames(reports));
+  const text = await renderData(output, asData(reports), sessionNames(reports));
   return output === 'yaml' ? `---\n${text}` : text;
 }
 

@@ -174,7 +174,7 @@ for (const form of ['yaml', 'name']) {
     const { stub, cli } = await setup(t);
     const ran = await cli.run(['login', '--server', stub.url, '-o', form, '-q']);
     t.is(ran.stderr, '');
-    if (form === 'name') t.is(ran.stdout, 'tka-prod-view\n');
+    if (form === 'name') t.is(ran.stdout, `${session}\n`);
     else t.regex(ran.stdout, /^cluster: prod$/m);
   });
 }

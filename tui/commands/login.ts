@@ -12,6 +12,7 @@ import { type LoggedIn, logIn } from '../login.ts';
 import { createWords, formatRemaining, isInteractive, type Words } from '../output.ts';
 import { exportStatement, isGoBinaryName } from '../program/go-binary.ts';
 import type { Runtime } from '../runtime.ts';
+import { liveSessionData } from '../session-data.ts';
 
 export async function login(runtime: Runtime, flags: LoginFlags): Promise<ExitCode> {
   checkCombination(flags);
@@ -23,7 +24,8 @@ export async function login(runtime: Runtime, flags: LoginFlags): Promise<ExitCo
   if (flags.all === true) return everywhere(runtime, flags, words);
   const isEvaluated = isGoBinaryName(runtime) && flags.quiet === true && flags.output === undefined;
   const loggedIn = await logInHere(runtime, isEvaluated ? { ...flags, use: true } : flags, words);
-  if (flags.output !== undefined) await writeData(runtime, flags.output, asData(loggedIn), loggedIn.context);
+  if (flags.output !== undefined)
+    await writeData(runtime, flags.output, asData(loggedIn, runtime.now()), loggedIn.session);
   else if (isEvaluated) runtime.stdout.write(await exportStatement(loggedIn.kubeconfig));
   else if (!isInteractive(runtime, flags.nonInteractive)) runtime.stdout.write(`${loggedIn.context}\n`);
   return exitCodes.ok;
@@ -101,12 +103,15 @@ async function everywhere(runtime: Runtime, flags: LoginFlags, words: Words): Pr
         runtime.stdout.write(`${loggedIn.context}\n`);
     },
   );
-  const names = done.map(({ context }) => context);
-  if (flags.output !== undefined) await writeData(runtime, flags.output, { sessions: done.map(asData) }, names);
+  const names = done.map(({ session }) => session);
+  if (flags.output !== undefined)
+    await writeData(runtime, flags.output, { sessions: done.map((one) => asData(one, runtime.now())) }, names);
   return code;
 }
 
-/** What scripts read: these names stay. */
-function asData(loggedIn: LoggedIn): object {
-  return { ...loggedIn, until: loggedIn.until.toISOString(), skewMs: undefined };
+/** The session, and how kubectl reaches it. */
+function asData(loggedIn: LoggedIn, now: Date): object {
+  const { cluster, mode, url, context, current, kubeconfig } = loggedIn;
+  const session = liveSessionData(loggedIn, { contexts: [context], current, now });
+  return { ...session, cluster, mode, url, context, kubeconfig };
 }

@@ -13,6 +13,7 @@ import { logOut } from '../logout.ts';
 import { createWords, type Words } from '../output.ts';
 import type { Runtime } from '../runtime.ts';
 import { distinctServers, type SameServer, sameServers } from '../same-server.ts';
+import type { SessionData } from '../session-data.ts';
 import { forEachServer } from '../every-server.ts';
 
 export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<ExitCode> {
@@ -34,7 +35,7 @@ export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<Exit
   }
   if (flags.output !== undefined) {
     const [only] = done;
-    const names = done.flatMap(({ removed }) => removed);
+    const names = done.flatMap(({ sessions }) => sessions.map(({ session }) => session));
     await writeData(runtime, flags.output, flags.all === true ? { servers: done } : only, names);
   }
   return code;
@@ -46,6 +47,8 @@ interface Ended {
   readonly session?: string;
   /** Contexts. */
   readonly removed: readonly string[];
+  /** As they were before: their contexts are removed. */
+  readonly sessions: readonly SessionData[];
 }
 
 interface At {
@@ -55,7 +58,11 @@ interface At {
 
 async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At): Promise<Ended> {
   const { session, kubeconfig, local, timeoutMs, config } = flags;
-  const { contexts: removed, ended } = await logOut(runtime, {
+  const {
+    contexts: removed,
+    ended,
+    sessions,
+  } = await logOut(runtime, {
     server,
     session,
     kubeconfig,
@@ -68,7 +75,7 @@ async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At
   await leaveShell(runtime, server, session);
   words.say(describe({ server, session, local, ended }));
   for (const context of removed) words.say(`Removed context ${context}.`);
-  return { server, ...(session === undefined ? {} : { session }), removed };
+  return { server, ...(session === undefined ? {} : { session }), removed, sessions };
 }
 
 interface Outcome {

@@ -6,6 +6,7 @@ import { plainInteraction } from '../interaction.ts';
 import { createWords, formatRemaining } from '../output.ts';
 import { renewSession } from '../renew.ts';
 import type { Runtime } from '../runtime.ts';
+import { liveSessionData } from '../session-data.ts';
 
 export async function renew(runtime: Runtime, flags: RenewFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
@@ -20,5 +21,7 @@ export async function renew(runtime: Runtime, flags: RenewFlags): Promise<void> 
   const scope = namespaces === undefined ? '' : ` ${describeScope(namespaces)}`;
   words.say(`Renewed ${session}, role ${role}${scope}: ${left} from now.`);
   if (flags.output === undefined) return;
-  await writeData(runtime, flags.output, { ...renewed, until: until.toISOString(), skewMs: undefined }, session);
+  const { cluster, contexts, current } = renewed;
+  const data = liveSessionData(renewed, { contexts, current, now: runtime.now() });
+  await writeData(runtime, flags.output, { ...data, cluster }, session);
 }

@@ -51,3 +51,56 @@ test('a server that does not answer is waited for aloud, and hides nothing of th
   const quiet = await cli.run(['status', '--all', '--timeout', '3s', '-q']);
   t.notRegex(quiet.stderr, /Waiting/);
 });
+
+test('status shows every known server, also those without a session and those that are away', async (t) => {
+  const { stub, cli } = await setup(t);
+  const empty = await startStubServer();
+  t.teardown(() => empty.close());
+  empty.answer(calls.sessions, (_, response) => sendJson(response, 200, { sessions: [] }));
+  await cli.run(['login', '--server', stub.url]);
+  await cli.run(['config', 'set', 'server', empty.url]);
+  const both = await cli.run(['status']);
+  t.is(both.code, 0, both.stderr);
+  t.regex(both.stdout, new RegExp(`${stub.url} .* tka-prod-view .* ready `));
+  t.regex(both.stdout, new RegExp(`${empty.url} .* no session `));
+  const { sessions, servers } = JSON.parse((await cli.run(['status', '-o', 'json'])).stdout) as Record<
+    string,
+    unknown[]
+  >;
+  t.is(sessions?.length, 1);
+  t.is(servers?.length, 2);
+  empty.answer(calls.sessions, (_, response) => void response.socket?.destroy());
+  const away = await cli.run(['status', '--timeout', '2s']);
+  t.is(away.code, 0, 'this machine has no session there');
+  t.regex(away.stdout, new RegExp(`${empty.url} .* unreachable `));
+});
+
+test('status --session shows that one; exit code 3 where there is none', async (t) => {
+  const { stub, cli } = await setup(t);
+  await cli.run(['login', '--server', stub.url]);
+  t.regex((await cli.run(['status', '--session', session])).stdout, /alice-0123456789 +view +ready/);
+  const none = await cli.run(['status', '--session', 'alice-9']);
+  t.like(none, { code: 3, stdout: '' });
+  t.regex(none.stderr, /^error: you have no session alice-9\n/);
+});
+
+test('the namespaces of a wide session are counted in the table, and all in the data', async (t) => {
+  const { stub, cli } = await setup(t);
+  const namespaces = Array.from({ length: 120 }, (_, i) => `namespace-${i}`);
+  const one = {
+    session,
+    username: 'alice@example.com',
+    role: 'view',
+    namespaces,
+    until: '2099-01-01T00:00:00Z',
+    ready: true,
+  };
+  stub.answer(calls.sessions, (_, response) => sendJson(response, 200, { sessions: [one] }));
+  const table = await cli.run(['status', '--server', stub.url]);
+  t.regex(table.stdout, /view \(120 namespaces\)/);
+  t.true(table.stdout.split('\n').every((line) => line.length <= 100));
+  const data = JSON.parse((await cli.run(['status', '--server', stub.url, '-o', 'json'])).stdout) as {
+    sessions: object[];
+  };
+  t.like(data.sessions[0], { namespaces });
+});

@@ -4,14 +4,20 @@ import { writeData } from '../data.ts';
 import type { WhoamiFlags } from '../flags.ts';
 import { plainInteraction } from '../interaction.ts';
 import { createWords, renderTable, type Words } from '../output.ts';
+import { skewOf } from '../clock.ts';
 import { printableWhoami } from '../identity.ts';
+import { ownContextsHere } from '../remembered.ts';
 import type { Runtime } from '../runtime.ts';
+import type { SessionData } from '../session-data.ts';
+import { listSessions } from '../session-list.ts';
 
 export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
-  const { server, answer } = await askWhoami(runtime, flags, words);
+  const { server, answer, sessions } = await askWhoami(runtime, flags, words, {
+    withSessions: flags.output === 'json' || flags.output === 'yaml',
+  });
   const { username, node, tags, subject, rules, dropped } = answer;
-  if (flags.output !== undefined) return writeData(runtime, flags.output, { server, ...answer }, username);
+  if (flags.output !== undefined) return writeData(runtime, flags.output, { server, ...answer, sessions }, username);
   const rows = [
     ['USER', username],
     ['NODE', node],
@@ -27,15 +33,26 @@ export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void
 }
 
 /** Made printable. */
-export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, words: Words) {
+export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, words: Words, { withSessions = false } = {}) {
   const { signal } = runtime;
   const interaction = plainInteraction(runtime, flags);
   const warn = (line: string): void => words.warn(line);
   const onWait = (line: string): void => words.say(line);
   const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, onWait, signal });
   try {
-    const answer = await reached.api.whoami({ signal, timeoutMs: flags.timeoutMs ?? lookMs });
-    return { server: reached.server, answer: printableWhoami(answer) };
+    const { server, api } = reached;
+    const call = { signal, timeoutMs: flags.timeoutMs ?? lookMs };
+    const [answer, sessions] = await Promise.all([
+      api.whoami(call),
+      withSessions ? api.sessions(call).then((listed) => listed.sessions) : [],
+    ]);
+    const contexts = withSessions ? ownContextsHere(runtime.env) : [];
+    const rows = listSessions(runtime, { server, sessions, contexts, skewMs: skewOf(api, runtime.now) });
+    return {
+      server,
+      answer: printableWhoami(answer),
+      sessions: rows.filter(({ state }) => state !== 'ended').map((row): SessionData => ({ server, ...row })),
+    };
   } finally {
     reached.close();
   }

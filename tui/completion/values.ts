@@ -30,6 +30,7 @@ export async function valuesOfArgument(
 ): Promise<Values> {
   if (argument.argChoices !== undefined) return { values: argument.argChoices };
   if (command.parent?.name() === 'clusters') return attempt(() => pinned(runtime));
+  if (command.name() === 'use') return attempt(() => contexts(runtime, given));
   if (command.name() !== 'config' && command.parent?.name() !== 'config') return none;
   if (argument.name() === 'key') return attempt(configKeys);
   const ofKey = argument.name() === 'value' ? configValues[before.at(-1) ?? ''] : undefined;
@@ -115,6 +116,14 @@ async function sessions(runtime: Runtime, given: Position['given']): Promise<Val
   ]);
   const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, given['kubeconfig'])).files);
   return { values: contexts.map(({ session }) => session) };
+}
+
+/** By their names alone; clusters' and sessions' names would be the same once more. */
+async function contexts(runtime: Runtime, given: Position['given']): Promise<Values> {
+  const { ownContextsHere } = await import('../remembered.ts');
+  const own = ownContextsHere(runtime.env, given['kubeconfig']);
+  const meanings = Object.fromEntries(own.map(({ context, server }) => [context, server]));
+  return { values: own.map(({ context }) => context), meanings };
 }
 
 interface Grants {

@@ -9,6 +9,7 @@ import type {
   RenewFlags,
   ShellFlags,
   StatusFlags,
+  UseFlags,
   WishFlags,
 } from '../flags.ts';
 import { example, type Program } from './action.ts';
@@ -59,14 +60,30 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
     program
       .command('status')
       .description('list your sessions and the time that is left')
-      .option('--all', 'at every server that your kubeconfig has sessions of')
-      .option('-w, --watch', 'go on, and show what changes')
+      .addOption(sessionOption('only this session'))
+      .option('--all', 'at every known server, even where one is named')
+      .option('-w, --watch', 'keep running and show changes')
       .addOption(kubeconfigOption('the kubeconfig to look into'))
       .addOption(outputOption())
       .action(
         act<StatusFlags>(async (runtime, flags) => (await import('../commands/status.ts')).status(runtime, flags)),
       ),
     'tka status --watch',
+  );
+
+  example(
+    program
+      .command('use')
+      .description("make a context of tka's the current one of kubectl")
+      .argument('<name>', 'a context, a session or a cluster, as `tka status` lists them')
+      .addOption(kubeconfigOption())
+      .addOption(outputOption())
+      .action(
+        act<GlobalFlags & Omit<UseFlags, 'name'>>(async (runtime, flags, [name = '']) =>
+          (await import('../commands/use.ts')).use(runtime, { ...flags, name }),
+        ),
+      ),
+    'tka use tka-prod-edit',
   );
 
   declareRunning(program, { act, argv });
