@@ -16,6 +16,7 @@ import type { TkaOverrides } from '../dev/stack/tka-server.ts';
 import { until } from '../dev/stack/until.ts';
 import { startReceiver } from '../node/tracing/receiver.ts';
 import { Person } from './person.ts';
+import { Running } from './proxy/running.ts';
 
 let stack: Stack;
 let scratch: string;
@@ -154,6 +155,31 @@ test.serial('the engine killed under load: no answer goes to the wrong person, a
   t.is(stack.tka.pid, pid, 'the server itself lives on');
   const metrics = await (await fetch(`${stack.tka.health}/metrics`)).text();
   t.regex(metrics, /^tka_engine_restarts_total(?:\{[^}]*\})? 1$/m);
+});
+
+test.serial('an idle watch ends when the engine is killed, and no later request meets a dead connection', async (t) => {
+  t.timeout(90_000);
+  await stack.kubectl(['create', 'configmap', 'standing']);
+  await as(bob).login('--mode', 'proxy', '--use');
+  const watching = new Running(t, stack, bob, ['kubectl', 'get', 'configmaps', '-w', '--output-watch-events']);
+  await watching.says(/ADDED +standing/);
+  const logout = (): Promise<{ readonly status: number; readonly body: string }> =>
+    as(alice).send('/api/v1alpha1/logout', { method: 'POST', timeoutMs: 20_000 });
+  // Connections that tailscaled keeps for the next requests.
+  await Promise.all(Array.from({ length: 8 }, logout));
+  const [engine = 0] = await childrenOf(stack.tka.pid);
+  const killedAt = Date.now();
+  process.kill(engine, 'SIGKILL');
+  const { at } = await watching.end(20_000);
+  t.log(`the watch ended ${at - killedAt} ms after the engine was killed`);
+  await until(async () => (await as(bob).send('/api/v1alpha1/whoami', { timeoutMs: 3000 })).status === 200, {
+    what: 'an answer',
+    timeoutMs: 30_000,
+  });
+  for (const answer of await Promise.all(Array.from({ length: 8 }, logout))) {
+    t.is(answer.status, 200, answer.body);
+    t.not(answer.body, '');
+  }
 });
 
 test.serial('an engine that hangs is replaced', async (t) => {

@@ -71,6 +71,7 @@ async function start(t: ExecutionContext) {
     serveDecisions(socket, {
       decider,
       log: (_level, message) => logged.push(message),
+      opened: () => () => undefined,
       connectionFrom({ source }, destroy): TailnetConnection {
         ends.push(destroy);
         return {

@@ -14,12 +14,14 @@ export interface DecisionsDependencies {
   readonly decider: Decider;
   /** A connection that was opened, and how to end it. */
   readonly connectionFrom: (opened: OpenedMessage, destroy: () => void) => TailnetConnection;
+  /** Told of each; returns what to call when it has closed. */
+  readonly opened: (opened: OpenedMessage) => () => void;
   readonly log: NonNullable<NodeOptions['log']>;
 }
 
 /** Takes the channel's socket, after its preamble, until it ends. */
-export function serveDecisions(socket: Socket, { decider, connectionFrom, log }: DecisionsDependencies): void {
-  const connections = new Map<number, TailnetConnection>();
+export function serveDecisions(socket: Socket, { decider, connectionFrom, opened, log }: DecisionsDependencies): void {
+  const connections = new Map<number, { readonly from: TailnetConnection; readonly closed: () => void }>();
   const requests = new Map<number, RequestEvents | undefined>();
   let isCorked = false;
 
@@ -44,7 +46,7 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
   };
 
   const ask = ({ connection, request, method, target, headers, hasBody }: AskMessage): void => {
-    const from = connections.get(connection);
+    const from = connections.get(connection)?.from;
     if (from === undefined) throw new Error('it asks for a connection that it did not open');
     requests.set(request, undefined);
     const asked: AskedRequest = {
@@ -97,13 +99,12 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
       }
       case 'opened': {
         const { connection } = message;
-        connections.set(
-          connection,
-          connectionFrom(message, () => send({ type: 'hangUp', connection })),
-        );
+        const from = connectionFrom(message, () => send({ type: 'hangUp', connection }));
+        connections.set(connection, { from, closed: opened(message) });
         return;
       }
       case 'closed':
+        connections.get(message.connection)?.closed();
         connections.delete(message.connection);
         return;
       default:
@@ -124,6 +125,7 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, log }:
   socket.once('close', () => {
     const left = [...requests.values()];
     requests.clear();
+    for (const { closed } of connections.values()) closed();
     connections.clear();
     for (const events of left) events?.ended({ status: 0, sentBytes: 0, receivedBytes: 0 });
     decider.closed(engine);

@@ -46,6 +46,13 @@ export interface StartRequest {
   readonly nonce: string;
   /** Addresses that a former engine served of late: the new one makes itself known to them. */
   readonly callers: readonly string[];
+  /** Connections that ended with a former engine, which the new one ends for their callers. */
+  readonly lost: readonly LostConnection[];
+}
+
+export interface LostConnection {
+  readonly source: z.infer<typeof endpoint>;
+  readonly destination: z.infer<typeof endpoint>;
 }
 
 export interface ListenRequest {

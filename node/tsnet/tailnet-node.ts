@@ -18,6 +18,7 @@ import { keep, namingStore, startFields } from './keeping.ts';
 import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
 import { LoopbackProxy } from './loopback-proxy.ts';
+import { LostConnections } from './lost-connections.ts';
 import type {
   Identity,
   NodeOptions,
@@ -57,6 +58,7 @@ export class EmbeddedNode implements TailnetNode {
   #nonce: string | undefined;
   #hints = 0;
   readonly #callers = new RecentCallers();
+  readonly #lost: LostConnections;
   #failure: Error | undefined;
   #closed: Promise<void> | undefined;
   #state = FIRST_STATE;
@@ -64,6 +66,7 @@ export class EmbeddedNode implements TailnetNode {
   constructor(options: NodeOptions, deps: NodeDependencies) {
     this.#options = options;
     this.#deps = deps;
+    this.#lost = new LostConnections(deps.nowMs);
     this.#events.setMaxListeners(0);
     this.#handOver = openHandOver({
       nonce: () => this.#nonce,
@@ -189,6 +192,7 @@ export class EmbeddedNode implements TailnetNode {
       bringUp: (engine) => this.#bringUp(engine, handOver.socketPath),
       onGone: (reason) => {
         this.#forgetEngine();
+        this.#lost.engineGone();
         handOver.destroyConnections();
         this.#log('warn', `${reason.message}; it is started again`);
         const { authUrl: _, ...rest } = this.#state;
@@ -220,6 +224,7 @@ export class EmbeddedNode implements TailnetNode {
         socketPath,
         nonce: this.#nonce,
         callers: this.#callers.addresses,
+        lost: this.#lost.all,
         ...fields,
       })
       .catch((error: unknown) => Promise.reject(namingStore(error, state)));
@@ -236,6 +241,7 @@ export class EmbeddedNode implements TailnetNode {
   #accept(socket: Socket, preamble: Preamble): boolean {
     const server = this.#listeners.serverOf(preamble.listener);
     if (!server) return false;
+    socket.once('close', this.#lost.opened(preamble));
     this.#connections.set(
       socket,
       this.#connectionFrom(preamble, () => socket.destroy()),
@@ -250,6 +256,7 @@ export class EmbeddedNode implements TailnetNode {
     serveDecisions(socket, {
       decider,
       connectionFrom: (opened, destroy) => this.#connectionFrom(opened, destroy),
+      opened: (connection) => this.#lost.opened(connection),
       log: this.#log,
     });
     return true;

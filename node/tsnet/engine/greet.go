@@ -27,8 +27,8 @@ const (
 // sessions forgets WireGuard sessions, working or not.
 type sessions interface{ ResetDevicePeer(key.NodePublic) }
 
-// greet returns when each caller has answered or been given up.
-func greet(ctx context.Context, client *local.Client, known sessions, callers []string) {
+// greet returns when each caller has answered or been given up; reached is told of those that have answered.
+func greet(ctx context.Context, client *local.Client, known sessions, callers []string, reached func(netip.Addr)) {
 	ctx, cancel := context.WithTimeout(ctx, greetWithin)
 	defer cancel()
 	if len(callers) == 0 {
@@ -37,7 +37,11 @@ func greet(ctx context.Context, client *local.Client, known sessions, callers []
 	var greeting sync.WaitGroup
 	for _, caller := range callers {
 		if address, err := netip.ParseAddr(caller); err == nil {
-			greeting.Go(func() { greetOne(ctx, client, known, address) })
+			greeting.Go(func() {
+				if greetOne(ctx, client, known, address) {
+					reached(address)
+				}
+			})
 		}
 	}
 	greeting.Wait()
@@ -57,20 +61,22 @@ func online(ctx context.Context, client *local.Client) (addresses []string) {
 	return addresses
 }
 
-func greetOne(ctx context.Context, client *local.Client, known sessions, caller netip.Addr) {
+// greetOne reports whether the caller has answered.
+func greetOne(ctx context.Context, client *local.Client, known sessions, caller netip.Addr) bool {
 	for patience := firstGreeting; ctx.Err() == nil; patience += patience / 2 {
 		try, cancel := context.WithTimeout(ctx, patience)
 		answer, err := client.Ping(try, caller, tailcfg.PingTSMP) // goes through the tunnel, so there will be one
 		if err == nil && answer.Err == "" {
 			cancel()
-			return
+			return true
 		}
 		<-try.Done() // a refusal at once is no reason to hurry
 		cancel()
 		who, err := client.WhoIs(ctx, caller.String())
 		if err != nil || who.Node == nil {
-			return // it has left the tailnet
+			return false // it has left the tailnet
 		}
 		known.ResetDevicePeer(who.Node.Key)
 	}
+	return false
 }

@@ -43,6 +43,12 @@ type (
 		SocketPath   string            `json:"socketPath"` // where accepted connections are handed over
 		Nonce        string            `json:"nonce"`      // goes into each preamble
 		Callers      []string          `json:"callers"`    // addresses that a former engine served of late; see greet
+		Lost         []lostMessage     `json:"lost"`       // connections that ended with a former engine; see reset
+	}
+
+	lostMessage struct {
+		Source      endpoint `json:"source"`
+		Destination endpoint `json:"destination"`
 	}
 
 	listenRequest struct {

@@ -30,6 +30,7 @@ type tailnet struct {
 	home         *home
 	capabilities []string
 	callers      []string
+	lost         []lostConnection
 	send         func(message any)
 	log          func(logLevel, string)
 	redact       func(string) string
@@ -62,7 +63,7 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 		return nil, fmt.Errorf("the node's own CA: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &tailnet{capabilities: request.Capabilities, callers: request.Callers, send: send, log: log, redact: redact,
+	t := &tailnet{capabilities: request.Capabilities, callers: request.Callers, lost: lostFrom(request.Lost), send: send, log: log, redact: redact,
 		home: home, context: ctx, stop: cancel, listeners: map[string]net.Listener{}}
 	t.seen = observed{
 		gaveAuthKey: request.AuthKey != "" || request.ClientSecret != "" || request.ClientID != "",

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
@@ -217,7 +218,10 @@ func (t *tailnet) publishLocked() {
 		return
 	}
 	if next.Ready && (t.sent == nil || !t.sent.Ready) {
-		go greet(t.context, t.local, t.server.Sys().Engine.Get(), t.callers)
+		system := t.server.Sys()
+		go greet(t.context, t.local, system.Engine.Get(), t.callers, func(caller netip.Addr) {
+			reset(caller, t.lost, system.Tun.Get().InjectOutbound)
+		})
 	}
 	t.sent = &next
 	told := next
