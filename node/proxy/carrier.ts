@@ -25,6 +25,8 @@ export interface Carrier {
   begin(): void;
   /** The caller has gone before the request was refused or forwarded. */
   onGone(listener: () => void): void;
+  /** The whole body, before it is forwarded; undefined where its bytes do not come to this process. Throws Refusal beyond `limit`. */
+  readBody(limit: number): Promise<Buffer | undefined>;
   /** Exactly one of these two, once. */
   refuse(refusal: Refusal, requestId: string): void;
   /** Returns how to cut it. */

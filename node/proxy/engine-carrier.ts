@@ -30,6 +30,7 @@ export function createEngineCarriers(upstream: Upstream, serve: (carrier: Carrie
   const decider: Decider = {
     settings: {
       prefix,
+      readHere: ['/ephemeralcontainers'],
       server: origin,
       ...(ca === undefined ? {} : { ca }),
       ...(serverName === undefined ? {} : { serverName }),
@@ -99,6 +100,11 @@ class EngineCarrier implements Carrier, RequestEvents {
 
   refuse(refusal: Refusal, requestId: string): void {
     this.#asked.answer(this.#answer(refusal, requestId));
+  }
+
+  /** The engine hands over what has to be read (`readHere`). */
+  readBody(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   forward(decided: Decided): Cut {

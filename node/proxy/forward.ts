@@ -23,6 +23,8 @@ export interface Forwarding {
   readonly headers: Readonly<Record<string, string>>;
   /** Its answer may set cookies. */
   readonly withCookies: boolean;
+  /** Of the request, where it has been read already. */
+  readonly body?: Buffer;
   /** A watch's answer has a place for a last word; any other that is cut must be seen to be cut. */
   readonly isWatch: boolean;
   readonly requestId: string;
@@ -64,20 +66,20 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   begin(): void {
-    const { req, res, pool, path, headers } = this.#to;
+    const { req, res, pool, path, headers, body } = this.#to;
     res.once('close', () => {
       if (!res.writableFinished) this.#controller?.abort(new Error('the caller has gone'));
       this.#finish();
     });
-    const length = req.headers['content-length'];
-    const hasBody = req.headers['transfer-encoding'] !== undefined || Number(length ?? 0) > 0;
+    const length = body === undefined ? req.headers['content-length'] : String(body.length);
+    const hasBody = (body === undefined && req.headers['transfer-encoding'] !== undefined) || Number(length ?? 0) > 0;
     pool.dispatch(
       {
         path,
         // Only methods that index.ts let through.
         method: req.method as Dispatcher.HttpMethod,
         headers: hasBody && length !== undefined ? { ...headers, 'content-length': length } : headers,
-        body: hasBody ? req : null,
+        body: hasBody ? (body ?? req) : null,
         // undici would give up the connection after each DELETE with a body; where a body is unusual, or an answer has none
         // whatever its headers say, it should.
         reset: req.method === 'HEAD' || (req.method === 'GET' && hasBody),

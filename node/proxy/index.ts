@@ -17,6 +17,7 @@ import type { Carrier, ProxyRequest } from './carrier.ts';
 import { Connections } from './connections.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createEngineCarriers } from './engine-carrier.ts';
+import { auditEphemeral, isEphemeral } from './ephemeral.ts';
 import type { Outcome } from './forward.ts';
 import { hangUp } from './hang-up.ts';
 import type { HeaderReject } from './headers.ts';
@@ -165,6 +166,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
       // Until it is forwarded, there is only the answer to cut.
       let cut: Cut = (...how) => fail(cutBefore(...how));
       remove = register(request, entry, admitted, (...how) => cut(...how));
+      if (isEphemeral(entry.what)) await auditEphemeral(carrier, entry, deps);
+      if (isSettled) return;
       const headers = await admission.authorize(admitted, entry.requestId);
       if (isSettled) return;
       cut = carrier.forward({

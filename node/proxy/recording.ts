@@ -42,6 +42,8 @@ export interface Recorder {
   begin(stream: Upgraded, headers: Record<string, string>): Tap | undefined;
   /** For a request that is not upgraded: throws Refusal where it is a road into a container and must not be unrecorded. */
   pass(request: Recorded): void;
+  /** For one whose command could not be read for the audit: throws Refusal where it must not run then. */
+  passUnread(request: Recorded): void;
 }
 
 const channels = { stdout: 1, stderr: 2, resize: 4 } as const;
@@ -60,6 +62,9 @@ export function createRecorder(options: RecordingOptions): Recorder {
     pass(request) {
       if (roadOf(request.what, false) === undefined) return;
       unrecorded(request, new Error('it can only be recorded as an exec or attach over websocket: use kubectl exec'));
+    },
+    passUnread(request) {
+      unrecorded(request, new Error('what is to run cannot be read for the audit: send it as JSON, uncompressed'));
     },
     begin(stream, headers) {
       const road = roadOf(stream.what, true);

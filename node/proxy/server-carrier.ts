@@ -18,6 +18,7 @@ export interface ServerCarrierDeps {
 
 export function carriedHere(req: IncomingMessage, res: ServerResponse, deps: ServerCarrierDeps): Carrier {
   let isEarly = false;
+  let body: Buffer | undefined;
   return {
     by: 'server',
     request: requestOf(req, deps),
@@ -27,10 +28,31 @@ export function carriedHere(req: IncomingMessage, res: ServerResponse, deps: Ser
     },
     onGone: (listener) => void res.once('close', listener),
     refuse: (refusal, requestId) => answerRefusal(res, refusal, { requestId, close: !req.complete || isEarly }),
-    forward({ uid, ...decided }) {
+    async readBody(limit) {
       if (req.headers.expect !== undefined) res.writeContinue();
+      const chunks: Buffer[] = [];
+      let size = 0;
+      // Bytes: no encoding is set.
+      for await (const chunk of req as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > limit)
+          throw new Refusal(413, `the body is longer than the ${limit} bytes that are read for the audit`);
+        chunks.push(chunk);
+      }
+      body = Buffer.concat(chunks);
+      return body;
+    },
+    forward({ uid, ...decided }) {
+      if (req.headers.expect !== undefined && body === undefined) res.writeContinue();
       const { upstream } = deps;
-      return forward({ req, res, pool: upstream.poolOf(uid), origin: upstream.url.origin, ...decided });
+      return forward({
+        req,
+        res,
+        pool: upstream.poolOf(uid),
+        origin: upstream.url.origin,
+        ...(body === undefined ? {} : { body }),
+        ...decided,
+      });
     },
   };
 }

@@ -4,7 +4,7 @@ import { type Channel, openChannel } from './channel.ts';
 import { EngineGoneError, EngineRequestError, ProtocolMismatchError } from './errors.ts';
 import { type EngineEvent, MAX_LINE } from './protocol.ts';
 
-const HELLO = '{"type":"hello","version":4}\n';
+const HELLO = '{"type":"hello","version":5}\n';
 
 interface Side {
   readonly channel: Channel;

@@ -8,6 +8,8 @@ import type { TailnetConnection } from './node.ts';
 export interface ForwardSettings {
   /** Of the targets that are asked about. */
   readonly prefix: string;
+  /** A request with a body whose path, decoded, has one of these in it is not asked about but handed over. */
+  readonly readHere: readonly string[];
   /** Scheme, host and port. */
   readonly server: string;
   /** PEM; absent: the system's roots. */

@@ -76,6 +76,8 @@ export interface SettingsMessage {
   readonly type: 'settings';
   /** Of the targets that are asked about; any other is handed over. */
   readonly prefix: string;
+  /** A request with a body whose path, decoded, has one of these in it is handed over. */
+  readonly readHere: readonly string[];
   /** Scheme, host and port. */
   readonly server: string;
   /** Empty: the system's roots. */

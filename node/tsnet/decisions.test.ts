@@ -7,7 +7,14 @@ import { serveDecisions } from './decisions.ts';
 import { createLineReader } from './lines.ts';
 import type { TailnetConnection } from './node.ts';
 
-const settings = { prefix: '/k8s', server: 'https://cluster:6443', withheld: ['a'], withheldPrefixes: [], added: [] };
+const settings = {
+  readHere: [],
+  prefix: '/k8s',
+  server: 'https://cluster:6443',
+  withheld: ['a'],
+  withheldPrefixes: [],
+  added: [],
+};
 const opened = {
   type: 'opened',
   connection: 1,

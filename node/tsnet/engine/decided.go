@@ -68,7 +68,7 @@ func (d *decided) serve() {
 			}
 			return
 		}
-		if size == 0 {
+		if size == 0 || d.channel.settings.isReadByNode(head) {
 			d.passOn()
 			return
 		}

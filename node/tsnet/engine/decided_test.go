@@ -312,3 +312,26 @@ func TestACallerThatEndsItsTLSMayCloseFirst(t *testing.T) {
 func TestTheDecisionTwinHasTheSameContract(t *testing.T) {
 	compareTwins(t, "decisions_protocol.go", "../decisions-protocol.ts", `A connection to the same unix socket`, `longer than the request\.`)
 }
+
+func TestARequestWhoseBodyNodeHasToReadIsHandedOverWhole(t *testing.T) {
+	for _, path := range []string{"/k8s/x/ephemeralcontainers", "/k8s/x/ephemeral%63ontainers", "/k8s/x%2Fephemeralcontainers?a=b", "/k8s/%zz"} {
+		f := startFixture(t, echo)
+		text := head("PATCH", path, "alice") + "Content-Length: 2\r\n\r\n{}"
+		w := f.dial(text)
+		node := <-f.handed
+		got := make([]byte, len(text))
+		_ = node.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.ReadFull(node, got); err != nil || string(got) != text {
+			t.Errorf("%s: %q: %v", path, got, err)
+		}
+		if f.questions() != 0 || len(f.connections()) != 0 {
+			t.Errorf("%s: it was asked about, or forwarded", path)
+		}
+		w.Close()
+	}
+	f := startFixture(t, echo)
+	w := f.dial(head("GET", "/k8s/x/ephemeralcontainers", "alice") + "\r\n")
+	if _, body := w.answer("GET"); !strings.HasPrefix(body, "GET ") {
+		t.Error(body)
+	}
+}

@@ -9,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -173,6 +176,16 @@ func (d *decisions) question(id uint32) *question {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.questions[id]
+}
+
+// isReadByNode is for requests whose bodies Node has to read. What cannot be decoded is Node's to refuse.
+func (s *settingsMessage) isReadByNode(head plainHead) bool {
+	if head.length == 0 {
+		return false
+	}
+	path, _, _ := strings.Cut(head.target, "?")
+	decoded, err := url.PathUnescape(path)
+	return err != nil || slices.ContainsFunc(s.ReadHere, func(part string) bool { return strings.Contains(decoded, part) })
 }
 
 // drain ends the connections that owe no answer; the others end with theirs.

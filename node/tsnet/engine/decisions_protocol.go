@@ -84,9 +84,10 @@ type (
 type (
 	// settingsMessage is the same for every request of the listener.
 	settingsMessage struct {
-		Prefix             string   `json:"prefix"` // of the targets that are asked about; any other is handed over
-		Server             string   `json:"server"` // scheme, host and port
-		CAPEM              string   `json:"caPem"`  // empty: the system's roots
+		Prefix             string   `json:"prefix"`   // of the targets that are asked about; any other is handed over
+		ReadHere           []string `json:"readHere"` // a request with a body whose path, decoded, has one of these in it is handed over
+		Server             string   `json:"server"`   // scheme, host and port
+		CAPEM              string   `json:"caPem"`    // empty: the system's roots
 		ServerName         string   `json:"serverName"`
 		InsecureSkipVerify bool     `json:"insecureSkipVerify"`
 		Withheld           []string `json:"withheld"`         // headers of answers that do not come back, lower case
