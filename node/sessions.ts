@@ -10,6 +10,7 @@ import type { TkaSignin } from '../crd/tkasignin.ts';
 import { signinName } from '../crd/tkasignin.ts';
 import {
   ApiUnavailableError,
+  ClockBehindError,
   ForbiddenError,
   SessionEndingError,
   SessionFailedError,
@@ -181,6 +182,15 @@ function translate(error: unknown, retryAfterSeconds: number): unknown {
   if (error instanceof SessionNotReadyError) return away('the session is not ready yet', 'retry in a moment');
   if (error instanceof SessionEndingError) {
     return new ApiError(409, 'session_ending', error.message, { advice: ['run `tka login` to renew it'] });
+  }
+  if (error instanceof ClockBehindError) {
+    const needed = `${10 + Math.ceil(error.behindMs / 60_000)}m`;
+    return new ApiError(422, 'unprocessable', error.message, {
+      advice: [
+        `log in with --period ${needed} or longer, or with --mode proxy`,
+        "ask whoever runs tka to set the clock of the server's machine",
+      ],
+    });
   }
   if (error instanceof SessionNotFoundError) {
     return new ApiError(404, 'not_found', 'the session has ended', { advice: ['run `tka login`'] });

@@ -46,6 +46,23 @@ export class SessionEndingError extends Error {
   }
 }
 
+/** The API server's clock is so far ahead that a token would outlive the session: another login would fare the same. */
+export class ClockBehindError extends Error {
+  readonly session: string;
+  /** How far this clock is behind the API server's. */
+  readonly behindMs: number;
+  constructor(session: string, behindMs: number) {
+    const minutes = Math.round(behindMs / 60_000);
+    super(
+      `the clock of tka's server is ${minutes} min behind the API server's: ` +
+        `what is left of session ${session} is too short for a token of direct mode, which lasts 10 minutes or more`,
+    );
+    this.name = 'ClockBehindError';
+    this.session = session;
+    this.behindMs = behindMs;
+  }
+}
+
 /** The session is not provisioned yet: ask again in a moment. */
 export class SessionNotReadyError extends Error {
   readonly session: string;

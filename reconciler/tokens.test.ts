@@ -1,7 +1,7 @@
 import test from 'ava';
 import { accountName } from '../crd/tkasignin.ts';
 import type { Cluster } from './cluster.ts';
-import { SessionEndingError } from './errors.ts';
+import { ClockBehindError, SessionEndingError } from './errors.ts';
 import { manualClock } from './testing/manual-clock.ts';
 import { testSignin } from './testing/signin.ts';
 import { accountClaim, createTokens, expiryClaim, secondsToAsk } from './tokens.ts';
@@ -39,9 +39,11 @@ interface Answer {
   readonly seconds: (asked: number) => number;
   /** Where the token says another time than the answer around it. */
   readonly claimSeconds?: (asked: number) => number;
+  /** How far the API server's clock is ahead. */
+  readonly issuedSeconds?: number;
 }
 
-function start({ seconds, claimSeconds = seconds }: Answer) {
+function start({ seconds, claimSeconds = seconds, issuedSeconds = 0 }: Answer) {
   const clock = manualClock(startMs);
   const asked: number[] = [];
   const cluster = {
@@ -55,7 +57,8 @@ function start({ seconds, claimSeconds = seconds }: Answer) {
       }) => {
         const { expirationSeconds } = body.spec;
         asked.push(expirationSeconds);
-        const token = jwt(clock.now() + claimSeconds(expirationSeconds) * 1000, name);
+        const issuedMs = clock.now() + issuedSeconds * 1000;
+        const token = jwt(clock.now() + claimSeconds(expirationSeconds) * 1000, name, issuedMs);
         const expirationTimestamp = new Date(clock.now() + seconds(expirationSeconds) * 1000);
         return Promise.resolve({ status: { token, expirationTimestamp } });
       },
@@ -65,9 +68,9 @@ function start({ seconds, claimSeconds = seconds }: Answer) {
   return { clock, asked, tokens: createTokens({ cluster, clock, onMinted: () => undefined }) };
 }
 
-function jwt(expMs: number, sub = 'x'): string {
+function jwt(expMs: number, sub = 'x', iatMs = startMs): string {
   const part = (claims: unknown): string => Buffer.from(JSON.stringify(claims)).toString('base64url');
-  return `${part({ alg: 'none' })}.${part({ exp: expMs / 1000, sub, 'kubernetes.io': { serviceaccount: { uid: 'account' } } })}.x`;
+  return `${part({ alg: 'none' })}.${part({ exp: expMs / 1000, iat: iatMs / 1000, sub, 'kubernetes.io': { serviceaccount: { uid: 'account' } } })}.x`;
 }
 
 const hour = testSignin();
@@ -86,6 +89,19 @@ test('an API server whose clock is ahead is asked for less', async (t) => {
   const { expiresAt } = await tokens.get(hour, signal);
   t.deepEqual(asked, [3599, 3569]);
   t.true(expiresAt.getTime() <= endMs);
+});
+
+test('a session that is too short because the clock is behind says by how much, and how to get one', async (t) => {
+  const short = testSignin({ spec: { expiresAt: new Date(startMs + 630_000).toISOString() } });
+  const behind = start({ seconds: (s) => s + 300, issuedSeconds: 300 });
+  const error = await t.throwsAsync(behind.tokens.get(short, signal), { instanceOf: ClockBehindError });
+  t.regex(error?.message ?? '', /clock of tka's server is 5 min behind the API server's/);
+  t.is(error?.behindMs, 300_000);
+  // With enough left it works, and without a difference the end is what is wrong.
+  t.true((await behind.tokens.get(hour, signal)).expiresAt.getTime() <= endMs);
+  await t.throwsAsync(start({ seconds: (s) => s + 300, issuedSeconds: 3 }).tokens.get(short, signal), {
+    instanceOf: SessionEndingError,
+  });
 });
 
 test('an API server that gives longer tokens whatever is asked gives none to the user', async (t) => {

@@ -11,7 +11,7 @@ import { accountName, type TkaSignin } from '../crd/tkasignin.ts';
 import { endOf } from '../crd/parse.ts';
 import { type Clock, withSignal } from './clock.ts';
 import { type Cluster, during } from './cluster.ts';
-import { InvalidError, NotFoundError, SessionEndingError, SessionNotReadyError } from './errors.ts';
+import { ClockBehindError, InvalidError, NotFoundError, SessionEndingError, SessionNotReadyError } from './errors.ts';
 import type { SessionToken } from './reconciler.ts';
 
 export interface Tokens {
@@ -121,6 +121,7 @@ const claimsSchema = z.object({
 
 /** `exp` of a JWT in milliseconds since the epoch; undefined where it cannot be read. */
 export function expiryClaim(token: string): number | undefined {
+<<<<<<< HEAD
   const exp = claimsOf(token)?.exp;
   return exp === undefined ? undefined : exp * 1000;
 }
@@ -135,17 +136,38 @@ function claimsOf(token: string): z.infer<typeof claimsSchema> | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     return claimsSchema.safeParse(claims).data;
+=======
+  return claimIn(token, 'exp');
+}
+
+/** When it ends, or when it was issued, by the clock of the API server. */
+function claimIn(token: string, name: 'exp' | 'iat'): number | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    if (typeof claims !== 'object' || claims === null || !(name in claims)) return undefined;
+    // It has the claim.
+    const seconds = (claims as Readonly<Record<string, unknown>>)[name];
+    return typeof seconds === 'number' ? seconds * 1000 : undefined;
+>>>>>>> 8a23882 (reconciler: say that clocks differ where a short session gets no token)
   } catch {
     return undefined;
   }
 }
 
+<<<<<<< HEAD
 async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
   const { clock, onMinted } = deps;
+=======
+/** Less than this is the time that the request took, and rounding. */
+const noticeableMs = 30_000;
+
+async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
+>>>>>>> 8a23882 (reconciler: say that clocks differ where a short session gets no token)
   const { name: session, namespace } = signin.metadata;
   const end = endOf(signin);
   const startedAt = clock.now();
   let seconds = secondsToAsk(end, startedAt) ?? (isKept ? minimumSeconds : undefined);
+  let behindMs = 0;
   // The API server's clock may run ahead of ours: what it gives too much is asked less the second time.
   for (let attempt = 0; attempt < 2 && seconds !== undefined; attempt += 1) {
     const { token, expiresAt } = await request(deps, signin, seconds, namespace);
@@ -153,9 +175,11 @@ async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promi
       onMinted((clock.now() - startedAt) / 1000);
       return { token, expiresAt: new Date(expiresAt), mintedAt: startedAt, end };
     }
+    behindMs = (claimIn(token, 'iat') ?? startedAt) - startedAt;
     const shorter: number = seconds - Math.ceil((expiresAt - end) / 1000) - 1;
     seconds = shorter < minimumSeconds ? undefined : shorter;
   }
+  if (behindMs >= noticeableMs) throw new ClockBehindError(session, behindMs);
   throw new SessionEndingError(
     session,
     `session ${session} ends at ${signin.spec.expiresAt}, too soon for another token: log in again to renew it`,
