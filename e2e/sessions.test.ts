@@ -12,11 +12,14 @@ import type { Stack } from '../dev/stack/stack.ts';
 import { type LoggedIn, Person } from './person.ts';
 
 const user = 'alice@example.com';
+/** As a team with a namespace for each customer has them. */
+const many = Array.from({ length: 500 }, (_, i) => `customer-${i}-of-a-team-with-one-namespace-each`);
 const rules = {
   [user]: [
     { role: 'view', period: '1h', priority: 10 },
     { role: 'edit', period: '30m', priority: 5, namespaces: ['default'] },
     { role: 'edit', perod: '30m', priority: 1 },
+    { role: 'admin', period: '30m', priority: 1, namespaces: many },
   ],
   'sam@example.com': [
     { role: 'view', period: '1h', priority: 10 },
@@ -102,6 +105,32 @@ test.serial('login, renew, logout: the end moves, kubectl works throughout, and 
   const gone = await alice.tka('renew');
   t.is(gone.code, 3);
   t.regex(gone.stderr, /no session.*\n.*tka login/);
+});
+
+test.serial('a rule for 500 namespaces holds in each of them, and a dropped rule is named by the login', async (t) => {
+  t.timeout(120_000);
+  const items = many.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  t.is((await stack.kubectl(['create', '-f', '-'], { input })).code, 0);
+  const login = await alice.tka('login', '--non-interactive', '-o', 'json', '--role', 'admin');
+  t.is(login.code, 0, login.stderr);
+  const session = JSON.parse(login.stdout) as LoggedIn;
+  t.deepEqual(session.namespaces, [...many].sort());
+  t.regex(login.stderr, /rule of the tailnet policy was dropped: .*unknown field "perod"/);
+  const last = many.at(-1) ?? '';
+  t.true(await alice.can('list', 'secrets', '-n', last));
+  t.false(await alice.can('list', 'secrets', '-n', 'default'));
+  t.is((await alice.tka('logout')).code, 0);
+  const left = await stack.kubectl([
+    'get',
+    'rolebindings',
+    '-A',
+    '-l',
+    'app.kubernetes.io/managed-by=tka',
+    '-o',
+    'name',
+  ]);
+  t.is(left.stdout, '');
 });
 
 test.serial('two roles at once are two sessions in two contexts, and one ends without the other', async (t) => {

@@ -116,12 +116,12 @@ export function secondsToAsk(end: number, now: number): number | undefined {
 
 const claimsSchema = z.object({
   exp: z.number().optional(),
+  iat: z.number().optional(),
   'kubernetes.io': z.object({ serviceaccount: z.object({ uid: z.string() }) }).optional(),
 });
 
 /** `exp` of a JWT in milliseconds since the epoch; undefined where it cannot be read. */
 export function expiryClaim(token: string): number | undefined {
-<<<<<<< HEAD
   const exp = claimsOf(token)?.exp;
   return exp === undefined ? undefined : exp * 1000;
 }
@@ -136,33 +136,16 @@ function claimsOf(token: string): z.infer<typeof claimsSchema> | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     return claimsSchema.safeParse(claims).data;
-=======
-  return claimIn(token, 'exp');
-}
-
-/** When it ends, or when it was issued, by the clock of the API server. */
-function claimIn(token: string, name: 'exp' | 'iat'): number | undefined {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    if (typeof claims !== 'object' || claims === null || !(name in claims)) return undefined;
-    // It has the claim.
-    const seconds = (claims as Readonly<Record<string, unknown>>)[name];
-    return typeof seconds === 'number' ? seconds * 1000 : undefined;
->>>>>>> 8a23882 (reconciler: say that clocks differ where a short session gets no token)
   } catch {
     return undefined;
   }
 }
 
-<<<<<<< HEAD
-async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
-  const { clock, onMinted } = deps;
-=======
 /** Less than this is the time that the request took, and rounding. */
 const noticeableMs = 30_000;
 
-async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
->>>>>>> 8a23882 (reconciler: say that clocks differ where a short session gets no token)
+async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
+  const { clock, onMinted } = deps;
   const { name: session, namespace } = signin.metadata;
   const end = endOf(signin);
   const startedAt = clock.now();
@@ -175,7 +158,7 @@ async function mint({ cluster, clock, onMinted }: TokensDeps, signin: TkaSignin,
       onMinted((clock.now() - startedAt) / 1000);
       return { token, expiresAt: new Date(expiresAt), mintedAt: startedAt, end };
     }
-    behindMs = (claimIn(token, 'iat') ?? startedAt) - startedAt;
+    behindMs = (claimsOf(token)?.iat ?? startedAt / 1000) * 1000 - startedAt;
     const shorter: number = seconds - Math.ceil((expiresAt - end) / 1000) - 1;
     seconds = shorter < minimumSeconds ? undefined : shorter;
   }

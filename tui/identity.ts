@@ -12,7 +12,7 @@ export function printableWhoami({ subject, username, node, tags, rules, dropped 
       role: printable(role, 253),
       period: printable(period, 32),
       priority,
-      ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 100).map((name) => printable(name, 63)) }),
+      ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 1000).map((name) => printable(name, 63)) }),
     })),
     dropped: dropped.slice(0, 200).map(({ rule, reason }) => ({ rule: printable(rule), reason: printable(reason) })),
   };

@@ -63,6 +63,7 @@ export async function openSession(options: OpeningOptions): Promise<OpenedSessio
       throw await explainRefusal(error, call);
     });
     const session = readSession(signedIn, options.server);
+    for (const line of droppedLines(signedIn)) options.warn(line);
     options.stages.begin('usable');
     const mode = options.mode ?? preferredMode(facts);
     const access = await fetchUsable({ ...call, session: session.session, mode });
@@ -218,6 +219,18 @@ async function fetchUsable(call: Call & { readonly session: string }): Promise<C
   }
 }
 
+/** What the policy was meant to grant, perhaps, and does not. */
+function droppedLines({ dropped = [] }: LoginResponse): readonly string[] {
+  const lines = dropped
+    .slice(0, 3)
+    .map(
+      ({ rule, reason }) =>
+        `a rule of the tailnet policy was dropped: ${printable(reason, 200)}: ${printable(rule, 200)}`,
+    );
+  const more = dropped.length - lines.length;
+  return more > 0 ? [...lines, `${more} more rules were dropped: tka roles`] : lines;
+}
+
 /** Exit code 3: somebody ended it, or the policy did. */
 export function endedError(session: string, server: string, cause?: unknown): UserError {
   const advice = [`Log in again: tka login --server ${server}`];
@@ -243,7 +256,7 @@ function readSession(
     session,
     username: printable(username, 200),
     role: printable(role, 200),
-    ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 100).map((name) => printable(name, 63)) }),
+    ...(namespaces === undefined ? {} : { namespaces: namespaces.slice(0, 1000).map((name) => printable(name, 63)) }),
     until,
   };
 }

@@ -77,7 +77,8 @@ export async function createTransport(
   };
 }
 
-const maxAnswerBytes = 1024 * 1024;
+/** As many sessions as one may have, each in a thousand namespaces. */
+const maxAnswerBytes = 4 * 1024 * 1024;
 const connectTimeoutMs = 10_000;
 
 interface Described {

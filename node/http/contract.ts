@@ -43,6 +43,10 @@ export const loginRequestSchema = z.strictObject({
 });
 export type LoginRequest = z.infer<typeof loginRequestSchema>;
 
+/** A rule of the policy that cannot be used: its text, shortened, and why. */
+const droppedRuleSchema = z.object({ rule: z.string(), reason: z.string() });
+export type DroppedRule = z.infer<typeof droppedRuleSchema>;
+
 /** POST and GET login, POST logout. `until` is RFC 3339. `session` is the name of the session. */
 export const loginResponseSchema = z.object({
   username: z.string(),
@@ -50,6 +54,8 @@ export const loginResponseSchema = z.object({
   until: z.string(),
   session: z.string().optional(),
   namespaces: z.array(z.string()).optional(),
+  /** Of login: rules for the caller that were dropped; absent where there are none. */
+  dropped: z.array(droppedRuleSchema).optional(),
 });
 export type LoginResponse = z.infer<typeof loginResponseSchema>;
 
@@ -85,7 +91,7 @@ export const whoamiResponseSchema = z.object({
   /** What the policy grants, best first. */
   rules: z.array(ruleSchema),
   /** Rules that were dropped, each with its reason. */
-  dropped: z.array(z.object({ rule: z.string(), reason: z.string() })),
+  dropped: z.array(droppedRuleSchema),
 });
 export type WhoamiResponse = z.infer<typeof whoamiResponseSchema>;
 

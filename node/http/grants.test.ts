@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Rule } from './grants.ts';
-import { chooseRule, parseGrants } from './grants.ts';
+import { chooseRule, coversScope, maxNamespaces, parseGrants } from './grants.ts';
 
 const own = ['tka-system', 'tka-sessions'];
 const good = { role: 'view', period: '8h', priority: 10, namespaces: ['dev'] };
@@ -166,6 +167,21 @@ for (const [title, rules, wish, expected] of choices) {
     t.like(chooseRule(parse(...rules.map((rule) => JSON.stringify(rule))).rules, wish), expected as { kind: string });
   });
 }
+
+test('a rule may have as many namespaces as a TkaSignin, of the longest names; one more drops it with a reason', (t) => {
+  const schema = readFileSync(new URL('../../crd/tkasignin.yaml', import.meta.url), 'utf8');
+  t.regex(schema, new RegExp(`maxItems: ${maxNamespaces}\\n`));
+  const namespaces = Array.from({ length: maxNamespaces }, (_, i) => `${i}`.padStart(63, 'n'));
+  const [rule] = parse(JSON.stringify({ ...good, namespaces: namespaces.slice(0, 900) })).rules;
+  t.is(rule?.namespaces?.length, 900);
+  t.true(coversScope([rule ?? ({} as never)], { role: 'view', namespaces: namespaces.slice(0, 900) }));
+  t.false(coversScope([rule ?? ({} as never)], { role: 'view', namespaces: namespaces.slice(1, 901) }));
+  const short = namespaces.map((name) => name.slice(43));
+  t.is(parse(JSON.stringify({ ...good, namespaces: short })).rules[0]?.namespaces?.length, maxNamespaces);
+  const { rules, dropped } = parse(JSON.stringify({ ...good, namespaces: [...short, 'more'] }));
+  t.deepEqual(rules, []);
+  t.regex(dropped[0]?.reason ?? '', /namespaces: must not be more than 1000/);
+});
 
 const roles = fc.constantFrom('view', 'edit', 'admin', 'cluster-admin');
 const namespaces = fc.option(fc.uniqueArray(fc.constantFrom('a', 'b', 'dev', 'prod'), { minLength: 1 }), {

@@ -36,8 +36,10 @@ export interface Grants {
 /** A TokenRequest cannot ask for less than this. */
 export const minPeriodMs = 10 * 60_000;
 const maxPeriodMs = 365 * 24 * 3_600_000;
-const maxRuleLength = 16_384;
-const maxNamespaces = 64;
+/** As the engine hands them over. A thousand of the longest names fit. */
+const maxRuleLength = 65_536;
+/** As crd/tkasignin.yaml has it. */
+export const maxNamespaces = 1000;
 
 /** As RBAC names its roles, less what would be a path: a letter or digit first and last, `.`, `_`, `:` and `-` between. */
 export const roleNamePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9._:-]{0,251}[a-zA-Z0-9])?$/;
@@ -50,7 +52,7 @@ const ruleSchema = z.strictObject({
   namespaces: z
     .array(z.string().regex(dnsLabelPattern, 'must be the name of a namespace'))
     .min(1, 'must not be empty: leave it out for the whole cluster')
-    .max(maxNamespaces)
+    .max(maxNamespaces, `must not be more than ${maxNamespaces}: make several rules of it`)
     .optional(),
 });
 
@@ -103,7 +105,9 @@ export function coversScope(
   return rules.some((rule) => {
     if (rule.role !== role) return false;
     if (rule.namespaces === undefined) return true;
-    return namespaces !== undefined && namespaces.every((namespace) => rule.namespaces?.includes(namespace));
+    // Asked of every request through the proxy, and there may be many.
+    const granted = new Set(rule.namespaces);
+    return namespaces !== undefined && namespaces.every((namespace) => granted.has(namespace));
   });
 }
 
@@ -118,7 +122,9 @@ export function longestPeriodMs(
 
 /** One rule in words, for messages. */
 export function describeRule({ role, namespaces, period, priority }: Rule): string {
-  const scope = namespaces === undefined ? 'the whole cluster' : `namespaces ${namespaces.join(', ')}`;
+  const more = (namespaces?.length ?? 0) - 5;
+  const names = `namespaces ${namespaces?.slice(0, 5).join(', ') ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
+  const scope = namespaces === undefined ? 'the whole cluster' : names;
   return `${role} in ${scope} for ${period} (priority ${priority})`;
 }
 

@@ -1,11 +1,34 @@
 /** One session in the shape of the login calls. */
-import type { LoginResponse, Session } from './contract.ts';
+import type { DroppedRule, LoginResponse, Session } from './contract.ts';
 import type { SessionView } from './deps.ts';
+import type { Caller } from './state.ts';
 
-export function loginAnswer({ username, role, until, name, namespaces }: SessionView): LoginResponse {
-  return { username, role, until, session: name, ...(namespaces === undefined ? {} : { namespaces: [...namespaces] }) };
+/** `caller`: hears also which rules of the policy gave it nothing, because they cannot be used. */
+export function loginAnswer(session: SessionView, caller?: Caller): LoginResponse {
+  const { username, role, until, name, namespaces } = session;
+  const dropped = caller === undefined ? [] : droppedRules(caller);
+  return {
+    username,
+    role,
+    until,
+    session: name,
+    ...(namespaces === undefined ? {} : { namespaces: [...namespaces] }),
+    ...(dropped.length === 0 ? {} : { dropped }),
+  };
+}
+
+export function droppedRules({ grants }: Caller): DroppedRule[] {
+  return grants.dropped.map(({ rule, reason }) => ({ rule, reason }));
 }
 
 export function sessionAnswer(session: SessionView): Session {
-  return { ...loginAnswer(session), session: session.name, ready: session.ready };
+  const { username, role, until, name, namespaces, ready } = session;
+  return {
+    session: name,
+    username,
+    role,
+    until,
+    ready,
+    ...(namespaces === undefined ? {} : { namespaces: [...namespaces] }),
+  };
 }

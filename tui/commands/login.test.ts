@@ -86,6 +86,27 @@ test('a server that does not wait is polled', async (t) => {
   t.is(polls, 3);
 });
 
+test('login warns of rules that were dropped, on stderr, without what a terminal would act on', async (t) => {
+  const dropped = Array.from({ length: 5 }, (_, i) => ({
+    rule: `{"perod":${i}}\u001b[31m`,
+    reason: 'unknown field "perod"',
+  }));
+  const { stub, cli } = await setup(t, {
+    [calls.login]: answers(200, {
+      username: 'alice@example.com',
+      role: 'view',
+      until: inHours(1),
+      session,
+      dropped,
+    }),
+  });
+  const ran = await cli.run(['login', '--server', stub.url, '--non-interactive']);
+  t.is(ran.code, 0);
+  t.is(ran.stderr.match(/a rule of the tailnet policy was dropped: unknown field "perod": \{"perod":\d\}/g)?.length, 3);
+  t.regex(ran.stderr, /2 more rules were dropped: tka roles/);
+  t.false(ran.stderr.includes('\u001b[31m'));
+});
+
 test('login -o json prints the whole session, and -q is quiet', async (t) => {
   const { stub, cli } = await setup(t);
   const ran = await cli.run(['login', '--server', stub.url, '-o', 'json', '-q', '--role', 'view', '--period', '90m']);

@@ -20,6 +20,6 @@ export function loginStatusRoute(deps: HttpDeps): ApiMiddleware {
       ctx.status = 202;
       ctx.set('Retry-After', String(deps.settings.retryAfterSeconds));
     }
-    ctx.body = loginAnswer(usable ?? session);
+    ctx.body = loginAnswer(usable ?? session, callerOf(ctx));
   };
 }

@@ -95,6 +95,23 @@ test('a login that waits is answered 200 once the credential works', async (t) =
   t.is(answer.headers['preference-applied'], 'wait=5');
 });
 
+test('a login names the rules that were dropped, at once, when it waited, and when it is asked for', async (t) => {
+  await using at = await createFixture(grantedBy(rule(), rule({ role: 'admin', perod: '1h' })));
+  const told = [{ rule: rule({ role: 'admin', perod: '1h' }), reason: 'unknown field "perod"' }];
+  const asked = [
+    await at.call('POST', paths.login),
+    await at.call('POST', paths.login, { headers: { prefer: 'wait=1' } }),
+    await at.call('GET', paths.login),
+  ];
+  for (const answer of asked) t.deepEqual(loginResponseSchema.parse(answer.json).dropped, told);
+  const refused = await at.call('POST', paths.login, {
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"role":"admin"}',
+  });
+  t.regex(JSON.stringify(refused.json), /a rule was dropped: unknown field/);
+  t.false('dropped' in loginResponseSchema.parse((await at.call('POST', paths.logout)).json));
+});
+
 test('a login that waits in vain is answered 202', async (t) => {
   await using fixture = await createFixture({ isInstant: false });
   const answer = await fixture.call('POST', paths.login, { headers: { Prefer: 'wait=1' } });

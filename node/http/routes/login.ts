@@ -68,11 +68,11 @@ async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
   if (usable === undefined) {
     ctx.status = 202;
     ctx.set('Retry-After', String(deps.settings.retryAfterSeconds));
-    ctx.body = loginAnswer(stored);
+    ctx.body = loginAnswer(stored, caller);
     return;
   }
   deps.metrics.loginStage('usable', (deps.now().getTime() - startedAt) / 1000);
-  ctx.body = loginAnswer(usable);
+  ctx.body = loginAnswer(usable, caller);
 }
 
 /** Undefined when the time is up. */
@@ -112,7 +112,7 @@ function refusal(choice: Exclude<Choice, Chosen>, caller: Caller, capability: st
       return noGrant(caller, capability);
     case 'role-not-granted':
       return new ApiError(403, 'role_not_granted', "the tailnet's policy does not grant you that role", {
-        advice: [`it grants you: ${choice.granted.join(', ')}`],
+        advice: [`it grants you: ${choice.granted.join(', ')}`, ...reasonsOf(caller)],
       });
     case 'ambiguous':
       return new ApiError(400, 'ambiguous_grant', 'several rules of the same priority grant you different things', {
@@ -134,8 +134,9 @@ function refusal(choice: Exclude<Choice, Chosen>, caller: Caller, capability: st
 }
 
 /** Released servers answer 422 to a rule with too short a period, so a grant that fails for nothing else does too. */
-function noGrant({ grants: { dropped } }: Caller, capability: string): ApiError {
-  const reasons = dropped.slice(0, 5).map(({ rule, reason }) => `a rule was dropped: ${reason}: ${rule}`);
+function noGrant(caller: Caller, capability: string): ApiError {
+  const { dropped } = caller.grants;
+  const reasons = reasonsOf(caller);
   if (dropped.length > 0 && dropped.every(({ isTooShort }) => isTooShort)) {
     return new ApiError(422, 'unprocessable', 'the rule that grants you access has a period under 10 minutes', {
       advice: reasons,
@@ -144,4 +145,8 @@ function noGrant({ grants: { dropped } }: Caller, capability: string): ApiError 
   return new ApiError(403, 'no_grant', "the tailnet's policy grants you nothing here", {
     advice: [...reasons, `ask whoever keeps the policy of your tailnet to grant you the capability ${capability}`],
   });
+}
+
+function reasonsOf({ grants: { dropped } }: Caller): string[] {
+  return dropped.slice(0, 5).map(({ rule, reason }) => `a rule was dropped: ${reason}: ${rule}`);
 }

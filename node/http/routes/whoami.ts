@@ -1,5 +1,6 @@
 /** GET whoami: who the caller is to this server, which rules hold for it, and why others do not. */
 import type { WhoamiResponse } from '../contract.ts';
+import { droppedRules } from '../login-answer.ts';
 import type { ApiMiddleware } from '../state.ts';
 import { callerOf } from '../state.ts';
 import { printable } from '../subject.ts';
@@ -18,7 +19,7 @@ export function whoamiRoute(): ApiMiddleware {
         priority,
         ...(namespaces === undefined ? {} : { namespaces: [...namespaces] }),
       })),
-      dropped: grants.dropped.map(({ rule, reason }) => ({ rule, reason })),
+      dropped: droppedRules(callerOf(ctx)),
     };
     ctx.body = answer;
   };
