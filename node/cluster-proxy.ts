@@ -36,7 +36,7 @@ export interface ClusterProxyDeps {
   readonly keys: SessionKeys;
   readonly limits: { readonly streamsPerSession: number; readonly streams: number };
   readonly metrics: ProxyMetrics;
-  readonly recording?: { readonly directory: string; readonly fail: 'open' | 'closed' };
+  readonly recording?: { readonly directory: string; readonly fail: 'open' | 'closed'; readonly maxBytes: number };
   readonly log: Logger;
   ownNames(): readonly string[];
 }
@@ -89,7 +89,14 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     metrics,
     ...(deps.recording === undefined
       ? {}
-      : { recorder: createRecorder({ ...deps.recording, log, now: () => new Date() }) }),
+      : {
+          recorder: createRecorder({
+            ...deps.recording,
+            failed: (reason) => metrics.recordingFailed(reason),
+            log,
+            now: () => new Date(),
+          }),
+        }),
     log: {
       info: (...line) => audit.info(...line),
       warn: (...line) => audit.warn(...line),

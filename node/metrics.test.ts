@@ -88,6 +88,7 @@ test('what happens is counted', async (t) => {
     http.login('refused', 'no_grant');
     http.loginStage('stored', 0.02);
     http.headerRejected('host');
+    proxy.recordingFailed('disk_full');
     reconciler.tokenMinted(0.01);
     reconciler.orphanRemoved('ServiceAccount');
     reconciler.retried();
@@ -107,6 +108,8 @@ test('what happens is counted', async (t) => {
     'tka_proxy_requests_total{by="engine"} 1',
     'tka_proxy_requests_total{by="server"} 1',
     'tka_header_reject_total{kind="host"} 1',
+    'tka_recording_failures_total{reason="disk_full"} 1',
+    'tka_recording_failures_total{reason="too_large"} 0',
     'tka_token_mint_total 1',
     'tka_token_mint_seconds_count 1',
     'tka_orphans_found_total{kind="ServiceAccount"} 1',

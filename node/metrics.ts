@@ -69,6 +69,8 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const orphans = counter('tka_orphans_found_total');
   const retries = counter('tka_workqueue_retries_total');
   const proxied = histogram('tka_proxy_seconds');
+  const unrecorded = counter('tka_recording_failures_total');
+  for (const reason of definitions.tka_recording_failures_total.labels.reason) unrecorded.inc({ reason }, 0);
   // Counted for each request, and made a metric when somebody scrapes.
   const bytes = { in: 0, out: 0 };
   const carried = { engine: 0, server: 0 };
@@ -149,6 +151,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
       streams(open) {
         streams = open;
       },
+      recordingFailed: (reason) => unrecorded.inc({ reason }),
       bytes(direction, count) {
         bytes[direction] += count;
       },

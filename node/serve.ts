@@ -168,7 +168,13 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       metrics: metrics.proxy,
       ...(config['recording.directory'] === ''
         ? {}
-        : { recording: { directory: config['recording.directory'], fail: config['recording.fail'] } }),
+        : {
+            recording: {
+              directory: config['recording.directory'],
+              fail: config['recording.fail'],
+              maxBytes: config['recording.maxMegabytes'] * 1_000_000,
+            },
+          }),
       log,
       ownNames: () => ownNamesOf(node.state),
     });

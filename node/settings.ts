@@ -200,6 +200,10 @@ export const settings = {
     '',
     'Directory for recordings of exec and attach through the proxy (asciicast v2, output without input); empty: none are made.',
   ),
+  'recording.maxMegabytes': count(
+    1000,
+    'Largest size of one recording, in MB. At it the recording has failed, and `recording.fail` says what becomes of the command.',
+  ),
   'recording.fail': choice(
     ['closed', 'open'],
     'closed',

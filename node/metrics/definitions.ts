@@ -143,6 +143,12 @@ export const definitions = {
     labels: { direction: ['in', 'out'] },
     note: 'in: to the API server; out: from it.',
   },
+  tka_recording_failures_total: {
+    type: 'counter',
+    help: 'Commands in containers that could not be recorded, or not to their end.',
+    labels: { reason: ['unreadable', 'unwritable', 'disk_full', 'disk_slow', 'too_large'] },
+    note: 'With `recording.fail: closed` they were refused, or ended. unreadable: SPDY, another protocol or another way than exec and attach; too_large: `recording.maxMegabytes`.',
+  },
   tka_header_reject_total: {
     type: 'counter',
     help: 'Requests refused for their target or headers.',

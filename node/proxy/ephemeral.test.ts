@@ -95,6 +95,8 @@ const recorderThat = (fail: 'open' | 'closed', warnings: string[] = []) =>
   createRecorder({
     directory: '/nonexistent',
     fail,
+    maxBytes: 1_000_000,
+    failed: () => undefined,
     log: { warn: (_line, message) => void warnings.push(message) },
     now: () => new Date(),
   });

@@ -115,6 +115,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       headerRejected: (kind) => void rejected.push(kind),
       served: ({ verb, status }) => void served.push({ verb, status }),
       streams: () => undefined,
+      recordingFailed: () => undefined,
       bytes: () => undefined,
     },
     log: { info: line('info'), warn: line('warn'), error: line('error') },

@@ -21,7 +21,7 @@ import { auditEphemeral, isEphemeral } from './ephemeral.ts';
 import type { Outcome } from './forward.ts';
 import { hangUp } from './hang-up.ts';
 import type { HeaderReject } from './headers.ts';
-import type { Recorder } from './recording.ts';
+import type { Recorder, RecordingFailure } from './recording.ts';
 import { Refusal, refusalBytes } from './refusal.ts';
 import { carriedHere, requestOf } from './server-carrier.ts';
 import type { SessionKeys } from './session-key.ts';
@@ -62,6 +62,8 @@ export interface ProxyMetrics {
     readonly by: Carrier['by'];
   }): void;
   streams(open: number): void;
+  /** Something could not be recorded, or not to its end. */
+  recordingFailed(reason: RecordingFailure): void;
   bytes(direction: 'in' | 'out', count: number): void;
 }
 

@@ -1,76 +1,11 @@
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import * as fc from 'fast-check';
 import { createFixture, statusOf, until } from './fixture.ts';
-import { serverFrame } from './frames.ts';
-import { createRecorder, type Recorder, type Upgraded } from './recording.ts';
-
-const stream: Upgraded = {
-  requestId: 'request-1',
-  who: { username: 'alice@example.com', session: 'alice', role: 'view' },
-  what: {
-    verb: 'get',
-    resource: 'pods',
-    subresource: 'exec',
-    namespace: 'a',
-    name: 'b',
-    command: ['sh', '-c', 'ls'],
-    isStream: true,
-  },
-  protocol: 'websocket',
-};
-const offers = (protocols = 'v5.channel.k8s.io'): Record<string, string> => ({
-  'sec-websocket-protocol': protocols,
-  'sec-websocket-extensions': 'permessage-deflate',
-});
-
-function setup(t: ExecutionContext, fail: 'open' | 'closed' = 'closed') {
-  const root = mkdtempSync(join(tmpdir(), 'tka-recording-'));
-  t.teardown(() => rmSync(root, { recursive: true }));
-  const directory = join(root, 'recordings');
-  const warnings: string[] = [];
-  let now = Date.parse('2026-01-02T03:04:05.678Z');
-  const recorder = createRecorder({
-    directory,
-    fail,
-    log: { warn: (_line, message) => void warnings.push(message) },
-    now: () => new Date((now += 500)),
-  });
-  return { recorder, root, directory, warnings, lines: () => linesIn(directory) };
-}
-
-/** The lines of the one recording. */
-function linesIn(directory: string): unknown[] {
-  const [name = ''] = readdirSync(directory);
-  return readFileSync(join(directory, name), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line): unknown => JSON.parse(line));
-}
-
-function begun(recorder: Recorder, headers = offers()) {
-  const tap = recorder.begin(stream, headers);
-  if (tap === undefined) throw new Error('nothing is recorded');
-  tap.begin('v5.channel.k8s.io');
-  return tap;
-}
-
-const output = (channel: number, data: string | Buffer): Buffer =>
-  serverFrame('binary', Buffer.concat([Buffer.from([channel]), Buffer.from(data)]));
-
-/** As clients send them: masked. */
-function input(channel: number, data: string): Buffer {
-  const frame = output(channel, data);
-  const at = frame.length - data.length - 1;
-  const mask = Buffer.from([0x11, 0x22, 0x33, 0x44]);
-  const head = Buffer.from(frame.subarray(0, at));
-  head[1] = (head[1] ?? 0) | 0x80;
-  return Buffer.concat([head, mask, frame.subarray(at).map((byte, i) => byte ^ (mask[i % 4] ?? 0))]);
-}
+import { createRecorder, type Upgraded } from './recording.ts';
+import { begun, input, linesIn, offers, output, setup, stream, unbounded } from './testing/recordings.ts';
 
 test("a recording is asciicast v2 with who, what and each piece of output, and its file is its owner's alone", async (t) => {
   const { recorder, directory, lines } = setup(t);
@@ -201,7 +136,13 @@ test('a directory that cannot be written refuses an exec before it runs, and tel
   writeFileSync(directory, 'a file');
   const error = t.throws(() => recorder.begin(stream, offers()), { name: 'Refusal' });
   t.false(error?.message.includes(root));
-  const open = createRecorder({ directory, fail: 'open', log: { warn: () => undefined }, now: () => new Date() });
+  const open = createRecorder({
+    directory,
+    fail: 'open',
+    ...unbounded,
+    log: { warn: () => undefined },
+    now: () => new Date(),
+  });
   t.is(open.begin(stream, offers()), undefined);
 });
 
@@ -210,6 +151,7 @@ test('a recording that is there already is not written over', (t) => {
   const recorder = createRecorder({
     directory,
     fail: 'closed',
+    ...unbounded,
     log: { warn: () => undefined },
     now: () => new Date(0),
   });

@@ -6,7 +6,7 @@
  * Kubernetes' websocket protocols can be read: an exec over SPDY, and a command that runs without an upgraded connection (the
  * kubelet's `run`), cannot be recorded. Which requests are meant is in roads.ts.
  */
-import { closeSync, createWriteStream, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, createWriteStream, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -20,9 +20,17 @@ import type { Tap } from './upgrade.ts';
 export interface RecordingOptions {
   readonly directory: string;
   readonly fail: 'open' | 'closed';
+  /** Of one recording. One that reaches it has failed. */
+  readonly maxBytes: number;
+  /** Counts what could not be recorded, or not to its end. */
+  readonly failed: (reason: RecordingFailure) => void;
   readonly log: { warn(line: object, message: string): void };
   now(): Date;
+  /** Tests bring disks of their own. */
+  readonly createFile?: (path: string) => number;
 }
+
+export type RecordingFailure = 'unreadable' | 'unwritable' | 'disk_full' | 'disk_slow' | 'too_large';
 
 export interface Recorded {
   readonly requestId: string;
@@ -55,6 +63,7 @@ export function createRecorder(options: RecordingOptions): Recorder {
   const unrecorded = ({ requestId, who }: Recorded, error: unknown): void => {
     const reason = error instanceof Error ? error.message : String(error);
     options.log.warn({ requestId, session: who.session, fail: options.fail, reason }, 'a stream is not recorded');
+    options.failed(failureOf(error, 'unreadable'));
     if (options.fail === 'open') return;
     throw new Refusal(403, `this would have to be recorded, and cannot be: ${publicReason(error)}`, { cause: error });
   };
@@ -99,13 +108,21 @@ function publicReason(error: unknown): string {
   return 'the server cannot write the recording';
 }
 
+/** Errors of the system have a code. */
+function failureOf(error: unknown, otherwise: RecordingFailure): RecordingFailure {
+  if (!(error instanceof Error) || !('code' in error)) return otherwise;
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT' ? 'disk_full' : 'unwritable';
+}
+
 class Cast implements Tap {
   readonly #options: RecordingOptions;
   readonly #stream: Upgraded;
   readonly #file: WriteStream;
   readonly #startedAt: number;
   readonly #decoders = new Map<number, StringDecoder>();
+  #bytes = 0;
   #failure: Error | undefined;
+  #onFailed = (): void => {};
   #isReadable = true;
   #channel = 0;
   #resize = '';
@@ -122,7 +139,7 @@ class Cast implements Tap {
     const name = `${time}-${stream.who.session ?? 'unknown'}-${stream.requestId}.cast`;
     // Before anything runs it is known that the file can be written.
     const path = join(options.directory, name);
-    const fd = openSync(path, 'wx', 0o600);
+    const fd = options.createFile?.(path) ?? openSync(path, 'wx', 0o600);
     const { who, what } = stream;
     const title = [who.username, what.namespace, what.name, what.pod].filter((part) => part !== undefined).join(' ');
     const header = {
@@ -142,19 +159,25 @@ class Cast implements Tap {
       },
     };
     try {
-      writeSync(fd, `${JSON.stringify(header)}\n`);
+      this.#bytes = writeSync(fd, `${JSON.stringify(header)}\n`);
     } catch (error) {
       closeSync(fd);
+      rmSync(path, { force: true });
       throw error;
     }
     this.#file = createWriteStream(path, { fd });
-    this.#file.on('error', (error) => this.#fail(error));
+    this.#file.on('error', (error) => this.#fail(error, 'unwritable'));
+  }
+
+  /** While nothing passes, too: a full disk is found out behind the back of who writes. */
+  onFailed(listener: () => void): void {
+    this.#onFailed = listener;
   }
 
   begin(subprotocol: string): void {
     if (isReadable(subprotocol)) return;
     this.#isReadable = false;
-    this.#fail(new Error(`the subprotocol ${JSON.stringify(subprotocol.slice(0, 40))} cannot be read`));
+    this.#fail(new Error(`the subprotocol ${JSON.stringify(subprotocol.slice(0, 40))} cannot be read`), 'unreadable');
     this.#check();
   }
 
@@ -179,9 +202,9 @@ class Cast implements Tap {
       try {
         reader.push(chunk);
       } catch (error) {
-        this.#fail(error instanceof Error ? error : new Error(String(error)));
+        this.#fail(error instanceof Error ? error : new Error(String(error)), 'unreadable');
       }
-      if (this.#file.writableLength > maxWaitingBytes) this.#fail(new Error('the disk is too slow'));
+      if (this.#file.writableLength > maxWaitingBytes) this.#fail(new Error('the disk is too slow'), 'disk_slow');
     }
     this.#check();
   }
@@ -214,10 +237,15 @@ class Cast implements Tap {
   }
 
   #line(value: object): void {
-    if (this.#failure === undefined) this.#file.write(`${JSON.stringify(value)}\n`);
+    if (this.#failure !== undefined) return;
+    const text = `${JSON.stringify(value)}\n`;
+    this.#bytes += Buffer.byteLength(text);
+    if (this.#bytes > this.#options.maxBytes)
+      this.#fail(new Error('it has reached recording.maxMegabytes'), 'too_large');
+    else this.#file.write(text);
   }
 
-  #fail(error: Error): void {
+  #fail(error: Error, kind: RecordingFailure): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     const { requestId, who } = this.#stream;
@@ -225,6 +253,8 @@ class Cast implements Tap {
       { requestId, session: who.session, fail: this.#options.fail, reason: error.message },
       'a recording has failed',
     );
+    this.#options.failed(failureOf(error, kind));
+    if (this.#options.fail === 'closed') this.#onFailed();
   }
 
   /** Throws where the stream must end with its recording. */

@@ -22,6 +22,8 @@ function recorderOf(t: ExecutionContext, fail: 'open' | 'closed') {
   const recorder: Recorder = createRecorder({
     directory,
     fail,
+    maxBytes: 1_000_000,
+    failed: () => undefined,
     log: { warn: (_line, message) => void warnings.push(message) },
     now: () => new Date(),
   });

@@ -43,9 +43,12 @@ export interface Tap {
   begin(subprotocol: string): void;
   toCaller(chunk: Buffer): void;
   fromCaller(chunk: Buffer): void;
+  /** Told when the stream must end although nothing passes. */
+  onFailed(listener: () => void): void;
   end(): void;
 }
 
+const unrecorded = 'it could not be recorded any more';
 const handshakeMs = 60_000;
 /** A caller that does not read must not keep the API server's side. */
 const cutMs = 500;
@@ -117,6 +120,7 @@ export function upgrade(upgrading: Upgrading): Cut {
     else finish();
   };
 
+  tap?.onFailed(() => cut(unrecorded, 'revoked'));
   // A caller that ends its side before there is a stream has gone.
   socket.on('error', finish).on('close', finish).on('end', finish);
   outgoing.on('error', (cause) => {
@@ -184,7 +188,7 @@ export function upgrade(upgrading: Upgrading): Cut {
       try {
         return pass(chunk);
       } catch {
-        cut('it could not be recorded any more', 'revoked');
+        cut(unrecorded, 'revoked');
         return true;
       }
     };
