@@ -5,13 +5,16 @@
  *
  * For this machine's processor, all of it is at hand. For others each `--platform linux/arm64=DIR` names a folder with `node`,
  * `tka-engine` and `root/`, an unpacked system for that processor; more than one make one image for all of them.
+ *
+ * `--bill FILE` writes a bill of materials of an image for this machine.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildBundles } from './build-bundles.ts';
 import { buildEngine } from './build-engine.ts';
+import { imageBill } from './image/bill.ts';
 import { imageConfig, imageLayers } from './image/contents.ts';
 import { makeLayer } from './image/layer.ts';
 import { makeLayout, writeArchive, writeLayout } from './image/layout.ts';
@@ -45,10 +48,7 @@ export interface BuiltImage {
 
 /** From what is built already. */
 export async function buildImage(options: BuildImageOptions = {}): Promise<BuiltImage> {
-  const { version, license } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as {
-    version: string;
-    license: string;
-  }; // ours
+  const { version, license } = await ownPackage();
   const { sources = [ownSource()], bundles = join(project, 'dist'), name = `tka-server:${version}` } = options;
   const text = await readFile(join(project, 'LICENSE'), 'utf8');
   const images = await Promise.all(
@@ -66,6 +66,10 @@ export async function buildImage(options: BuildImageOptions = {}): Promise<Built
   if (options.directory !== undefined) await writeLayout(layout, options.directory);
   if (options.archive !== undefined) await writeArchive(layout, options.archive);
   return { name, digest: layout.digest };
+}
+
+async function ownPackage(): Promise<{ readonly version: string; readonly license: string }> {
+  return JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as { version: string; license: string }; // ours
 }
 
 const architectures: Readonly<Partial<Record<string, Architecture>>> = { x64: 'amd64', arm64: 'arm64' };
@@ -94,10 +98,14 @@ async function main(): Promise<void> {
       output: { type: 'string', default: join(project, 'dist/image') },
       archive: { type: 'string', default: join(project, 'dist/tka-server-image.tar') },
       platform: { type: 'string', multiple: true, default: [] },
+      bill: { type: 'string' },
     },
   });
   const sources = values.platform.map(sourceOf);
-  await buildBundles();
+  if (values.bill !== undefined && sources.length > 0) {
+    throw new Error('--bill is of an image for this machine: leave out --platform');
+  }
+  const bundles = await buildBundles();
   if (sources.length === 0) await buildEngine();
   const { name, digest } = await buildImage({
     ...(sources.length === 0 ? {} : { sources }),
@@ -105,6 +113,10 @@ async function main(): Promise<void> {
     directory: values.output,
     archive: values.archive,
   });
+  if (values.bill !== undefined) {
+    const { version, license: licence } = await ownPackage();
+    await writeFile(values.bill, await imageBill({ ...ownSource(), project, version, licence, bundles, digest }));
+  }
   process.stdout.write(`${name}@${digest}\n`);
 }
 

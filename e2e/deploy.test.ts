@@ -9,14 +9,15 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { parse, parseAllDocuments, stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { buildTools } from '../dev/stack/build.ts';
 import { startStack } from '../dev/stack/stack.ts';
 import type { ClusterStack } from '../dev/stack/stack.ts';
 import { loadConfig } from '../node/config.ts';
 import { blocksOf } from './deploy/page.ts';
 import { remains } from './deploy/remains.ts';
-import { flatten } from './deploy/objects.ts';
+import { fieldsBesidesInstaller, fieldsOf, flatten, objectsOf } from './deploy/objects.ts';
+import type { Objects } from './deploy/objects.ts';
 import { rightsTable } from './deploy/rights.ts';
 import { changes, pod, refused, settings } from './deploy/values.ts';
 import { until } from '../dev/stack/until.ts';
@@ -70,42 +71,8 @@ async function must(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-interface KubernetesObject {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-}
-
-type Objects = ReadonlyMap<string, unknown>;
-
-/** By kind, namespace and name. The name of kustomize's ConfigMap has a digest, and its settings are compared as settings. */
-function objectsOf(text: string): Objects {
-  const plain = text.replaceAll(/\btka-config-[a-z0-9]{10}\b/g, 'tka-config');
-  return new Map(
-    parseAllDocuments(plain)
-      // Manifests, each of them an object with a name; null where a template rendered nothing.
-      .map((document) => document.toJS() as (KubernetesObject & { data?: Record<string, string> }) | null)
-      .filter((object) => object !== null)
-      .map((object) => {
-        const { kind, metadata, data } = object;
-        const text = data?.['config.yaml'];
-        const settings = text === undefined ? {} : { data: { 'config.yaml': parse(text) } };
-        return [`${kind} ${metadata.namespace ?? ''}/${metadata.name}`, { ...object, ...settings }];
-      }),
-  );
-}
-
 const rendered = async (values: unknown = {}): Promise<Objects> =>
   objectsOf(await must('template', 'tka', chart, '--values', valuesFile(values)));
-
-/** Labels that say what installed an object, and are another's in each. */
-const installers = ['app.kubernetes.io/managed-by', 'helm.sh/chart'].map((label) => `metadata.labels.${label}`);
-
-/** As `flatten` has them, without those labels. */
-function fieldsBesidesInstaller(object: unknown): Map<string, unknown> {
-  const fields = flatten(object);
-  for (const path of installers) fields.delete(path);
-  return fields;
-}
 
 test('helm lint has nothing to say', async (t) => {
   const { code, stdout, stderr } = await run('lint', '--strict', chart);
@@ -139,14 +106,6 @@ test('every object has the recommended labels, and nothing of tka carries the on
 });
 
 const checksum = 'StatefulSet tka-system/tka: spec.template.metadata.annotations.checksum/settings';
-
-function fieldsOf(objects: Objects): Map<string, unknown> {
-  return new Map(
-    [...objects].flatMap(([name, object]) =>
-      [...fieldsBesidesInstaller(object)].map(([path, value]) => [`${name}: ${path}`, value]),
-    ),
-  );
-}
 
 for (const { values, changed, gone = [] } of changes) {
   test(`changes what it says and nothing else: ${JSON.stringify(values)}`, async (t) => {

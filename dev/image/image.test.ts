@@ -10,6 +10,7 @@ import anyTest from 'ava';
 import type { ExecutionContext } from 'ava';
 import { unpackTar } from 'modern-tar';
 import { buildImage } from '../build-image.ts';
+import { systemPackages } from './bill.ts';
 import { places } from './contents.ts';
 import { makeLayer } from './layer.ts';
 import { wholeName } from './layout.ts';
@@ -120,4 +121,19 @@ test("the archive's image has its whole name", async (t) => {
   await build(dir);
   const index = JSON.parse(readFileSync(join(dir, 'image/index.json'), 'utf8'));
   t.regex(index.manifests[0].annotations['io.containerd.image.name'], /^docker\.io\/library\/tka-server:\d/);
+});
+
+test('a library is named in the bill of materials by its package, and by itself where it is of none', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'tka-bill-'));
+  t.teardown(() => rmSync(root, { recursive: true }));
+  mkdirSync(join(root, 'var/lib/dpkg/info'), { recursive: true });
+  writeFileSync(
+    join(root, 'var/lib/dpkg/status'),
+    'Package: libc6\nStatus: install ok\nVersion: 2.36-9+deb12u14\n\nPackage: x\nVersion: 1\n',
+  );
+  writeFileSync(join(root, 'var/lib/dpkg/info/libc6:amd64.list'), '/usr/lib/libc.so.6\n/usr/lib/libm.so.6\n');
+  t.deepEqual(await systemPackages(['/lib/libc.so.6', '/lib/libm.so.6', '/opt/libown.so'], root), [
+    { name: 'libc6', version: '2.36-9+deb12u14', purl: 'pkg:deb/debian/libc6@2.36-9%2Bdeb12u14' },
+    { name: 'libown.so', version: 'unknown', purl: 'pkg:generic/libown.so' },
+  ]);
 });

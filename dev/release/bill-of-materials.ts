@@ -1,19 +1,24 @@
 /**
- * A bill of materials in CycloneDX 1.6: what is in one package that we publish. Without a time, and with a serial number made
+ * A bill of materials in CycloneDX 1.6: what is in one package, or in the image, that we publish. Without a time, and with a serial number made
  * from its content: the same package has the same bill.
  */
 import { createHash } from 'node:crypto';
 import type { Component } from './component.ts';
+
+/** A system's package has its licence in the system, not here. */
+export type Part = Omit<Component, 'licence' | 'texts'> & Partial<Pick<Component, 'licence'>>;
 
 export interface Subject {
   readonly name: string;
   readonly version: string;
   readonly licence: string;
   readonly description: string;
+  /** Default: a package of npm. */
+  readonly purl?: string;
 }
 
-export function renderBillOfMaterials(subject: Subject, components: readonly Component[]): string {
-  const purl = `pkg:npm/${subject.name.replace('@', '%40')}@${subject.version}`;
+export function renderBillOfMaterials(subject: Subject, components: readonly Part[]): string {
+  const purl = subject.purl ?? `pkg:npm/${subject.name.replace('@', '%40')}@${subject.version}`;
   const bill = {
     metadata: {
       component: {
@@ -34,7 +39,7 @@ export function renderBillOfMaterials(subject: Subject, components: readonly Com
       scope: 'required',
       ...(sha512 === undefined ? {} : { hashes: [{ alg: 'SHA-512', content: sha512 }] }),
       ...(goSum === undefined ? {} : { properties: [{ name: 'tka:go-sum', value: goSum }] }),
-      licenses: [{ license: { id: licence } }],
+      ...(licence === undefined ? {} : { licenses: [{ license: { id: licence } }] }),
       purl: ref,
     })),
     dependencies: [

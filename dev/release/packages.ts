@@ -179,7 +179,7 @@ async function copyFiles(names: readonly string[], folder: string): Promise<void
 
 /** What kubectl and helm read, of folders that have TypeScript too. */
 async function copyObjects(from: string, folder: string): Promise<void> {
-  for await (const file of glob(`${from}/**/*.{yaml,json,tpl,txt}`, { cwd: root })) {
+  for await (const file of glob(`${from}/**/*.{yaml,json,tpl,txt,md}`, { cwd: root })) {
     await mkdir(join(folder, dirname(file)), { recursive: true });
     await cp(join(root, file), join(folder, file));
   }
