@@ -249,3 +249,65 @@ test.serial("kubectl get -w is cut with the session, and says why; another's goe
 test.serial('no credential of the whole run is in the log', (t) => {
   t.deepEqual(credentialsIn(stack), []);
 });
+
+/** The roles that tka may bind, as an administrator edits them. */
+async function mayBind(...roles: readonly string[]): Promise<void> {
+  const rule = { apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], verbs: ['bind', 'get'] };
+  const patch = JSON.stringify({ rules: [{ ...rule, resourceNames: roles }] });
+  const { code, stderr } = await stack.kubectl([
+    'patch',
+    'clusterrole',
+    'tka-bindable-roles',
+    '--type=merge',
+    '-p',
+    patch,
+  ]);
+  if (code !== 0) throw new Error(stderr);
+}
+
+test.serial('a role that tka may not bind any more: its sessions end, and are told why (S15)', async (t) => {
+  t.teardown(() => mayBind('view', 'edit', 'admin', 'cluster-admin'));
+  const bobs = await victim(bob);
+  const alices = await victim(alice);
+  const reason = /may not bind the role view in namespace/;
+  await losesAll(t, bobs, { reason, timeoutMs: promisedMs, lose: () => mayBind('edit', 'admin', 'cluster-admin') });
+  t.regex(String(revocationOf(bobs)?.['reason']), reason);
+  t.true((await eventsOf(bobs.entry)).some((message) => reason.test(message)));
+  t.is((await alices.caller.ask(alices.entry, path)).status, 200, 'a session of another role goes on');
+});
+
+test.serial('a role that is taken off the list before a start: its sessions end at the start (S15)', async (t) => {
+  const bobs = await victim(bob);
+  t.teardown(() => stack.restartTka());
+  await stack.restartTka({ config: { roles: { namespaced: ['edit'] } } });
+  const startedAt = Date.now();
+  await until(async () => (await objectsOf(bobs.entry)).length === 0, { what: 'the end', timeoutMs: promisedMs });
+  t.log(`gone ${Date.now() - startedAt} ms after the start`);
+  t.regex(String(revocationOf(bobs)?.['reason']), /not in roles\.namespaced/);
+});
+
+test.serial('an account that is deleted: the session goes on with the one that is made again (S16)', async (t) => {
+  const { caller, entry } = await victim(bob);
+  const account = (await objectsOf(entry)).find((name) => name.startsWith('serviceaccount/')) ?? '';
+  const uid = async () =>
+    (await stack.kubectl(['get', account, '-n', 'tka-sessions', '-o', 'jsonpath={.metadata.uid}'])).stdout;
+  const before = await uid();
+  await stack.kubectl(['delete', account, '-n', 'tka-sessions', '--wait=false']);
+  const statuses: number[] = [];
+  await until(
+    async () => {
+      const { status } = await caller.ask(entry, path);
+      statuses.push(status);
+      return status === 200 && ![before, ''].includes(await uid());
+    },
+    { what: 'the session to work again', timeoutMs: 5000 },
+  );
+  t.false(statuses.includes(401), statuses.join());
+  const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+  const { body } = await caller.ask(entry, '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${entry.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(review),
+  });
+  t.is(JSON.parse(body).status.userInfo.uid, await uid());
+});

@@ -85,6 +85,8 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
 
   const stuck = new Set<string>();
   read('tka_cleanup_stuck', () => stuck.size);
+  let foreignBindings = 0;
+  read('tka_foreign_bindings', () => foreignBindings);
   const secondsSince = (at: number | undefined) => (at === undefined ? undefined : Math.max(0, (now() - at) / 1000));
   const secondsUntil = (date: string | undefined) =>
     date === undefined ? undefined : (Date.parse(date) - now()) / 1000;
@@ -134,6 +136,9 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
         ),
       orphanRemoved: (kind) => orphans.inc({ kind }),
       cleanupStuck: (name, isStuck) => (isStuck ? stuck.add(name) : stuck.delete(name)),
+      foreignBindings(count) {
+        foreignBindings = count;
+      },
       tokenMinted: (took) => {
         mints.inc();
         mintSeconds.observe(took);

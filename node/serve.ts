@@ -15,6 +15,7 @@ import type { LoadedConfig } from './config.ts';
 import { roleWarnings } from './config.ts';
 import { type HealthSources, readiness, startHealth } from './health.ts';
 import { startAuthorization } from './authorization.ts';
+import { startBindable } from './bindable.ts';
 import { checkCluster, clusterInfoOf, reportLegacy } from './cluster-checks.ts';
 import { createClusterProxy } from './cluster-proxy.ts';
 import { type ControlContact, contactOf } from './control-contact.ts';
@@ -55,10 +56,8 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
   log.info({ version, node: process.version }, 'tka-server starts');
   const join = await joining(loaded, log);
   for (const warning of [...warnings, ...roleWarnings(config)]) log.warn(warning);
-  log.info(
-    { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] },
-    'roles that may be bound',
-  );
+  const bindableRoles = { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] };
+  log.info(bindableRoles, 'roles that may be bound');
 
   /** What to stop, the last started first. */
   const downs: { readonly what: string; readonly down: () => Promise<void> | void }[] = [];
@@ -206,6 +205,9 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       date: () => new Date(),
     });
     downs.push({ what: 'authorization', down: () => authorization.stop() });
+    const { ownNamespaces } = httpSettings;
+    const bindable = startBindable({ reconciler, cluster: kubernetes, roles: bindableRoles, ownNamespaces, log });
+    downs.push({ what: 'the watch on roles', down: () => bindable.stop() });
 
     const app = createApp({
       connectionOf: (socket) => node.connectionOf(socket),
@@ -220,7 +222,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
           },
         },
         cluster: reconciler,
-        bindable: { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] },
+        bindable: bindableRoles,
         proxyToken: (session) => keys.token(session),
         sessionsPerSubject: config['limits.sessionsPerSubject'],
         retryAfterSeconds: config['api.retryAfterSeconds'],

@@ -85,6 +85,8 @@ export interface ReconcilerObserver {
   sessionEnded(reason: string, lagSeconds: number): void;
   orphanRemoved(kind: string): void;
   cleanupStuck(name: string, stuck: boolean): void;
+  /** How many bindings of sessions' accounts there are that tka did not make; told after each sweep that looked. */
+  foreignBindings(count: number): void;
   tokenMinted(seconds: number): void;
   retried(): void;
 }

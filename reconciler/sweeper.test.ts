@@ -39,6 +39,7 @@ function start(listMs: number) {
       sessionEnded: () => {},
       orphanRemoved: () => {},
       cleanupStuck: () => {},
+      foreignBindings: () => {},
       tokenMinted: () => {},
       retried: () => {},
     },

@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import type { TkaSignin } from '../crd/tkasignin.ts';
 import { type Clock, sleep, withSignal } from './clock.ts';
+import { createForeignReport } from './foreign-report.ts';
 import type { Observed } from './plan.ts';
 import type { ReconcilerObserver } from './reconciler.ts';
 import { sweep, type SweepDeps } from './sweep.ts';
@@ -33,9 +34,13 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
   const stopping = new AbortController();
   const { signal } = stopping;
   const alarm = createAlarm();
+  const foreign = createForeignReport(deps);
   let stuck: readonly string[] = [];
 
   const once = async (): Promise<void> => {
+    const looking = foreign.look(signal);
+    // Where the sweep fails, its error is the one to tell.
+    looking.catch(() => undefined);
     const stuckNow = await sweep(
       {
         ...deps,
@@ -50,6 +55,8 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
     for (const name of stuck) if (!stuckNow.includes(name)) observer.cleanupStuck(name, false);
     for (const name of stuckNow) observer.cleanupStuck(name, true);
     stuck = stuckNow;
+    const found = await looking;
+    if (found !== undefined) await foreign.tell(found);
   };
 
   const forever = async (): Promise<void> => {
@@ -83,6 +90,7 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
       await ended;
       for (const name of stuck) observer.cleanupStuck(name, false);
       stuck = [];
+      foreign.stop();
     },
   };
 }

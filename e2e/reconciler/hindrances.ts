@@ -114,6 +114,32 @@ export function hindranceCases(world: () => World): void {
     },
   );
 
+  test.serial('a binding of a session account that tka did not make is reported, and left alone', async (t) => {
+    let begun: Awaited<ReturnType<typeof begin>>;
+    {
+      await using running = await world().run();
+      begun = await begin(running);
+      t.true(running.told.includes('foreign bindings: 0'));
+    }
+    const subjects = [{ kind: 'ServiceAccount', name: begun.name, namespace }];
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' };
+    const body = { metadata: { name: 'by-hand' }, roleRef, subjects };
+    await world().admin.rbac.createNamespacedRoleBinding({ namespace: place, body });
+    await using running = await world().run();
+    t.true(running.told.includes('foreign bindings: 1'));
+    const { uid } = running.reconciler.get(begun.session)?.metadata ?? {};
+    await until(async () => (await told(world(), uid, 'ForeignBinding')).length === 1, {
+      what: 'the Event',
+      timeoutMs: 5000,
+    });
+    t.deepEqual(await told(world(), uid, 'ForeignBinding'), [
+      `RoleBinding ${place}/by-hand gives the session's account ClusterRole cluster-admin; tka did not make it`,
+    ]);
+    await running.reconciler.end(begun.session, 'logout', patience());
+    t.false(await isMissing(read('by-hand')));
+    await remove('by-hand');
+  });
+
   test.serial('labels taken off a binding do not keep it from being removed with its session', async (t) => {
     await using running = await world().run();
     const { name, session } = await begin(running);
@@ -140,9 +166,9 @@ export function hindranceCases(world: () => World): void {
   );
 }
 
-async function told(world: World, uid: string | undefined): Promise<readonly string[]> {
+async function told(world: World, uid: string | undefined, reason = 'BindingLeft'): Promise<readonly string[]> {
   const { items } = await world.admin.core.listNamespacedEvent({ namespace });
   return items.flatMap((event) =>
-    event.reason === 'BindingLeft' && event.involvedObject.uid === uid ? [event.message ?? ''] : [],
+    event.reason === reason && event.involvedObject.uid === uid ? [event.message ?? ''] : [],
   );
 }

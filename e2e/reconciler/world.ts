@@ -87,6 +87,7 @@ export class World implements AsyncDisposable {
         sessionEnded: (reason) => told.push(`ended: ${reason}`),
         orphanRemoved: (kind) => told.push(`orphan: ${kind}`),
         cleanupStuck: (_name, stuck) => stuck && told.push('stuck'),
+        foreignBindings: (count) => told.push(`foreign bindings: ${count}`),
         tokenMinted: () => told.push('minted'),
         retried: () => told.push('retried'),
       },
@@ -103,7 +104,7 @@ export class World implements AsyncDisposable {
       [Symbol.asyncDispose]: stop,
     };
     try {
-      const swept = (): boolean => requests.some((request) => request.startsWith('list rolebindings'));
+      const swept = (): boolean => told.some((words) => words.startsWith('foreign bindings'));
       const isDone = (): boolean =>
         reconciler.state.isLeading ? swept() : options.replica !== undefined && requests.some(isLookAtLease);
       await until(() => reconciler.state.synced && isDone(), {

@@ -74,6 +74,11 @@ export const definitions = {
     note: 'deleted: somebody deleted the TkaSignin; replaced: by a login for a shorter time; revoked: its grant or its node went.',
   },
   tka_cleanup_stuck: { type: 'gauge', help: 'Sessions whose access cannot be removed.' },
+  tka_foreign_bindings: {
+    type: 'gauge',
+    help: "RoleBindings and ClusterRoleBindings of sessions' accounts that tka did not make.",
+    note: 'Looked at every minute by the replica that leads; the others say 0.',
+  },
   tka_orphans_found_total: {
     type: 'counter',
     help: 'Objects found of sessions that were no more, and removed.',
