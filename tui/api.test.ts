@@ -270,7 +270,7 @@ async function failure(t: ExecutionContext, url: string): Promise<UnreachableErr
 
 test('who does not speak HTTP is told from who is not there', async (t) => {
   t.regex((await failure(t, await tcpServer(t, 'SSH-2.0-OpenSSH\r\n')))?.message ?? '', /does not speak HTTP/);
-  t.regex((await failure(t, await tcpServer(t, '')))?.message ?? '', /cannot be reached/);
+  t.regex((await failure(t, await tcpServer(t, '')))?.message ?? '', /closed the connection/);
   t.regex((await failure(t, 'http://127.0.0.1:1'))?.message ?? '', /refuses the connection/);
   t.regex((await failure(t, 'http://tka.invalid'))?.message ?? '', /has no address/);
 });

@@ -15,9 +15,9 @@ import type {
   WellKnown,
   WhoamiResponse,
 } from '../node/http/contract.ts';
-import { exitCodes, RefusedError, UserError } from './errors.ts';
+import { exitCodes, PassingError, RefusedError, UnreachableError, UserError } from './errors.ts';
 import { printable } from './output.ts';
-import { type Answer, type Exchange, PassingError, type Transport } from './transport.ts';
+import { type Answer, type Exchange, type Transport } from './transport.ts';
 
 /** `pending`: ask again after so many milliseconds; `value` is what is known by then. */
 export type Eventually<T> =
@@ -266,12 +266,15 @@ function notTka(server: URL, answer: Answer): UserError {
       'See that the server runs, and that HTTP_PROXY and NO_PROXY name the proxy into your tailnet.',
     ]);
   }
+  if (answer.status === 400 && /HTTP request to an HTTPS server/i.test(answer.text)) {
+    return new UnreachableError(`${server.origin} speaks TLS on this port, not plain HTTP`, [
+      `Name it with https: --server https://${server.host}`,
+    ]);
+  }
   const type = printable(answer.headers['content-type'] ?? 'no content type', 80);
-  return new NotTkaError(
-    answer.status,
-    `what answers at ${server.origin} is not a tka server (status ${answer.status}, ${type})`,
-    ['Check the name of the server, and that no proxy or captive portal answers in its place.'],
-  );
+  return new NotTkaError(answer.status, `${server.origin} is not a tka server (status ${answer.status}, ${type})`, [
+    'Check the name of the server, and that no proxy or captive portal answers in its place.',
+  ]);
 }
 
 function decode<T>({ server }: Transport, schema: Schema<T>, value: unknown): T {

@@ -10,12 +10,14 @@ import { checkTrust } from './agree.ts';
 import { type Api, createApi } from './api.ts';
 import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
 import type { Trust } from './clusters.ts';
-import { UnreachableError, UserError } from './errors.ts';
+import { UserError } from './errors.ts';
+import { explainUnreachable, isDown, mayBeOnTailnet } from './explain-unreachable.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction } from './interaction.ts';
 import { isClusterName, type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
 import { withoutSecrets } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
+import { observeApi } from './observed-api.ts';
 import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
 import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
 import { type SameServer, sameServersAmong } from './same-server.ts';
@@ -96,15 +98,19 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
   const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
   return {
     server,
-    api: observed(createApi(transport, runtime.env['TRACEPARENT']), {
+    api: observeApi(createApi(transport, runtime.env['TRACEPARENT']), {
       onWait: () => onWait?.(`Waiting for ${server} to answer ...`),
       onAnswer: () => {
         if (mayPin) pin.keepOnce();
       },
       explain: async (error) => {
         if (tailnet === undefined) return error;
-        const { explainUnreachable } = await import('./explain-unreachable.ts');
-        return explainUnreachable(error, { server, hasProxy: proxy !== undefined, tailnet });
+        return explainUnreachable(error, {
+          server,
+          hasProxy: proxy !== undefined,
+          tailnet,
+          suffixes: suffixesOf(target),
+        });
       },
     }),
     proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
@@ -129,12 +135,18 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
 /** To the server itself, or, where it has replicas, to whichever of them answers. */
 async function transportTo(
   { env }: Pick<Runtime, 'env'>,
-  { server, judged, network, siblings, isGone }: Target,
+  target: Target,
   { proxy, onMove }: { readonly proxy: string | undefined; readonly onMove: (server: string) => void },
 ): Promise<Transport> {
+  const { server, judged, network, siblings, isGone } = target;
+  const isHopeless = (origin: string, peer: Peer | undefined, way: URL | undefined): boolean => {
+    if (peer !== undefined) return !peer.online;
+    return way === undefined && isDown(target.tailnet) && mayBeOnTailnet(new URL(origin).hostname, suffixesOf(target));
+  };
   const open = async (origin: string, peer: Peer | undefined): Promise<Transport> => {
     const way = await wayTo(origin, { env, network, peer, recorded: proxy });
-    return createTransport(new URL(origin), way.proxy, way.addresses);
+    const connectMs = isHopeless(origin, peer, way.proxy) ? hopelessMs : undefined;
+    return createTransport(new URL(origin), way.proxy, way.addresses, connectMs);
   };
   const all = [...(isGone ? [] : [{ server, peer: judged.peer }]), ...siblings];
   const [first, ...others] = all
@@ -147,6 +159,14 @@ async function transportTo(
     replicas: [first, ...others],
     onMove,
   });
+}
+
+/** What tailscaled says may be a moment old, so it is still tried, but not for long. */
+const hopelessMs = 1500;
+
+/** Of the tailnets that this machine has pinned servers on. */
+function suffixesOf({ known }: Target): readonly string[] {
+  return known.flatMap(({ tailnet = '' }) => (tailnet === '' ? [] : tailnet));
 }
 
 interface Target extends Pick<Chosen, 'server' | 'byHand'> {
@@ -275,37 +295,3 @@ function createPin(
 
 /** For an answer that a server has at hand. One that is away must not hold for long whoever only looks. */
 export const lookMs = 5000;
-
-/** Longer than an answer takes, shorter than a person thinks that nothing happens. */
-const silentMs = 2000;
-
-interface Observer {
-  /** A call takes long. */
-  readonly onWait: () => void;
-  readonly onAnswer: () => void;
-  readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
-}
-
-function observed(api: Api, { onWait, onAnswer, explain }: Observer): Api {
-  const watch = async (answer: Promise<unknown>): Promise<unknown> => {
-    const timer = setTimeout(onWait, silentMs);
-    try {
-      const value = await answer;
-      onAnswer();
-      return value;
-    } catch (error) {
-      throw error instanceof UnreachableError ? await explain(error) : error;
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-  const methods = Object.entries(api).map(([name, method]: [string, (...args: unknown[]) => unknown]) => [
-    name,
-    (...args: unknown[]) => {
-      const result = method(...args);
-      return result instanceof Promise ? watch(result) : result;
-    },
-  ]);
-  // The same methods with the same arguments and answers.
-  return Object.fromEntries(methods) as Api;
-}

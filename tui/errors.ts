@@ -40,6 +40,12 @@ export class UnreachableError extends UserError {
   }
 }
 
+/** The same call may well succeed in a moment, if it is the right server: it may be starting again. */
+export class PassingError extends UnreachableError {}
+
+/** It was the proxy on the way that could not be reached: nothing is known of the server. */
+export class ProxyError extends UnreachableError {}
+
 /** A screen has shown the error, its cause, already: leave with the exit code and say nothing more. */
 export class Shown extends UserError {
   constructor(cause: UserError) {

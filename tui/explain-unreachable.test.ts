@@ -1,10 +1,9 @@
 import test from 'ava';
-import { UnreachableError } from './errors.ts';
+import { PassingError, UnreachableError } from './errors.ts';
 import { explainUnreachable } from './explain-unreachable.ts';
 import { type NodeOptions, statusOf } from './tailscaled-fixture.ts';
 import { type Tailnet, TailnetError } from './tailnet.ts';
 import { readStatus } from './tailnet-status.ts';
-import { PassingError } from './transport.ts';
 
 const tka: NodeOptions = { id: 'n1', name: 'tka', address: '100.64.0.1', tags: ['tag:tka'] };
 const tailnet = (more: Partial<NodeOptions> = {}, status = {}): Tailnet =>
@@ -40,7 +39,7 @@ const explained: readonly [string, string, Tailnet | TailnetError, RegExp, RegEx
     'http://tka',
     tailnet({ online: false }),
     /tka\.tail\.example is offline$/,
-    /Start the server/,
+    /Contact its admin/,
   ],
   ['its key has expired', 'http://tka', tailnet({ Expired: true }), /the node key of .* has expired$/, /renew/],
   ['no server answers', 'http://tka', tailnet(), /is online, but nothing answers there$/, /policy lets you reach/],
@@ -59,6 +58,23 @@ for (const [what, server, network, message, remedy] of explained) {
     t.is(error.exitCode, 4);
   });
 }
+
+test('a name under the suffix of a tailnet that servers were pinned on is of a tailnet, though this machine is logged out', (t) => {
+  const situation = { server: 'http://tka.corp.internal', hasProxy: false, tailnet: loggedOut };
+  t.is(explainUnreachable(unreachable, situation), unreachable);
+  const error = explainUnreachable(unreachable, { ...situation, suffixes: ['corp.internal'] });
+  t.regex(error.message, /this machine is logged out$/);
+  t.is(error.advice[0], 'tailscale up');
+});
+
+test('what tailscaled knows for good is not tried again: offline, an expired key, logged out', (t) => {
+  const passing = new PassingError('it refuses', []);
+  for (const network of [tailnet({ online: false }), tailnet({ Expired: true }), loggedOut]) {
+    t.false(
+      explainUnreachable(passing, { server: 'http://tka', hasProxy: false, tailnet: network }) instanceof PassingError,
+    );
+  }
+});
 
 const leftAlone: readonly [string, Tailnet | TailnetError, boolean][] = [
   ['http://10.0.0.7', tailnet(), false],

@@ -4,9 +4,8 @@
  */
 import { isIP } from 'node:net';
 import { distance } from './distance.ts';
-import { UnreachableError } from './errors.ts';
+import { PassingError, ProxyError, UnreachableError } from './errors.ts';
 import { type Peer, peerAt, type Tailnet, TailnetError } from './tailnet.ts';
-import { PassingError } from './transport.ts';
 
 export interface Situation {
   /** The origin. */
@@ -14,30 +13,36 @@ export interface Situation {
   readonly hasProxy: boolean;
   /** What the local tailscaled said, or why it said nothing. */
   readonly tailnet: Tailnet | TailnetError;
+  /** MagicDNS suffixes of tailnets that servers were pinned on: one of one's own need not end in ts.net. */
+  readonly suffixes?: readonly string[];
 }
 
 /** The same error with more to it: its message stays at the beginning, its advice at the end. */
 export function explainUnreachable(error: UnreachableError, situation: Situation): UnreachableError {
+  if (error instanceof ProxyError) return error;
   const explanation = explain(situation);
   if (explanation === undefined) return error;
   const { reason, advice } = explanation;
-  const Kind = error instanceof PassingError ? PassingError : UnreachableError;
-  // The question whether this machine is on the tailnet has its answer.
-  const rest = error.advice.filter((line) => !line.includes('tailscale status'));
+  // What tailscaled knows does not pass while a command waits.
+  const Kind = error instanceof PassingError && explanation.isFinal !== true ? PassingError : UnreachableError;
+  // Whether this machine is on the tailnet, and what its policy says, is answered better here.
+  const rest = error.advice.filter((line) => !/tailscale status|tailnet policy|nothing listens/.test(line));
   return new Kind(`${error.message}: ${reason}`, [...advice, ...rest], error);
 }
 
 interface Explanation {
   readonly reason: string;
   readonly advice: readonly string[];
+  /** No later attempt will find it otherwise. */
+  readonly isFinal?: boolean;
 }
 
-function explain({ server, hasProxy, tailnet }: Situation): Explanation | undefined {
+function explain({ server, hasProxy, tailnet, suffixes = [] }: Situation): Explanation | undefined {
   const { hostname } = new URL(server);
   if (tailnet instanceof TailnetError) {
     // With a proxy into the tailnet, this machine needs none of its own.
-    if ((tailnet.problem === 'absent' && hasProxy) || !mayBeOnTailnet(hostname)) return undefined;
-    return { reason: tailnet.message, advice: tailnet.advice };
+    if ((tailnet.problem === 'absent' && hasProxy) || !mayBeOnTailnet(hostname, suffixes)) return undefined;
+    return { reason: tailnet.message, advice: tailnet.advice, isFinal: isDown(tailnet) };
   }
   const peer = peerAt(tailnet, hostname);
   if (peer === undefined) {
@@ -46,10 +51,11 @@ function explain({ server, hasProxy, tailnet }: Situation): Explanation | undefi
   }
   const name = peer.name === '' ? peer.hostName : peer.name;
   if (peer.expired === true) {
-    return { reason: `the node key of ${name} has expired`, advice: ['Whoever runs the server has to renew it.'] };
+    return { reason: `the node key of ${name} has expired`, advice: ['Its admin has to renew it.'], isFinal: true };
   }
   if (!peer.online) {
-    return { reason: `${name} is offline`, advice: ['Start the server, or wait until it is back: tailscale status'] };
+    const advice = ['The server is offline. Contact its admin or retry later.'];
+    return { reason: `${name} is offline`, advice, isFinal: true };
   }
   if (tailnet.userspace === true && !hasProxy) {
     const advice = ['Set HTTP_PROXY and HTTPS_PROXY to the proxy that it listens at (--outbound-http-proxy-listen).'];
@@ -59,6 +65,11 @@ function explain({ server, hasProxy, tailnet }: Situation): Explanation | undefi
     reason: `${name} is online, but nothing answers there`,
     advice: ["See that tka runs on it, and that the tailnet's policy lets you reach its ports 80 and 443."],
   };
+}
+
+/** This machine is off its tailnet, by its own word. */
+export function isDown(tailnet: Tailnet | TailnetError | undefined): boolean {
+  return tailnet instanceof TailnetError && (tailnet.problem === 'logged-out' || tailnet.problem === 'stopped');
 }
 
 function unknownPeer(hostname: string, tailnet: Tailnet): Explanation {
@@ -87,10 +98,10 @@ function nearest(hostname: string, { peers }: Tailnet): readonly Peer[] {
 }
 
 /** A name without a dot, one under Tailscale's own domain, or an address of its ranges; any other may be anywhere. */
-function mayBeOnTailnet(hostname: string): boolean {
+export function mayBeOnTailnet(hostname: string, suffixes: readonly string[] = []): boolean {
   if (hostname.startsWith('[fd7a:115c:a1e0:')) return true;
   const [, second] = /^100\.(\d+)\.\d+\.\d+$/.exec(hostname) ?? [];
   if (second !== undefined) return Number(second) >= 64 && Number(second) < 128;
   if (hostname === 'localhost' || hostname.startsWith('[') || isIP(hostname) !== 0) return false;
-  return !hostname.includes('.') || hostname.endsWith('.ts.net');
+  return !hostname.includes('.') || ['ts.net', ...suffixes].some((suffix) => hostname.endsWith(`.${suffix}`));
 }

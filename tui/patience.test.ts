@@ -1,7 +1,6 @@
 import test from 'ava';
-import { RefusedError, UnreachableError, UserError } from './errors.ts';
+import { PassingError, RefusedError, UnreachableError, UserError } from './errors.ts';
 import { createPatience, type PatienceOptions } from './patience.ts';
-import { PassingError } from './transport.ts';
 
 const refused = new PassingError('refuses the connection', []);
 const busy = new RefusedError(503, 'unavailable', 'the engine is away', []);

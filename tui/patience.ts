@@ -6,9 +6,8 @@
  * so a refused connection is then waited out for 10 s only.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { RefusedError, UserError } from './errors.ts';
+import { PassingError, RefusedError, UserError } from './errors.ts';
 import type { Runtime } from './runtime.ts';
-import { PassingError } from './transport.ts';
 
 export type Patience = <T>(ask: () => Promise<T>) => Promise<T>;
 

@@ -163,6 +163,6 @@ test('a proxy that wants a password says so', async (t) => {
 
 test('where the proxy is away, it is named', async (t) => {
   await t.throwsAsync(callThrough(t, 'http://tka', 'http://u:secret@127.0.0.1:1'), {
-    message: /^http:\/\/tka, asked through the proxy http:\/\/127\.0\.0\.1:1, refuses/,
+    message: /^the proxy http:\/\/127\.0\.0\.1:1 refuses/,
   });
 });

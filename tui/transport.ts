@@ -6,7 +6,8 @@
  */
 import { isIP, type LookupFunction } from 'node:net';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
-import { RefusedError, systemCode, UnreachableError, UserError } from './errors.ts';
+import { type Described, explainFailure, type TimedOut, timedOut } from './connection-failure.ts';
+import { RefusedError, UnreachableError, UserError } from './errors.ts';
 import { printable } from './output.ts';
 import { tunnelAgent, withoutSecrets } from './proxy.ts';
 
@@ -30,20 +31,21 @@ export interface Answer {
   readonly text: string;
 }
 
-/** The same call may well succeed in a moment, if it is the right server: it may be starting anew. */
-export class PassingError extends UnreachableError {}
-
 export interface Transport {
   readonly server: URL;
   send(exchange: Exchange): Promise<Answer>;
   close(): void;
 }
 
-/** `addresses`: what the server's name means, where that is known better than by asking DNS. */
+/**
+ * `addresses`: what the server's name means, where that is known better than by asking DNS. `connectMs`: how long a connection
+ * may take.
+ */
 export async function createTransport(
   server: URL,
   proxy: URL | undefined,
   addresses: readonly string[] = [],
+  connectMs = connectTimeoutMs,
 ): Promise<Transport> {
   const tunnel = proxy === undefined ? undefined : await tunnelAgent(server, proxy);
   // An absolute-form request goes to the proxy as if it were the server.
@@ -72,7 +74,7 @@ export async function createTransport(
     });
   return {
     server,
-    send: (exchange) => exchangeOnce(open, exchange, described),
+    send: (exchange) => exchangeOnce(open, exchange, described, connectMs),
     close: () => agent.destroy(),
   };
 }
@@ -80,25 +82,21 @@ export async function createTransport(
 /** As many sessions as one may have, each in a thousand namespaces. */
 const maxAnswerBytes = 4 * 1024 * 1024;
 const connectTimeoutMs = 10_000;
-
-interface Described {
-  readonly server: URL;
-  readonly proxy: URL | undefined;
-}
+const checkName = 'Check the name of the server.';
 
 function exchangeOnce(
   open: (exchange: Exchange) => ClientRequest,
   exchange: Exchange,
   described: Described,
+  connectMs: number,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     exchange.signal.throwIfAborted();
     const request = open(exchange);
     const onAbort = (): void => void request.destroy(asError(exchange.signal.reason));
-    const late = (what: string, ms: number) => (): void =>
-      void request.destroy(unreachable(described, `${what} within ${Math.ceil(ms / 1000)} s`, { isPassing: true }));
-    const connectTimer = setTimeout(late('took no connection', connectTimeoutMs), connectTimeoutMs);
-    const answerTimer = setTimeout(late('did not answer', exchange.timeoutMs), exchange.timeoutMs);
+    const late = (what: TimedOut, ms: number) => (): void => void request.destroy(timedOut(described, what, ms));
+    const connectTimer = setTimeout(late('connecting', connectMs), connectMs);
+    const answerTimer = setTimeout(late('answering', exchange.timeoutMs), exchange.timeoutMs);
     const settle = (): void => {
       clearTimeout(connectTimer);
       clearTimeout(answerTimer);
@@ -107,7 +105,7 @@ function exchangeOnce(
     exchange.signal.addEventListener('abort', onAbort, { once: true });
     request.on('error', (error) => {
       settle();
-      reject(translate(error, described));
+      reject(explainFailure(error, described));
     });
     request.on('finish', () => {
       clearTimeout(connectTimer);
@@ -117,13 +115,15 @@ function exchangeOnce(
     request.on('upgrade', (_response, socket) => {
       socket.destroy();
       settle();
-      reject(unreachable(described, 'changes to a protocol that nobody asked for', {}));
+      reject(
+        new UnreachableError(`${described.server.origin} changes to a protocol that was not asked for`, [checkName]),
+      );
     });
     request.on('response', (response) => {
       collect(response, described)
         .then(resolve, (error: unknown) => {
           request.destroy();
-          reject(translate(asError(error), described));
+          reject(explainFailure(asError(error), described));
         })
         .finally(settle);
     });
@@ -152,50 +152,11 @@ async function collect(response: IncomingMessage, { server, proxy }: Described):
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > maxAnswerBytes) {
-      throw new UserError(`${server.origin} sent more than 1 MB, which no tka server does`, [
-        'Check the name of the server.',
-      ]);
+      throw new UserError(`${server.origin} sent more than 1 MB, which no tka server does`, [checkName]);
     }
     chunks.push(chunk);
   }
   return { status, headers: response.headers, text: Buffer.concat(chunks).toString('utf8') };
-}
-
-function translate(error: Error, described: Described): Error {
-  if (error instanceof UserError || error.name === 'Interrupted' || error.name === 'TimeoutError') return error;
-  const code = systemCode(error) ?? '';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return unreachable(described, 'has no address', { cause: error });
-  if (code === 'ECONNREFUSED')
-    return unreachable(described, 'refuses the connection', { cause: error, isPassing: true });
-  if (code.startsWith('HPE_')) return unreachable(described, 'does not speak HTTP', { cause: error });
-  if (/CERT|SELF_SIGNED|ALTNAME|TLS|SSL/.test(code)) {
-    return new UnreachableError(
-      `the certificate of ${described.server.origin} cannot be verified: ${printable(error.message)}`,
-      [`Inside a tailnet plain http is encrypted too: try --server http://${described.server.hostname}.`],
-      error,
-    );
-  }
-  const reason = printable(code === '' ? error.message : code);
-  return unreachable(described, `cannot be reached (${reason})`, { cause: error, isPassing: true });
-}
-
-interface Unreachable {
-  readonly cause?: Error;
-  /** Not through a proxy: there it is the proxy that fails. */
-  readonly isPassing?: boolean;
-}
-
-function unreachable({ server, proxy }: Described, what: string, { cause, isPassing }: Unreachable): UnreachableError {
-  const Kind = isPassing === true && proxy === undefined ? PassingError : UnreachableError;
-  const through = proxy === undefined ? '' : `, asked through the proxy ${withoutSecrets(proxy)},`;
-  return new Kind(
-    `${server.origin}${through} ${what}`,
-    [
-      'Is this machine on the tailnet? `tailscale status` tells.',
-      'Another server is named with --server, TKA_SERVER or the configuration file.',
-    ],
-    cause,
-  );
 }
 
 /** A lookup as node:dns has it, that asks nobody. */

@@ -42,7 +42,7 @@ export async function askServer(
   if (facts === undefined) return { state: 'away', reason: `no answer within ${askTimeoutMs / 1000} s` };
   if (facts instanceof UserError) {
     // The list names the server already.
-    const reason = facts.message.replace(/^what answers at \S+ is/, 'is').replace(`${server} `, '');
+    const reason = facts.message.replace(`${server} `, '');
     return { state: 'away', reason: printable(reason, 120) };
   }
   return {
