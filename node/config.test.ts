@@ -1,7 +1,7 @@
 import test from 'ava';
 import { readFile } from 'node:fs/promises';
 import type { ConfigInput } from './config.ts';
-import { ConfigError, describeConfig, loadConfig, roleWarnings } from './config.ts';
+import { ConfigError, describeConfig, loadConfig, recordingWarnings, roleWarnings } from './config.ts';
 import type { Setting } from './setting-kinds.ts';
 import { environmentNames, flagNames, settingKeys, settings } from './settings.ts';
 
@@ -173,6 +173,15 @@ test('no two settings share a name', (t) => {
 test('roles that amount to cluster-admin are pointed out, harmless ones are not', (t) => {
   t.deepEqual(roleWarnings({ 'roles.clusterWide': ['view', 'system:aggregate-to-view'] }), []);
   t.regex(roleWarnings({ 'roles.clusterWide': ['view', 'edit'] }).join(), /edit in the whole cluster/);
+});
+
+test('recordings beside the direct mode are pointed out', (t) => {
+  t.deepEqual(recordingWarnings({ 'recording.directory': '/r', 'api.modes': ['proxy'] }), []);
+  t.deepEqual(recordingWarnings({ 'recording.directory': '', 'api.modes': ['direct', 'proxy'] }), []);
+  t.regex(
+    recordingWarnings({ 'recording.directory': '/r', 'api.modes': ['direct', 'proxy'] }).join(),
+    /direct mode are not recorded.*api\.modes/,
+  );
 });
 
 test('docs/configuration.md lists every setting as it is', async (t) => {

@@ -247,6 +247,14 @@ export function roleWarnings(values: Pick<Config, 'roles.clusterWide'>): readonl
   ];
 }
 
+/** Recordings are made of what comes through tka. */
+export function recordingWarnings(values: Pick<Config, 'recording.directory' | 'api.modes'>): readonly string[] {
+  if (values['recording.directory'] === '' || !values['api.modes'].includes('direct')) return [];
+  return [
+    'commands of sessions in direct mode are not recorded, because they do not come through tka: set api.modes to proxy',
+  ];
+}
+
 /** Which flag sets which setting. */
 export function flagSettings(): readonly {
   readonly key: SettingKey;

@@ -8,7 +8,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import type { LoadedConfig, Reading } from './config.ts';
-import { ConfigError, describeConfig, flagSettings, readConfig, refuse, roleWarnings } from './config.ts';
+import {
+  ConfigError,
+  describeConfig,
+  flagSettings,
+  readConfig,
+  recordingWarnings,
+  refuse,
+  roleWarnings,
+} from './config.ts';
 import type { SettingKey } from './settings.ts';
 import { messageOf } from './system-error.ts';
 
@@ -148,7 +156,7 @@ function readText(path: string): string {
 
 function printConfig(loaded: LoadedConfig, isJson: boolean): void {
   const lines = describeConfig(loaded);
-  for (const warning of [...loaded.warnings, ...roleWarnings(loaded.values)])
+  for (const warning of [...loaded.warnings, ...roleWarnings(loaded.values), ...recordingWarnings(loaded.values)])
     process.stderr.write(`warning: ${warning}\n`);
   if (isJson) {
     process.stdout.write(

@@ -12,7 +12,7 @@ import { annotations } from '../crd/tkasignin.ts';
 import { startReconciler } from '../reconciler/index.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
 import type { LoadedConfig } from './config.ts';
-import { roleWarnings } from './config.ts';
+import { recordingWarnings, roleWarnings } from './config.ts';
 import { type HealthSources, readiness, startHealth } from './health.ts';
 import { startAuthorization } from './authorization.ts';
 import { startBindable } from './bindable.ts';
@@ -55,7 +55,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
   const { values: config, warnings } = loaded;
   log.info({ version, node: process.version }, 'tka-server starts');
   const join = await joining(loaded, log);
-  for (const warning of [...warnings, ...roleWarnings(config)]) log.warn(warning);
+  for (const warning of [...warnings, ...roleWarnings(config), ...recordingWarnings(config)]) log.warn(warning);
   const bindableRoles = { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] };
   log.info(bindableRoles, 'roles that may be bound');
 

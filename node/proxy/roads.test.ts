@@ -177,6 +177,16 @@ for (const [method, target, , audited] of open) {
   });
 }
 
+test('closed: an empty segment in a path to the kubelet gets nowhere', async (t) => {
+  const { recorder } = recorderOf(t, 'closed');
+  await using at = await createFixture({ deps: { recorder } });
+  for (const path of ['//run/a/b/c', '/run//a/b/c', '/run/a/b//c', '/healthz//../run/a/b/c']) {
+    const head = at.head('POST', `${kubelet}${path}?cmd=id`, 'alice');
+    t.true([400, 403].includes(statusOf(await at.ask('alice', `${head}Connection: close\r\n\r\n`))), path);
+  }
+  t.is(at.upstream.length, 0);
+});
+
 test('open: a command through the kubelet runs unrecorded, with a warning and its line of audit', async (t) => {
   const { recorder, warnings } = recorderOf(t, 'open');
   await using at = await createFixture({ deps: { recorder } });

@@ -68,6 +68,24 @@ test('bytes that come before the 101 reach the API server after it, and only the
   t.pass();
 });
 
+for (const [title, line] of [
+  ['a space before the colon', 'Sec-WebSocket-Protocol : v5.channel.k8s.io'],
+  ['a name that is no token', 'X(a): b'],
+  ['a bare carriage return', 'X: a\rSet-Cookie: b'],
+] as const) {
+  test(`a 101 with ${title} is 502, and nothing is spliced`, async (t) => {
+    const answer = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${line}\r\n\r\n`;
+    await using at = await createFixture({
+      apiServer: { raw: (socket) => void socket.once('data', () => socket.write(answer)) },
+    });
+    const wire = await at.dial('alice', `${asking(at)}early`);
+    const text = await wire.closed;
+    t.is(statusOf(text), 502);
+    t.notRegex(text, /101 |set-cookie|x\(a\)/i);
+    t.false(at.upstream[0]?.bytes().includes('early'));
+  });
+}
+
 const others: readonly [title: string, answer: string, body: string][] = [
   ['200 with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nSet-Cookie: a=b\r\n\r\nxyyzz', 'xyyzz'],
   ['200 in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxy\r\n3\r\nyzz\r\n0\r\n\r\n', 'xyyzz'],

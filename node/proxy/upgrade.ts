@@ -13,7 +13,7 @@ import type { Outcome } from './forward.ts';
 import { FrameBoundary, serverFrame } from './frames.ts';
 import { hangUp } from './hang-up.ts';
 import { returnHeaders } from './headers.ts';
-import { protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
+import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
 import { ErrorStream, lastFrame } from './spdy.ts';
 import type { Cut } from './streams.ts';
 import { prefix } from './target.ts';
@@ -124,7 +124,7 @@ export function upgrade(upgrading: Upgrading): Cut {
   // A caller that ends its side before there is a stream has gone.
   socket.on('error', finish).on('close', finish).on('end', finish);
   outgoing.on('error', (cause) => {
-    if (status === 0) fail(new Refusal(503, 'the API server does not answer tka', { cause }));
+    if (status === 0) fail(failureOf(cause));
     // What fails in the middle of an answer must not look like its end.
     else if (cutReason === undefined) finish();
   });
@@ -206,6 +206,12 @@ export function upgrade(upgrading: Upgrading): Cut {
   });
   outgoing.end();
   return cut;
+}
+
+/** The parser's errors have these codes: bytes that are no answer, as opposed to none. */
+function failureOf(cause: NodeJS.ErrnoException): Refusal {
+  if (cause.code?.startsWith('HPE_') === true) return new Refusal(502, invalidAnswer, { cause });
+  return new Refusal(503, 'the API server does not answer tka', { cause });
 }
 
 function dial({ req, upstream: { url, tls }, path, headers, protocol }: Upgrading): ClientRequest {
