@@ -9,7 +9,9 @@ import test from 'ava';
 import { policyOf } from '../dev/stack/policy.ts';
 import { startStack } from '../dev/stack/stack.ts';
 import type { Stack } from '../dev/stack/stack.ts';
+import { until } from '../dev/stack/until.ts';
 import { type LoggedIn, Person } from './person.ts';
+import { logOf } from './proxy/server-log.ts';
 
 const user = 'alice@example.com';
 /** As a team with a namespace for each customer has them. */
@@ -19,11 +21,13 @@ const rules = {
     { role: 'view', period: '1h', priority: 10 },
     { role: 'edit', period: '30m', priority: 5, namespaces: ['default'] },
     { role: 'edit', perod: '30m', priority: 1 },
-    { role: 'admin', period: '30m', priority: 1, namespaces: many },
   ],
   'sam@example.com': [
     { role: 'view', period: '1h', priority: 10 },
     { role: 'edit', period: '1h', priority: 10 },
+    { role: 'admin', period: '30m', priority: 1, namespaces: many },
+    { role: 'cluster-admin', period: '30m', priority: 1 },
+    { role: 'admin', perod: '30m' },
   ],
 };
 
@@ -109,18 +113,19 @@ test.serial('login, renew, logout: the end moves, kubectl works throughout, and 
 
 test.serial('a rule for 500 namespaces holds in each of them, and a dropped rule is named by the login', async (t) => {
   t.timeout(120_000);
+  const sam = new Person(stack, 'sam@example.com');
   const items = many.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   t.is((await stack.kubectl(['create', '-f', '-'], { input })).code, 0);
-  const login = await alice.tka('login', '--non-interactive', '-o', 'json', '--role', 'admin');
+  const login = await sam.tka('login', '--non-interactive', '-o', 'json', '--role', 'admin');
   t.is(login.code, 0, login.stderr);
   const session = JSON.parse(login.stdout) as LoggedIn;
   t.deepEqual(session.namespaces, [...many].sort());
   t.regex(login.stderr, /rule of the tailnet policy was dropped: .*unknown field "perod"/);
   const last = many.at(-1) ?? '';
-  t.true(await alice.can('list', 'secrets', '-n', last));
-  t.false(await alice.can('list', 'secrets', '-n', 'default'));
-  t.is((await alice.tka('logout')).code, 0);
+  t.true(await sam.can('list', 'secrets', '-n', last));
+  t.false(await sam.can('list', 'secrets', '-n', 'default'));
+  t.is((await sam.tka('logout')).code, 0);
   const left = await stack.kubectl([
     'get',
     'rolebindings',
@@ -131,6 +136,31 @@ test.serial('a rule for 500 namespaces holds in each of them, and a dropped rule
     'name',
   ]);
   t.is(left.stdout, '');
+});
+
+test.serial('a login while the API server refuses what tka may do waits until it does not', async (t) => {
+  const sam = new Person(stack, 'sam@example.com');
+  const since = Date.now();
+  const binding = ['clusterrolebinding', 'tka-bindable-roles'];
+  const { stdout } = await stack.kubectl(['get', ...binding, '-o', 'json']);
+  const { apiVersion, kind, metadata, roleRef, subjects } = JSON.parse(stdout);
+  const { name, labels } = metadata;
+  const input = JSON.stringify({ apiVersion, kind, metadata: { name, labels }, roleRef, subjects });
+  // As the authorizer does for some seconds after a start.
+  await stack.kubectl(['delete', ...binding]);
+  const login = sam.tka('login', '--non-interactive', '--role', 'cluster-admin');
+  try {
+    const isRefused = (): boolean =>
+      logOf(stack, since).some(({ event, result }) => event === 'login' && result === 'failed');
+    await until(isRefused, { what: 'a login that is refused', timeoutMs: 20_000 });
+  } finally {
+    await stack.kubectl(['apply', '-f', '-'], { input });
+  }
+  const { code, stderr } = await login;
+  t.is(code, 0, stderr);
+  t.regex(stderr, /does not let tka use the role cluster-admin yet: trying again/);
+  t.true(await sam.can('delete', 'nodes'));
+  t.is((await sam.tka('logout')).code, 0);
 });
 
 test.serial('two roles at once are two sessions in two contexts, and one ends without the other', async (t) => {

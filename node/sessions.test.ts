@@ -44,8 +44,13 @@ function signin(
   };
 }
 
-const ready = (status: 'True' | 'False', reason: 'Provisioned' | 'RoleNotFound' | 'ApplyFailed', message = '') => ({
-  conditions: [{ type: 'Ready' as const, status, reason, message, lastTransitionTime: '', observedGeneration: 1 }],
+const ready = (
+  status: 'True' | 'False',
+  reason: 'Provisioned' | 'RoleNotFound' | 'ApplyFailed' | 'Forbidden',
+  message = '',
+  lastTransitionTime = '',
+) => ({
+  conditions: [{ type: 'Ready' as const, status, reason, message, lastTransitionTime, observedGeneration: 1 }],
 });
 
 const request = (overrides: Partial<SignIn> = {}): SignIn => ({
@@ -131,17 +136,6 @@ const unbindable: readonly [
     /the ClusterRole view does not exist/,
   ],
   [
-    'a role that tka may not see',
-    {},
-    {
-      cluster: {
-        roleExists: () => Promise.reject(new ForbiddenError('get', 'clusterroles', 'no')),
-        namespaceExists: () => Promise.resolve(true),
-      },
-    },
-    /may not bind the role view/,
-  ],
-  [
     'a namespace that is not there',
     { namespaces: ['dev', 'gone'] },
     {
@@ -160,6 +154,34 @@ for (const [title, rule, deps, message] of unbindable) {
     t.deepEqual(stored, []);
   });
 }
+
+test('a role that the API server refuses is 503 while that may pass, and 422 once it has lasted', async (t) => {
+  let at = now.getTime();
+  let isRefused = true;
+  const { sessions, stored } = setup({
+    deps: {
+      now: () => new Date(at),
+      cluster: {
+        roleExists: () =>
+          isRefused ? Promise.reject(new ForbiddenError('get', 'clusterroles', 'no')) : Promise.resolve(true),
+        namespaceExists: () => Promise.resolve(true),
+      },
+    },
+  });
+  const refused = async (): Promise<ApiError | undefined> =>
+    await t.throwsAsync(sessions.signIn(request(), signal), { instanceOf: ApiError });
+  for (const ms of [0, 3000, 3000]) {
+    at += ms;
+    t.like(await refused(), { status: 503, headers: { 'Retry-After': '2' } });
+  }
+  at += 4000;
+  t.like(await refused(), { status: 422, message: 'tka may not bind the role view in the whole cluster' });
+  t.deepEqual(stored, []);
+  isRefused = false;
+  await sessions.signIn(request(), signal);
+  isRefused = true;
+  t.like(await refused(), { status: 503 });
+});
 
 test('only live sessions of the subject are listed, newest first', (t) => {
   const { sessions } = setup({
@@ -188,6 +210,16 @@ const views: readonly [
     'whose role is missing has a problem',
     ready('False', 'RoleNotFound', 'no such role'),
     { ready: false, problem: 'no such role' },
+  ],
+  [
+    'that the API server has just refused has no problem yet',
+    ready('False', 'Forbidden', 'no', '2026-01-02T03:04:00Z'),
+    { ready: false },
+  ],
+  [
+    'that the API server goes on refusing has a problem',
+    ready('False', 'Forbidden', 'no', '2026-01-02T03:03:00Z'),
+    { ready: false, problem: 'no' },
   ],
   ['that is tried again has no problem yet', ready('False', 'ApplyFailed', 'timeout'), { ready: false }],
 ];

@@ -19,6 +19,7 @@ import {
 } from '../reconciler/errors.ts';
 import { installationProblem, reinstall } from '../reconciler/installation.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
+import { confirmedMs, createRefusals, type Refusals } from '../reconciler/refusals.ts';
 import type { SessionView, Sessions, SignIn } from './http/deps.ts';
 import { ApiError } from './http/errors.ts';
 
@@ -42,6 +43,7 @@ const endGraceMs = 30_000;
 
 export function createSessions(deps: SessionsDeps): Sessions {
   const { reconciler } = deps;
+  const refusals = createRefusals();
   /** Logins that are being stored: how many, by session. */
   const storing = new Map<string, { readonly subject: string; logins: number }>();
 
@@ -63,7 +65,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     { subject, username, node, rule, periodMs }: SignIn,
     signal: AbortSignal,
   ): Promise<TkaSignin> => {
-    await refuseUnbindable(deps, rule.role, rule.namespaces, signal);
+    await refuseUnbindable({ ...deps, refusals }, rule.role, rule.namespaces, signal);
     const scope = rule.namespaces === undefined ? {} : { namespaces: rule.namespaces };
     const spec = { subject, username, role: rule.role, ...scope };
     const name = signinName(spec);
@@ -84,7 +86,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       throw translate(error, deps.retryAfterSeconds);
     });
 
-  const viewOf = (signin: TkaSignin): SessionView => view(signin, reconciler.isReady(signin));
+  const viewOf = (signin: TkaSignin): SessionView => view(signin, reconciler.isReady(signin), deps.now().getTime());
 
   return {
     signIn: (request, signal) => answer(store(request, signal).then(viewOf)),
@@ -106,7 +108,7 @@ export function endOf(now: Date, periodMs: number): Date {
 }
 
 async function refuseUnbindable(
-  { bindable, cluster }: SessionsDeps,
+  { bindable, cluster, refusals, now }: SessionsDeps & { readonly refusals: Refusals },
   role: string,
   namespaces: readonly string[] | undefined,
   signal: AbortSignal,
@@ -124,9 +126,14 @@ async function refuseUnbindable(
   if (!roles.includes(role)) throw unbindable();
   const missing = await Promise.all([
     cluster.roleExists(role, signal).then(
-      (exists) => (exists ? undefined : `the ClusterRole ${role} does not exist in this cluster`),
+      (exists) => {
+        refusals.allowed(role);
+        return exists ? undefined : `the ClusterRole ${role} does not exist in this cluster`;
+      },
       (error: unknown) => {
-        throw error instanceof ForbiddenError ? unbindable() : translate(error, 1);
+        if (!(error instanceof ForbiddenError)) throw translate(error, 1);
+        // The configuration lists it: an API server that was just started may only not know yet.
+        throw refusals.isLasting(role, now().getTime()) ? unbindable() : notYet(role, error);
       },
     ),
     ...(namespaces ?? []).map(async (namespace) =>
@@ -139,6 +146,14 @@ async function refuseUnbindable(
   if (message !== undefined) throw refuse(message, "whoever keeps the tailnet's policy can correct the rule");
 }
 
+function notYet(role: string, cause: unknown): ApiError {
+  return new ApiError(503, 'unavailable', `the API server does not let tka use the role ${role} yet`, {
+    advice: ['retry in a moment: for some seconds after its start an API server refuses what is allowed'],
+    retryAfterSeconds: 2,
+    cause,
+  });
+}
+
 function isLive({ metadata, spec }: TkaSignin, now: Date): boolean {
   return metadata.deletionTimestamp === undefined && Date.parse(spec.expiresAt) > now.getTime();
 }
@@ -148,13 +163,16 @@ function newestFirst(a: TkaSignin, b: TkaSignin): number {
   return key(a) < key(b) ? 1 : -1;
 }
 
-/** Reasons that no retry of ours heals: a person has to do something first. */
+/** Reasons that no retry of ours heals: a person has to do something first. A refusal is one once it has lasted. */
 const lasting: ReadonlySet<string> = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
-function view({ metadata, spec, status }: TkaSignin, isReady: boolean): SessionView {
+function view({ metadata, spec, status }: TkaSignin, isReady: boolean, nowMs: number): SessionView {
   const { username, role, namespaces, expiresAt } = spec;
   const ready = findCondition(status?.conditions, 'Ready');
-  const isBroken = ready?.status === 'False' && lasting.has(ready.reason);
+  const isBroken =
+    ready?.status === 'False' &&
+    lasting.has(ready.reason) &&
+    !(ready.reason === 'Forbidden' && nowMs - Date.parse(ready.lastTransitionTime) < confirmedMs);
   return {
     name: metadata.name,
     username,

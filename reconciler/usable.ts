@@ -20,6 +20,7 @@ import {
 } from './errors.ts';
 import { isProvisioned } from './plan.ts';
 import { probesFor } from './probe.ts';
+import { confirmedMs } from './refusals.ts';
 import type { Roles } from './roles.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -48,11 +49,13 @@ export interface Usable {
   forget(uid: string): void;
 }
 
-/** Failures that no waiting heals; a login is told at once. */
+/** Failures that no waiting heals: a login is told at once, of a refusal once it has lasted (refusals.ts). */
 const hopeless = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
 /** Of a session that has worked before, where the watches tell of everything else, so many places are looked at again. */
 const placesAgain = 8;
+
+const lookAgainMs = 1000;
 
 /** However long the API server takes to follow a write; whoever waits leaves by their own signal. */
 const proofMs = 60_000;
@@ -143,18 +146,23 @@ function wholeOrThrow(deps: UsableDeps, name: string, signin: TkaSignin | undefi
 }
 
 async function untilHopeful(
-  { cache, lookAgain }: UsableDeps,
+  { cache, clock, lookAgain }: UsableDeps,
   name: string,
   signal: AbortSignal,
   check: (signin: TkaSignin | undefined) => TkaSignin | undefined,
 ): Promise<TkaSignin> {
-  try {
-    return await cache.until(name, check, signal);
-  } catch (error) {
-    if (!(error instanceof SessionFailedError)) throw error;
-    // The status tells of an earlier pass: what was missing then may be there now.
-    await withSignal(lookAgain(name, signal), signal);
-    return await cache.until(name, check, signal);
+  const startedAt = clock.now();
+  for (let looks = 0; ; looks += 1) {
+    try {
+      return await cache.until(name, check, signal);
+    } catch (error) {
+      if (!(error instanceof SessionFailedError)) throw error;
+      const mayPass = error.reason === 'Forbidden' && clock.now() - startedAt < confirmedMs;
+      if (looks > 0 && !mayPass) throw error;
+      // The first status tells of an earlier pass: what was missing then may be there now.
+      if (looks > 0) await sleep(clock, lookAgainMs, signal);
+      await withSignal(lookAgain(name, signal), signal);
+    }
   }
 }
 
