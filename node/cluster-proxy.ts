@@ -30,7 +30,7 @@ import type { TailnetNode } from './tsnet/node.ts';
 
 export interface ClusterProxyDeps {
   readonly node: Pick<TailnetNode, 'connectionOf'>;
-  readonly reconciler: Pick<Reconciler, 'get' | 'keptToken'>;
+  readonly reconciler: Pick<Reconciler, 'get' | 'keptToken' | 'tokenRefused'>;
   readonly endpoint: ClusterEndpoint;
   readonly identify: Identify;
   readonly keys: SessionKeys;
@@ -82,6 +82,10 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
       } catch (error) {
         throw refusalOf(error);
       }
+    },
+    tokenRefused({ name }, token) {
+      log.warn({ session: name }, "the API server did not accept a session's token: the next request gets another");
+      reconciler.tokenRefused(name, token);
     },
     keys: deps.keys,
     upstream,

@@ -7,6 +7,7 @@ import { attributesOf } from './attributes.ts';
 import type { Audited } from './audit.ts';
 import type { ProxyRequest } from './carrier.ts';
 import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
+import type { Outcome } from './forward.ts';
 import {
   bearerTokenIn,
   forwardHeaders,
@@ -31,6 +32,8 @@ export interface Admitted {
   readonly session: ProxySession;
   readonly caller: ProxyCaller;
   readonly path: string;
+  /** Whether an application in a pod answers, not the API server. */
+  readonly isApplication: boolean;
   /** The answer is an application's, and may set cookies. */
   readonly withCookies: boolean;
   readonly headers: Record<string, string>;
@@ -41,6 +44,8 @@ export interface Admission {
   admit(request: ProxyRequest, isUpgrade: boolean, entry: Entry): Promise<Admitted>;
   /** Every header that the API server gets, the credential among them. */
   authorize(admitted: Admitted, requestId: string): Promise<Record<string, string>>;
+  /** How it ended: a 401 of the API server's own means that it does not accept the session's token. */
+  answered(admitted: Admitted, outcome: Outcome): void;
   /** Whether the one who opened it may still have it; nobody who cannot be named. */
   stillHolds(request: ProxyRequest, admitted: Admitted): Promise<boolean>;
 }
@@ -74,6 +79,7 @@ export function createAdmission(deps: ProxyDeps): Admission {
       session,
       caller,
       path: `${basePath}${target}`,
+      isApplication,
       withCookies: isApplication && mayKeepCookies(headers),
       headers: forwardHeaders(headers, { isUpgrade, isApplication, origin: url.origin }),
     };
@@ -94,6 +100,12 @@ export function createAdmission(deps: ProxyDeps): Admission {
     return headers;
   };
 
+  const answered = ({ session, headers, isApplication }: Admitted, { status, cut }: Outcome): void => {
+    // An application in a pod has credentials of its own to refuse.
+    if (status !== 401 || cut !== undefined || isApplication) return;
+    deps.tokenRefused(session, (headers['authorization'] ?? '').slice('Bearer '.length));
+  };
+
   const stillHolds = async ({ connection }: ProxyRequest, { session }: Admitted): Promise<boolean> => {
     try {
       const caller = await deps.caller(connection);
@@ -105,7 +117,7 @@ export function createAdmission(deps: ProxyDeps): Admission {
     }
   };
 
-  return { admit, authorize, stillHolds };
+  return { admit, authorize, answered, stillHolds };
 }
 
 /** Errors of what was injected say by `status` and `expose` what a caller may hear. */

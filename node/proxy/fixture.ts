@@ -54,6 +54,7 @@ export interface Fixture extends AsyncDisposable {
   readonly callers: Map<string, ProxyCaller>;
   readonly log: readonly Record<string, unknown>[];
   readonly rejected: readonly string[];
+  readonly tokensRefused: readonly string[];
   readonly served: readonly { readonly verb: string; readonly status: number }[];
   token(session: string): string;
   /** A request's first lines for `session`, its end left to the caller: `head('GET', '/api', 'alice') + '\r\n'`. */
@@ -70,6 +71,7 @@ export const serviceAccountToken = (session: string): string => `service-account
 export async function createFixture(options: FixtureOptions = {}): Promise<Fixture> {
   const log: Record<string, unknown>[] = [];
   const rejected: string[] = [];
+  const tokensRefused: string[] = [];
   const served: { verb: string; status: number }[] = [];
   const upstream: UpstreamConnection[] = [];
   const sessions = new Map<string, ProxySession>();
@@ -108,6 +110,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       }),
     session: (name) => sessions.get(name),
     token: ({ name }) => Promise.resolve(serviceAccountToken(name)),
+    tokenRefused: ({ name }, token) => void tokensRefused.push(`${name}: ${token}`),
     keys,
     upstream: createUpstream({ server: `http://127.0.0.1:${portOf(apiServer)}` }),
     limits: options.limits ?? { streamsPerSession: 64, streams: 1024 },
@@ -161,6 +164,7 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
     callers,
     log,
     rejected,
+    tokensRefused,
     served,
     token,
     head: (method, path, session) =>

@@ -41,6 +41,8 @@ export interface ProxyDeps {
   session(name: string): ProxySession | undefined;
   /** The session's own ServiceAccount token. */
   token(session: ProxySession, withinMs: number): Promise<string>;
+  /** The API server did not accept this token: the next one of the session is another. */
+  tokenRefused(session: ProxySession, token: string): void;
   readonly keys: SessionKeys;
   readonly upstream: Upstream;
   readonly limits: { readonly streamsPerSession: number; readonly streams: number };
@@ -185,6 +187,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
         },
         onEnd: (outcome) => {
           remove();
+          admission.answered(admitted, outcome);
           ended(entry, outcome);
         },
       });
@@ -247,6 +250,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
         onStart: (status) => auditStart(deps.log, entry, status),
         onEnd: (outcome) => {
           remove();
+          admission.answered(admitted, outcome);
           ended(entry, outcome);
         },
       });
@@ -271,9 +275,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       engines.forget(uid);
       return count;
     },
-    async recheck() {
-      await streams.recheck();
-    },
+    recheck: () => streams.recheck(),
     get open() {
       return streams.total;
     },
