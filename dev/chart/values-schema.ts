@@ -3,7 +3,7 @@
  * node/settings.ts.
  *
  * Not in it: secrets, which a ConfigMap must not hold, and the roles, which have a value of their own because tka's right to bind
- * them must agree.
+ * them must agree. What each means is in docs/configuration.md.
  */
 import { readFile } from 'node:fs/promises';
 import { format, resolveConfig } from 'prettier';
@@ -37,7 +37,7 @@ function settingsSchema(): Group {
     const last = names.pop() ?? key;
     const parent = names.reduce((above, name) => (above.properties[name] ??= group()) as Group, root); // made here
     const { $schema: _, ...schema } = z.toJSONSchema(setting.schema, { target: 'draft-7', io: 'input' });
-    parent.properties[last] = { description: setting.about, ...schema };
+    parent.properties[last] = schema;
   }
   return root;
 }
