@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { cacheDirectory, isOurs } from './directories.ts';
 import { Interrupted, Shown, UserError } from './errors.ts';
 import { makeDirectories } from './make-directory.ts';
-import { type Runtime, type StopSignal, stopSignals } from './runtime.ts';
+import { type JobControl, type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
 const quick = {
   credential: async (runtime: Runtime, args: readonly string[]) =>
@@ -34,7 +34,26 @@ for (const signal of stopSignals) {
   });
 }
 
+const suspenders = new Set<() => void>();
+const jobControl: JobControl = {
+  suspend() {
+    // Only a process without a listener is stopped.
+    for (const listener of suspenders) process.off('SIGTSTP', listener);
+    process.kill(0, 'SIGTSTP');
+    for (const listener of suspenders) process.on('SIGTSTP', listener);
+  },
+  onSuspend(listener) {
+    suspenders.add(listener);
+    process.on('SIGTSTP', listener);
+    return () => {
+      suspenders.delete(listener);
+      process.off('SIGTSTP', listener);
+    };
+  },
+};
+
 const runtime: Runtime = {
+  ...(process.platform === 'win32' ? {} : { jobControl }),
   env: process.env,
   // The streams are made when first touched, which costs a few milliseconds each.
   get stdout() {

@@ -6,6 +6,9 @@ import type { Api } from './api.ts';
 import { formatRemaining } from './output.ts';
 import type { Runtime } from './runtime.ts';
 
+/** A server ends a session this long after its period, so that the shortest one can still get its token. */
+export const endGraceMs = 30_000;
+
 /** How far the server's clock is ahead of ours, by its last answer; 0 within a minute, or where it does not say. */
 export function skewOf(api: Pick<Api, 'serverDate'>, now: Runtime['now']): number {
   const date = api.serverDate();

@@ -54,7 +54,7 @@ export function removeCredentials(
   const paths =
     session === undefined
       ? [serverDirectory(env, server)]
-      : ['json', 'until'].map((suffix) => sessionPath(env, { server, session }, suffix));
+      : ['json', 'until', 'period'].map((suffix) => sessionPath(env, { server, session }, suffix));
   return succeeds(() => {
     for (const path of paths) rmSync(path, { recursive: true, force: true });
   });
@@ -83,6 +83,22 @@ export function readUntil(env: Environment, key: SessionKey): Ending | undefined
     const until = new Date(Number(seconds) * 1000);
     if (role === undefined || cluster === undefined || !/^\d{1,12}$/.test(seconds)) return undefined;
     return { until, role: word(role), cluster: word(cluster) };
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** How long the session was opened for, which its end alone does not tell. */
+export function writePeriod(env: Environment, key: SessionKey, periodMs: number): boolean {
+  return write(env, sessionPath(env, key, 'period'), String(Math.round(periodMs / 1000)));
+}
+
+/** Undefined where this machine did not open it. */
+export function readPeriodMs(env: Environment, key: SessionKey): number | undefined {
+  try {
+    const text = readFileSync(sessionPath(env, key, 'period'), 'utf8').trim();
+    return /^[1-9]\d{0,8}$/.test(text) ? Number(text) * 1000 : undefined;
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return undefined;

@@ -3,8 +3,9 @@
  * with --inline-token, the token in the entries.
  */
 import type { Mode } from '../node/http/contract.ts';
+import { endGraceMs } from './clock.ts';
 import type { ClusterAccess } from './cluster-access.ts';
-import { writeCredential, writeUntil } from './credential-cache.ts';
+import { writeCredential, writePeriod, writeUntil } from './credential-cache.ts';
 import { UserError, usageError } from './errors.ts';
 import { execEntry } from './exec-plugin.ts';
 import type { PlacementFlags, WishFlags } from './flags.ts';
@@ -62,7 +63,7 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
       'the cache directory cannot be written, or others can write to it, so kubectl will ask the server each time it runs',
     );
   }
-  keepEnding(runtime.env, { server, opened });
+  keepEnding(runtime.env, { server, opened, now: runtime.now() });
   return merged;
 }
 
@@ -190,8 +191,14 @@ export function keepCredential(env: Runtime['env'], { server, opened }: Pick<Pla
 }
 
 /** For prompts, which compare it with this machine's clock. */
-export function keepEnding(env: Runtime['env'], { server, opened }: Pick<Placement, 'server' | 'opened'>): void {
+export function keepEnding(
+  env: Runtime['env'],
+  { server, opened, now }: Pick<Placement, 'server' | 'opened'> & { readonly now: Date },
+): void {
   const { session, until, skewMs, role, cluster } = opened;
+  const leftMs = until.getTime() - skewMs - now.getTime() - endGraceMs;
+  // To the minute: the answer took its time.
+  if (leftMs > 0) writePeriod(env, { server, session }, Math.ceil(leftMs / 60_000) * 60_000);
   writeUntil(env, { server, session }, { until: new Date(until.getTime() - skewMs), role, cluster });
 }
 

@@ -93,7 +93,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       await place(runtime, { server, proxy, goesDirect, isSame, opened, flags: placed, warn, signal });
     } else if (readCredential(runtime.env, { server, session: opened.session }) !== undefined) {
       keepCredential(runtime.env, { server, opened });
-      keepEnding(runtime.env, { server, opened });
+      keepEnding(runtime.env, { server, opened, now: runtime.now() });
     }
     const { access: _, mode: __, ...renewed } = opened;
     const mine = contexts.filter((context) => isSame(context.server, server) && context.session === opened.session);

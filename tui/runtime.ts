@@ -5,6 +5,8 @@
 import type { ReadStream, WriteStream } from 'node:tty';
 
 export interface Runtime {
+  /** Absent where the platform has none. */
+  readonly jobControl?: JobControl;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
@@ -23,6 +25,13 @@ export interface Runtime {
    * what must be done at the end is done. Absent where no signals arrive.
    */
   readonly holdSignals?: (listener: (signal: StopSignal) => void) => () => void;
+}
+
+export interface JobControl {
+  /** Stops the process group, as the terminal does at Ctrl-Z. Returns when it is continued. */
+  suspend(): void;
+  /** Until the function it returns is called, a request to suspend goes to the listener, which calls `suspend`. */
+  onSuspend(listener: () => void): () => void;
 }
 
 /** What asks a process to stop. */

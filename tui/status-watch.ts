@@ -35,6 +35,14 @@ async function draw(runtime: Runtime, { reporter, seconds }: WatchOptions): Prom
     height = lines.length;
   };
   stdout.write('\u001B[?25l');
+  const { jobControl } = runtime;
+  const noSuspending = jobControl?.onSuspend(() => {
+    stdout.write('\u001B[?25h');
+    jobControl.suspend();
+    // What was drawn is somewhere above by now.
+    height = 0;
+    stdout.write('\u001B[?25l');
+  });
   try {
     let reports = await reporter.read();
     let readAt = now().getTime();
@@ -51,6 +59,7 @@ async function draw(runtime: Runtime, { reporter, seconds }: WatchOptions): Prom
       show(table());
     }
   } finally {
+    noSuspending?.();
     stdout.write('\u001B[?25h');
   }
 }

@@ -34,7 +34,7 @@ export function ClusterList({ rows, selectedIndex, now, width, columns, height }
         return row.kind === 'cluster' ? (
           <ClusterRow key={row.key} row={row} {...shown} />
         ) : (
-          <SessionRow key={row.key} session={row.session} now={now} {...shown} />
+          <SessionRow key={row.key} session={row.session} isStale={row.isStale} now={now} {...shown} />
         );
       })}
       {below > 0 && more(glyphs.down, below)}

@@ -11,16 +11,20 @@ export interface CountdownBarProps {
   readonly remainingMs: number;
   /** What a full bar stands for. */
   readonly wholeMs: number;
+  /** In place of how urgent it is, where that is not known to be so. */
+  readonly stale?: string;
   readonly columns: Pick<Columns, 'bar' | 'time' | 'word'>;
 }
 
-export function CountdownBar({ remainingMs, wholeMs, columns: { bar, time, word } }: CountdownBarProps): ReactNode {
+export function CountdownBar(props: CountdownBarProps): ReactNode {
+  const { remainingMs, wholeMs, stale, columns } = props;
+  const { bar, time, word } = columns;
   const { styles, glyphs } = useTheme();
   const level = levelOf(remainingMs);
   return (
-    <Text {...styles[levelStyles[level]]}>
+    <Text {...styles[stale === undefined ? levelStyles[level] : 'muted']}>
       {drawBar(remainingMs, wholeMs, bar, glyphs)} {formatClock(remainingMs).padStart(time)}{' '}
-      {levelWords[level].padEnd(word)}
+      {(stale ?? levelWords[level]).padEnd(word)}
     </Text>
   );
 }

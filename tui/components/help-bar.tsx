@@ -59,6 +59,7 @@ function helpOf({ up, down }: Glyphs): readonly (readonly [string, string])[] {
     ['r', 'log in with another role or for another time'],
     ['n', 'renew the session'],
     ['o', 'log out of the session (a second o confirms)'],
+    ['u', "use the session's context: it becomes kubectl's current one"],
     ['s', 'a shell with access to this cluster alone'],
     ['y', 'copy the name of the context'],
     ['/', 'filter by name'],

@@ -4,6 +4,7 @@
  */
 import { Box, Text, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
+import { endGraceMs } from '../clock.ts';
 import { describeScope } from '../grant.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { HomeSession } from '../screens/home-state.ts';
@@ -14,6 +15,8 @@ import { CountdownBar } from './countdown-bar.tsx';
 
 export interface SessionRowProps {
   readonly session: HomeSession;
+  /** The server does not answer: this is its last known state. */
+  readonly isStale?: boolean;
   readonly now: number;
   readonly isSelected: boolean;
   readonly width: number;
@@ -21,23 +24,23 @@ export interface SessionRowProps {
   readonly columns: Columns | undefined;
 }
 
-export function SessionRow({ session, now, isSelected, width, columns }: SessionRowProps): ReactNode {
+export function SessionRow({ session, isStale = false, now, isSelected, width, columns }: SessionRowProps): ReactNode {
   const { styles, glyphs } = useTheme();
   const isScreenReader = useIsScreenReaderEnabled();
   const { remainingMs } = standingOf(session, now);
   if (isScreenReader) {
     return (
       <Box aria-role="listitem" aria-state={{ selected: isSelected }}>
-        <Text>{sentenceOf(session, now)}</Text>
+        <Text>{sentenceOf(session, now, isStale)}</Text>
       </Box>
     );
   }
-  const { glyph, style } = markOf(session, now, glyphs);
+  const { glyph, style } = isStale ? ({ glyph: '?', style: 'muted' } as const) : markOf(session, now, glyphs);
+  const word = isStale ? staleWord : wordOf(session, now);
   const pointer = isSelected ? glyphs.pointer : ' ';
   const role = roleOf(session);
   if (columns === undefined) {
-    const left =
-      remainingMs === undefined ? wordOf(session, now) : `${formatClock(remainingMs)} ${wordOf(session, now)}`;
+    const left = remainingMs === undefined ? word : `${formatClock(remainingMs)} ${word}`;
     return (
       <Text {...(isSelected ? styles.selected : styles[style])}>
         {cutTo(`${pointer}   ${role} ${glyphs.separator} ${left}`, width, glyphs.ellipsis)}
@@ -52,9 +55,14 @@ export function SessionRow({ session, now, isSelected, width, columns }: Session
         <Text {...styles[style]}>{`  ${glyph} `}</Text>
         <Text {...(isSelected ? styles.selected : {})}>{fit(role, columns.role, glyphs)} </Text>
         {remainingMs === undefined ? (
-          <Text {...styles[style]}>{`${' '.repeat(blank)} ${wordOf(session, now).padEnd(columns.word)}`}</Text>
+          <Text {...styles[style]}>{`${' '.repeat(blank)} ${word.padEnd(columns.word)}`}</Text>
         ) : (
-          <CountdownBar remainingMs={remainingMs} wholeMs={session.periodMs ?? remainingMs} columns={columns} />
+          <CountdownBar
+            remainingMs={remainingMs}
+            wholeMs={session.periodMs ?? remainingMs}
+            columns={columns}
+            {...(isStale ? { stale: staleWord } : {})}
+          />
         )}
         {columns.context > 0 && (
           <Text {...styles.muted}> {fit(contextOf(session, glyphs), columns.context, glyphs)}</Text>
@@ -64,10 +72,17 @@ export function SessionRow({ session, now, isSelected, width, columns }: Session
   );
 }
 
-/** What counts: a session that is not there any more is over, whatever its end said. */
+/** It is as long as `last minute`, the longest word of its column. */
+const staleWord = 'last known';
+
+/**
+ * What is left of its period. The server ends a session a little after that: until then it is not over. One that is not there any
+ * more is, whatever its end said.
+ */
 function standingOf({ state, endsAt }: HomeSession, now: number): { readonly remainingMs: number | undefined } {
-  if (state === 'ended') return { remainingMs: 0 };
-  return { remainingMs: endsAt === undefined || state === 'unknown' ? undefined : Math.max(0, endsAt - now) };
+  if (state === 'ended' || (endsAt !== undefined && endsAt <= now)) return { remainingMs: 0 };
+  if (endsAt === undefined) return { remainingMs: undefined };
+  return { remainingMs: Math.max(1, endsAt - now - endGraceMs) };
 }
 
 function markOf(
@@ -101,11 +116,11 @@ function contextOf({ contexts, current }: HomeSession, { ellipsis }: Glyphs): st
   return `${current ? '*' : ''}${first}${contexts.length > 1 ? ` ${ellipsis}` : ''}`;
 }
 
-function sentenceOf(session: HomeSession, now: number): string {
+function sentenceOf(session: HomeSession, now: number, isStale: boolean): string {
   const { role, namespaces, contexts, current, state } = session;
   const { remainingMs } = standingOf(session, now);
   const what = role === undefined ? `Session ${session.session}` : `Session as ${role} ${describeScope(namespaces)}`;
-  const starting = state === 'provisioning' ? ', starting' : '';
+  const starting = isStale ? ', last known state' : state === 'provisioning' ? ', starting' : '';
   const left = remainingMs === undefined ? 'state unknown' : spokenRemaining(remainingMs);
   const context = contexts.length === 0 ? 'no context here' : `context ${contexts.join(', ')}`;
   return `${what}${starting}, ${left}, ${context}${current ? ', current' : ''}.`;

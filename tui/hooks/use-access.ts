@@ -17,9 +17,10 @@ export function useAccess(
   const readings = useRef(new Map<string, Reading>());
   const read = useEffectEvent(async (server: string, signal: AbortSignal): Promise<void> => {
     const cluster = clusters.find((one) => one.server === server);
-    if (cluster?.answer.state !== 'here') return;
+    if (cluster === undefined || cluster.answer.state === 'asking') return;
+    const read = cluster.answer.state === 'here' ? services.readAccess : services.recallAccess;
     try {
-      const access = await services.readAccess(cluster, signal);
+      const access = await read(cluster, signal);
       if (!signal.aborted) dispatch({ type: 'access', server, access });
     } catch (error) {
       if (!signal.aborted) throw error;

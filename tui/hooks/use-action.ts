@@ -56,6 +56,10 @@ export function useAction(
         const notice = noticeOf(`Logged out of ${session} at ${name}.`, removed, warnings);
         return { notice, session: { session, endsAt: undefined } };
       }
+      case 'use': {
+        const { context } = await services.use(cluster, session, signal);
+        return { notice: noticeOf(`kubectl uses ${context} now.`, [], warnings) };
+      }
       case 'renew': {
         const questions = createInkInteraction();
         signal.addEventListener('abort', () => questions.close(new Interrupted('SIGINT')), { once: true });

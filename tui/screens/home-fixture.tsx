@@ -30,16 +30,17 @@ export function makeCluster(name: string, change: Partial<Cluster> = {}): Cluste
 
 export function makeSession(role: string, change: Partial<HomeSession> = {}): HomeSession {
   const session = `alice-${role}-0123456789`;
-  const endsAt = startedAt + 8 * hour;
+  // The server ends a session 30 s after its period.
+  const endsAt = (change.endsAt ?? startedAt + 8 * hour) + 30_000;
   return {
     session,
     state: 'ready',
     contexts: ['tka-dev'],
     current: false,
     role,
-    endsAt,
     periodMs: 8 * hour,
     ...change,
+    endsAt,
   };
 }
 
@@ -198,6 +199,14 @@ function servicesOf(world: World, calls: string[], clock: Clock, signal: AbortSi
     async readAccess({ name }) {
       calls.push(`access ${name}`);
       return world.access[name] ?? makeAccess([]);
+    },
+    async recallAccess({ name }) {
+      calls.push(`recall ${name}`);
+      return world.access[name] ?? { state: 'failed', message: '', advice: [] };
+    },
+    use({ name }, session) {
+      calls.push(`use ${name} ${session}`);
+      return Promise.resolve({ context: 'tka-dev' });
     },
     startLogin({ name }, { role = '', period = '' }) {
       calls.push(`login ${name} ${role} ${period}`.trimEnd());

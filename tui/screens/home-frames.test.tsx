@@ -40,7 +40,7 @@ tka · alice@example.com                                   4 clusters, 3 session
   test                  view 8h, edit in dev 1h                     ! changed
 
 context tka-dev (current) · until 18:00 · alice-view-0123456789
-enter renew  r role  o logout  s shell  y copy  / filter  ? help  q quit
+enter renew  r role  o logout  u use  s shell  y copy  / filter  ? help  q quit
 `,
   );
 });
@@ -130,7 +130,7 @@ listitem: Session as cluster-admin in the whole cluster, ends in less than a min
 listitem: Cluster staging, away. no answer within 1 s.
 listitem: Cluster test, changed. You may have view 8h; edit in dev 1h.
 http://tka-dev.example.ts.net · the machine you agreed to · version 0.1.0
-enter login  r role  n renew  o logout  s shell  y copy  ? help  q quit
+enter login  r role  n renew  o logout  u use  s shell  y copy  ? help  q quit
 `,
   );
   await home.advance(1000);

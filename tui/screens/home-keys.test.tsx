@@ -9,7 +9,7 @@ const loggedIn: LoggedIn = {
   ...aliceLoggedIn,
   cluster: 'dev',
   context: 'tka-dev',
-  until: new Date(startedAt + 8 * hour),
+  until: new Date(startedAt + 8 * hour + 30_000),
 };
 
 test('enter logs in; its stages are seen, then what came of it, and the session appears', async (t) => {
@@ -71,7 +71,8 @@ test('n renews the session, and what is left is shown at once', async (t) => {
   const home = showHome(
     t,
     makeWorld({
-      renew: () => Promise.resolve({ until: new Date(startedAt + 16 * hour), skewMs: 0, contexts: ['tka-dev'] }),
+      renew: () =>
+        Promise.resolve({ until: new Date(startedAt + 16 * hour + 30_000), skewMs: 0, contexts: ['tka-dev'] }),
     }),
   );
   await home.seen(/8:00:00/);
@@ -96,7 +97,7 @@ test('a question of a renewal is asked on the screen; esc says no, ctrl-c stops 
   await home.press('\u001B');
   await home.seen(/Really\?[^]*y yes/);
   await home.press('\u0003');
-  await home.exited;
+  await t.throwsAsync(home.exited, { instanceOf: Interrupted });
   t.deepEqual(answers, [false, true]);
 });
 
@@ -226,7 +227,8 @@ for (const [name, key] of [
     const home = showHome(t, makeWorld());
     await home.seen(/8:00:00/);
     await home.press(key);
-    await t.notThrowsAsync(home.exited);
+    if (name === 'q') await t.notThrowsAsync(home.exited);
+    else await t.throwsAsync(home.exited, { instanceOf: Interrupted });
   });
 }
 
@@ -251,7 +253,7 @@ test('ctrl-c while logging in stops the login in its own order, then quits', asy
   await home.press('\r');
   await home.seen(/Find the server/);
   await home.press('\u0003');
-  await home.exited;
+  await t.throwsAsync(home.exited, { instanceOf: Interrupted });
   t.deepEqual(order, ['stopping', 'stopped']);
 });
 

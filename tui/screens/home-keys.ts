@@ -20,7 +20,7 @@ import {
 
 /** A character, or a name: up, down, pageup, pagedown, home, end, enter, escape, backspace, ctrl-c and the like. */
 export function pressKey(state: HomeState, key: string, isAlone = true): HomeState {
-  if (key === 'ctrl-c') return quit(state);
+  if (key === 'ctrl-c') return { ...quit(state), isInterrupted: true };
   switch (state.view.name) {
     case 'help':
       return { ...state, view: { name: 'list' } };
@@ -108,6 +108,19 @@ const actions: Readonly<Record<string, (state: HomeState) => HomeState>> = {
       ...state,
       view: { name: 'confirm', server, session },
     })),
+  u: (state) => {
+    const row = selectedRow(state);
+    const all =
+      row?.kind === 'session'
+        ? [row.session]
+        : sessionsOf(row === undefined ? undefined : state.access[row.cluster.server]);
+    const own = all.filter(({ contexts, state: standing }) => contexts.length > 0 && standing !== 'ended');
+    const [only] = own;
+    if (row === undefined) return state;
+    if (only === undefined) return say(state, 'There is no context here to use.', ['enter logs in and makes one.']);
+    if (own.length > 1) return say(state, `Which session at ${row.cluster.name}?`, ['Select the one to use.']);
+    return begin(state, { kind: 'use', cluster: row.cluster, session: only.session, wish: {} });
+  },
   r: (state) => atCluster(state, (row) => pick(state, row)),
   s: (state) =>
     atCluster(state, (row) =>

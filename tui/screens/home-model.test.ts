@@ -1,7 +1,7 @@
 import test from 'ava';
-import { hour, makeAccess, makeCluster, makeSession } from './home-fixture.tsx';
+import { hour, makeAccess, makeCluster, makeSession, startedAt } from './home-fixture.tsx';
 import { type HomeEvent, update } from './home-model.ts';
-import { type Access, type HomeState, initialState, rowsOf, selectedRow } from './home-state.ts';
+import { type Access, type HomeState, initialState, liveNotice, rowsOf, selectedRow } from './home-state.ts';
 
 const dev = makeCluster('dev');
 const prod = makeCluster('prod');
@@ -28,7 +28,8 @@ const world = after(
 );
 
 test('each cluster that answers is asked once what the caller has there, and again on refresh, R and after an action', (t) => {
-  t.deepEqual(world.wanted, { [dev.server]: 1, [prod.server]: 1 });
+  // Of the one that is away, what this machine knows.
+  t.deepEqual(world.wanted, { [dev.server]: 1, [prod.server]: 1, [away.server]: 1 });
   t.is(after(world, { type: 'clusters', clusters: [dev, prod, asking, away] }).wanted, world.wanted);
   t.is(after(world, { type: 'refresh' }).wanted[prod.server], 2);
   t.like(press(world, 'R'), { searching: true, searches: 2, wanted: { [dev.server]: 2 } });
@@ -260,4 +261,35 @@ test('a session that has ended by the clock is kept until the server says that i
   const past = makeSession('view', { endsAt: Date.parse('2026-03-01T09:00:00Z') - hour });
   const state = after(world, has('prod', makeAccess([past])));
   t.is(selectedRow(press(state, 'j', 'j', 'j', 'j'))?.key, `${prod.server} ${past.session}`);
+});
+
+test('a notice about a session goes when the server, which has listed the session, no longer does', (t) => {
+  const busy = press(world, 'enter');
+  const notice = { tone: 'ok', text: 'Logged in.', advice: [] } as const;
+  const session = { session: view.session, endsAt: startedAt + hour };
+  const done = after(busy, { type: 'done', id: 1, notice, session });
+  t.is(after(done, has('dev', makeAccess([edit]))).notice?.text, 'Logged in.', 'not listed yet');
+  const listed = after(done, has('dev', makeAccess([view, edit])));
+  t.is(listed.notice?.text, 'Logged in.');
+  t.is(after(listed, has('dev', makeAccess([edit]))).notice, undefined);
+  t.is(after(listed, has('dev', makeAccess([{ ...view, state: 'ended' }]))).notice, undefined);
+  t.is(after(listed, has('prod', makeAccess([]))).notice?.text, 'Logged in.', 'another server');
+  t.is(liveNotice(listed, startedAt)?.text, 'Logged in.');
+  t.is(liveNotice(listed, (view.endsAt ?? 0) + 1), undefined, 'its end has come');
+});
+
+test('rows of a server that no longer answers are its last known state', (t) => {
+  const gone = { ...dev, answer: { state: 'away', reason: 'no answer' } } as const;
+  const stale = rowsOf(after(world, { type: 'clusters', clusters: [gone, prod] })).filter(
+    ({ kind }) => kind === 'session',
+  );
+  t.deepEqual(
+    stale.map((row) => row.kind === 'session' && row.isStale),
+    [true, true],
+  );
+});
+
+test('u uses the context of the session; of a cluster with several it asks which', (t) => {
+  t.like(press(world, 'j', 'u').action, { kind: 'use', session: view.session });
+  t.regex(press(world, 'u').notice?.text ?? '', /Which session/);
 });

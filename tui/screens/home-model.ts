@@ -35,7 +35,7 @@ export type HomeEvent =
   | { readonly type: 'stopped'; readonly id: number }
   /** Whatever is being done. */
   | { readonly type: 'stop' }
-  | { readonly type: 'quit' };
+  | { readonly type: 'quit'; readonly isInterrupted?: true };
 
 /** What an action made of a session, known before the server is asked again. */
 export interface SessionChange {
@@ -65,7 +65,7 @@ export function update(state: HomeState, event: HomeEvent): HomeState {
     case 'stop':
       return stop(state);
     case 'quit':
-      return quit(state);
+      return event.isInterrupted === true ? { ...quit(state), isInterrupted: true } : quit(state);
     default:
       return state.action?.id === event.id ? over(state, state.action, event) : state;
   }
@@ -75,7 +75,11 @@ type ActionEvent = Extract<HomeEvent, { readonly type: 'done' | 'failed' | 'stop
 
 function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
   if (event.type === 'done') {
-    const next = ended(state, action, event.notice);
+    const about =
+      event.session?.endsAt === undefined
+        ? undefined
+        : { server: action.cluster.server, session: event.session.session, isListed: false };
+    const next = ended(state, action, about === undefined ? event.notice : { ...event.notice, about });
     return event.session === undefined ? next : withSession(next, action, event.session);
   }
   if (event.type === 'stopped') return ended(state, action, { tone: 'warning', text: 'Stopped.', advice: [] });
@@ -90,9 +94,21 @@ function over(state: HomeState, action: Action, event: ActionEvent): HomeState {
 /** What a server that fails, or no longer knows a session, has told of it before still counts. */
 function heard(state: HomeState, server: string, access: Access): HomeState {
   const before = knownOf(state.access[server]);
-  return settle(state, {
+  const next = settle(state, {
     access: { ...state.access, [server]: before === undefined ? access : recalled(access, before) },
   });
+  return withNoticeOf(next, server);
+}
+
+/** A notice about a session goes when the server, which has listed the session, no longer does. */
+function withNoticeOf(state: HomeState, server: string): HomeState {
+  const { notice } = state;
+  const access = state.access[server];
+  if (notice?.about?.server !== server || access?.state !== 'known') return state;
+  const { about } = notice;
+  const isListed = access.sessions.some((one) => one.session === about.session && one.state !== 'ended');
+  if (isListed) return { ...state, notice: { ...notice, about: { ...about, isListed } } };
+  return about.isListed ? without(state, 'notice') : state;
 }
 
 function recalled(access: Access, before: KnownAccess): Access {
@@ -138,10 +154,13 @@ function withSession(state: HomeState, { cluster: { server } }: Action, { sessio
 function found(state: HomeState, reported: readonly Cluster[]): HomeState {
   const clusters = reported.map((one) => answered(one, state.clusters)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const here = clusters.filter(({ answer }) => answer.state === 'here').map(({ server }) => server);
-  const fresh = here.filter((server) => state.wanted[server] === undefined);
+  const isNew = (server: string): boolean => state.wanted[server] === undefined;
+  // Of one that is away this machine may know sessions.
+  const recallable = clusters.flatMap(({ answer, server }) => (answer.state === 'away' && isNew(server) ? server : []));
+  const fresh = here.filter(isNew);
   const asking = Object.fromEntries(fresh.map((server) => [server, { state: 'asking' } as const]));
   const away = new Set(state.clusters.flatMap(({ answer, server }) => (answer.state === 'away' ? server : [])));
-  const wanted = [...fresh, ...here.filter((server) => away.has(server) && !fresh.includes(server))];
+  const wanted = [...fresh, ...recallable, ...here.filter((server) => away.has(server) && !fresh.includes(server))];
   return settle(state, { clusters, access: { ...state.access, ...asking }, wanted: more(state.wanted, wanted) });
 }
 

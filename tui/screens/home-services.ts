@@ -20,6 +20,8 @@ export interface HomeServices {
   findClusters(options: Pick<FindOptions, 'signal' | 'onChange'>): Promise<Found>;
   /** Rejects only when aborted: that it failed is an answer. */
   readAccess(cluster: Cluster, signal: AbortSignal): Promise<Access>;
+  /** What this machine knows of a server that does not answer. */
+  recallAccess(cluster: Cluster, signal: AbortSignal): Promise<Access>;
   startLogin(cluster: Cluster, wish: Wish): LoginRun;
   /** Moves the end of the session. */
   renew(
@@ -28,6 +30,8 @@ export interface HomeServices {
     options: RenewOptions,
   ): Promise<Pick<Renewed, 'until' | 'skewMs' | 'contexts'>>;
   logOut(cluster: Cluster, session: string, options: LogOutOptions): Promise<{ readonly contexts: readonly string[] }>;
+  /** Makes the session's context kubectl's current one. */
+  use(cluster: Cluster, session: string, signal: AbortSignal): Promise<{ readonly context: string }>;
   /** Owns the terminal while it runs. Resolves to the shell's exit code. */
   runShell(cluster: Cluster, wish: Wish): Promise<number>;
 }
@@ -49,6 +53,7 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
       return findClusters(runtime, { ...options, config: flags.config, named: named === undefined ? [] : [named] });
     },
     readAccess: (cluster, signal) => readHomeAccess(runtime, flags, cluster, signal),
+    recallAccess: (cluster) => recallHomeAccess(runtime, cluster),
     startLogin: (cluster, wish) => startLogin(runtime, { flags: { ...flagsFor(flags, cluster), ...wish } }),
     async renew(cluster, session, options) {
       const { renewSession } = await import('../renew.ts');
@@ -57,6 +62,10 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
     async logOut({ server }, session, options) {
       const { logOut } = await import('../logout.ts');
       return logOut(runtime, { ...options, server, session, flags });
+    },
+    async use({ server }, session, signal) {
+      const { useContext } = await import('../use-context.ts');
+      return useContext(runtime, { name: session, server, signal });
     },
     async runShell(cluster, wish) {
       const [{ runShell }, { plainInteraction }] = await Promise.all([
@@ -104,7 +113,12 @@ async function readHomeAccess(
   { server }: Cluster,
   signal: AbortSignal,
 ): Promise<Access> {
-  const [{ reach }, { readAccess }] = await Promise.all([import('../connect.ts'), import('../access.ts')]);
+  const [{ reach }, { readAccess }, { readPeriodMs }, { isSessionName }] = await Promise.all([
+    import('../connect.ts'),
+    import('../access.ts'),
+    import('../credential-cache.ts'),
+    import('../token.ts'),
+  ]);
   try {
     const connection = await reach(
       runtime,
@@ -119,7 +133,16 @@ async function readHomeAccess(
         username,
         rules,
         dropped: dropped.map(({ rule, reason }) => `${rule}: ${reason}`),
-        sessions: sessions.map((session) => toHomeSession(session, rules, runtime.now().getTime())),
+        sessions: sessions.map((session) =>
+          toHomeSession(
+            session,
+            rules,
+            runtime.now().getTime(),
+            isSessionName(session.session)
+              ? readPeriodMs(runtime.env, { server, session: session.session })
+              : undefined,
+          ),
+        ),
       };
     } finally {
       connection.close();
@@ -130,12 +153,26 @@ async function readHomeAccess(
   }
 }
 
+async function recallHomeAccess(runtime: Runtime, { server, answer }: Cluster): Promise<Access> {
+  const [{ ownContextsHere }, { listSessions }] = await Promise.all([
+    import('../remembered.ts'),
+    import('../session-list.ts'),
+  ]);
+  const contexts = ownContextsHere(runtime.env);
+  const now = runtime.now().getTime();
+  const sessions = listSessions(runtime, { server, sessions: undefined, contexts }).map((row) =>
+    toHomeSession(row, [], now),
+  );
+  const before = { state: 'known', username: '', rules: [], dropped: [], sessions } as const;
+  return { state: 'failed', message: answer.state === 'away' ? answer.reason : '', advice: [], before };
+}
+
 type Rules = Extract<Access, { readonly state: 'known' }>['rules'];
 
-export function toHomeSession(row: SessionRow, rules: Rules, now: number): HomeSession {
+export function toHomeSession(row: SessionRow, rules: Rules, now: number, own?: number): HomeSession {
   const { username: _username, until, remainingSeconds, ...known } = row;
   const rule = rules.find(({ role, namespaces }) => role === row.role && isSameScope(namespaces, row.namespaces));
-  const period = rule === undefined ? undefined : periodMs(rule.period);
+  const period = own ?? (rule === undefined ? undefined : periodMs(rule.period));
   return {
     ...known,
     ...(period === undefined ? {} : { periodMs: period }),

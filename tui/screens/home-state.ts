@@ -17,7 +17,7 @@ export interface HomeSession {
   readonly namespaces?: readonly string[];
   /** By this machine's clock, in ms. */
   readonly endsAt?: number;
-  /** How long the policy lets such a session last: a full bar. */
+  /** How long it was opened for, else how long the policy lets such a session last: a full bar. */
   readonly periodMs?: number;
 }
 
@@ -49,11 +49,20 @@ export type Access =
 
 export type KnownAccess = Extract<Access, { readonly state: 'known' }>;
 
+export interface About {
+  readonly server: string;
+  readonly session: string;
+  /** The server has listed it since. */
+  readonly isListed: boolean;
+}
+
 /** A line that stays until a key. */
 export interface Notice {
   readonly tone: 'ok' | 'warning' | 'danger';
   readonly text: string;
   readonly advice: readonly string[];
+  /** The session that it is about: it goes when the session does. */
+  readonly about?: About;
 }
 
 export interface Wish {
@@ -64,7 +73,7 @@ export interface Wish {
 /** What is being done; one at a time. A new id means: begin. */
 export interface Action {
   readonly id: number;
-  readonly kind: 'login' | 'renew' | 'logout' | 'shell';
+  readonly kind: 'login' | 'renew' | 'logout' | 'shell' | 'use';
   readonly cluster: Cluster;
   readonly session?: string;
   readonly wish: Wish;
@@ -101,6 +110,8 @@ export interface HomeState {
   /** To be put on the clipboard; a new id means: now. */
   readonly copied?: { readonly id: number; readonly text: string };
   readonly quitting: boolean;
+  /** By Ctrl-C, which is an exit code of its own. */
+  readonly isInterrupted?: true;
   readonly nextId: number;
 }
 
@@ -131,6 +142,8 @@ export interface SessionRow {
   readonly key: string;
   readonly cluster: Cluster;
   readonly session: HomeSession;
+  /** The server does not answer: this is what it said last, or what this machine knows. */
+  readonly isStale: boolean;
 }
 
 /** Each cluster that passes the filter, with its sessions below it. */
@@ -151,6 +164,7 @@ export function rowsOf({
           key: `${server} ${session.session}`,
           cluster,
           session,
+          isStale: cluster.answer.state === 'away' || here?.state === 'failed',
         })),
       ];
     });
@@ -183,6 +197,17 @@ export function knownOf(access: Access | undefined): KnownAccess | undefined {
 
 export function isLive(session: HomeSession): boolean {
   return session.state === 'ready' || session.state === 'provisioning';
+}
+
+/** Undefined once the session that it is about has ended. */
+export function liveNotice({ notice, access }: Pick<HomeState, 'notice' | 'access'>, now: number): Notice | undefined {
+  if (notice?.about === undefined) return notice;
+  const { server, session } = notice.about;
+  const known = knownOf(access[server]);
+  // Not asked yet since it began.
+  if (known === undefined) return notice;
+  const endsAt = known.sessions.find((candidate) => candidate.session === session)?.endsAt;
+  return endsAt !== undefined && endsAt <= now ? undefined : notice;
 }
 
 function passes({ name, server }: Cluster, filter: string): boolean {

@@ -3,6 +3,7 @@
  * ordinary screen, to be read again.
  */
 import { render } from 'ink';
+import { Suspender } from '../components/suspender.tsx';
 import { createClock } from '../hooks/use-clock.ts';
 import { ThemeProvider } from '../hooks/use-theme.ts';
 import type { GlobalFlags } from '../flags.ts';
@@ -23,6 +24,7 @@ export async function runHome(
   const theme = createTheme(runtime, flags.theme, (await readSettings(runtime, flags)).theme);
   const screen = render(
     <ThemeProvider value={theme}>
+      <Suspender jobControl={runtime.jobControl} />
       <Home services={services} clock={createClock(() => runtime.now().getTime())} signal={runtime.signal} />
     </ThemeProvider>,
     {

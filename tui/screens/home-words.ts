@@ -54,7 +54,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
 
 /** Undefined where it is not known, or not the same everywhere. */
 export function whoIs({ access }: HomeState): string | undefined {
-  const names = new Set(Object.values(access).flatMap((one) => knownOf(one)?.username ?? []));
+  const names = new Set(Object.values(access).flatMap((one) => knownOf(one)?.username || []));
   return names.size === 1 ? [...names][0] : undefined;
 }
 
@@ -64,6 +64,7 @@ export function busyText({ kind, cluster: { name }, session, stopping }: Action)
     renew: `Renewing ${session ?? 'the session'} at ${name}`,
     logout: `Logging out of ${session ?? 'the session'} at ${name}`,
     shell: `Opening a shell at ${name}`,
+    use: `Switching kubectl to ${session ?? 'the session'} at ${name}`,
   }[kind];
   return stopping ? `Stopping: ${doing}` : doing;
 }
@@ -74,6 +75,7 @@ export function detailOf(row: Row, now: number): readonly string[] {
     const { session, contexts, current, endsAt } = row.session;
     const [context] = contexts;
     return [
+      ...(row.isStale ? ['last known state'] : []),
       ...(context === undefined ? [] : [`context ${context}${current ? ' (current)' : ''}`]),
       ...(endsAt === undefined ? [] : [`until ${formatUntil(new Date(endsAt), new Date(now))}`]),
       session,
@@ -110,6 +112,7 @@ export function keysFor(
     ['r', 'role'],
     ...(row?.kind === 'session' ? [] : ([['n', 'renew']] as const)),
     ['o', 'logout'],
+    ['u', 'use'],
     ['s', 'shell'],
     ['y', 'copy'],
     ['/', 'filter'],

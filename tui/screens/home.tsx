@@ -11,6 +11,7 @@ import { columnsFor } from '../components/columns.ts';
 import { FilterInput } from '../components/filter-input.tsx';
 import { Help, HelpBar } from '../components/help-bar.tsx';
 import { linesOf, Message } from '../components/message.tsx';
+import { Interrupted } from '../errors.ts';
 import { useAccess } from '../hooks/use-access.ts';
 import { useAction } from '../hooks/use-action.ts';
 import { Question } from '../components/question.tsx';
@@ -20,7 +21,7 @@ import { useKeys } from '../hooks/use-keys.ts';
 import { Busy, Detail, Title } from './home-lines.tsx';
 import { update } from './home-model.ts';
 import type { HomeServices } from './home-services.ts';
-import { initialState, rowsOf, selectedIndex } from './home-state.ts';
+import { initialState, liveNotice, rowsOf, selectedIndex } from './home-state.ts';
 import { emptyNotice, keysFor, questionOf } from './home-words.ts';
 import { LoginProgress } from './login-progress.tsx';
 import { RolePicker } from './role-picker.tsx';
@@ -48,13 +49,13 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
   });
   useKeys(
     (key) => {
-      if (key === 'ctrl-c') dispatch({ type: 'quit' });
+      if (key === 'ctrl-c') dispatch({ type: 'quit', isInterrupted: true });
       else if (key === 'escape' && questions !== undefined && !isAsking) dispatch({ type: 'stop' });
     },
     { isActive: isElsewhere },
   );
   useCopy(state.copied);
-  useExit(state.quitting && state.action === undefined);
+  useExit(state.quitting && state.action === undefined, state.isInterrupted === true);
   useEffect(() => {
     const quit = (): void => dispatch({ type: 'quit' });
     if (signal.aborted) quit();
@@ -65,7 +66,7 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
   const rows = rowsOf(state);
   const selected = selectedIndex(rows, state);
   const columns = columnsFor(width);
-  const notice = questionOf(state) ?? state.notice ?? emptyNotice(state);
+  const notice = questionOf(state) ?? liveNotice(state, now) ?? emptyNotice(state);
   const access = state.view.name === 'picker' ? state.access[state.view.server] : undefined;
   const panel =
     access?.state === 'known' ? (
@@ -135,9 +136,9 @@ function useCopy(copied: { readonly id: number; readonly text: string } | undefi
   }, [copied, stdout]);
 }
 
-function useExit(isDone: boolean): void {
+function useExit(isDone: boolean, isInterrupted: boolean): void {
   const { exit } = useApp();
   useEffect(() => {
-    if (isDone) exit();
-  }, [isDone, exit]);
+    if (isDone) exit(isInterrupted ? new Interrupted('SIGINT') : undefined);
+  }, [isDone, isInterrupted, exit]);
 }

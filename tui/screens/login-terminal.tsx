@@ -3,6 +3,7 @@
  * whole and the terminal is as it was.
  */
 import { render } from 'ink';
+import { Suspender } from '../components/suspender.tsx';
 import { ThemeProvider } from '../hooks/use-theme.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Theme } from '../theme.ts';
@@ -11,12 +12,13 @@ import type { LoginRun } from './login-run.ts';
 
 export async function drawLogin(
   run: LoginRun,
-  { terminal, env, now }: Pick<Runtime, 'terminal' | 'env' | 'now'>,
+  { terminal, env, now, jobControl }: Pick<Runtime, 'terminal' | 'env' | 'now' | 'jobControl'>,
   theme: Theme,
 ): Promise<void> {
   const { stdin, stderr } = terminal();
   const instance = render(
     <ThemeProvider value={theme}>
+      <Suspender jobControl={jobControl} />
       <LoginProgress run={run} now={now} />
     </ThemeProvider>,
     {
