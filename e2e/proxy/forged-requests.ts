@@ -5,7 +5,7 @@
 import test from 'ava';
 import type { Stack } from '../../dev/stack/stack.ts';
 import { Caller } from './caller.ts';
-import { logged, logOf } from './server-log.ts';
+import { logged } from './server-log.ts';
 
 const path = '/k8s/api/v1/namespaces/default/configmaps';
 
@@ -17,13 +17,12 @@ const carried: Readonly<Record<string, 'engine' | 'server'>> = {
   'a way out upwards': 'engine',
   'a foreign name': 'engine',
   'a page of another origin': 'engine',
-  'Impersonate in another spelling': 'server',
-  'Impersonate by way of Connection': 'server',
+  'Impersonate in another spelling': 'engine',
+  'Impersonate by way of Connection': 'engine',
   'a credential as subprotocol': 'server',
   'an upgrade to another protocol': 'server',
   'an upgrade that the API server has not': 'server',
-  'a method of its own': 'server',
-  'two names': 'server',
+  'a method of its own': 'engine',
 };
 
 interface Forged {
@@ -33,8 +32,8 @@ interface Forged {
   readonly headers?: readonly string[];
   readonly body?: string;
   readonly status: number;
-  /** The parser finds out after the head: whoever has asked something already is hung up on without a word. */
-  readonly mayHangUp?: true;
+  /** The status is the API server's own. */
+  readonly isForwarded?: true;
 }
 
 const corpus: Readonly<Record<string, Forged>> = {
@@ -68,7 +67,7 @@ const corpus: Readonly<Record<string, Forged>> = {
   'an absolute target': { line: `GET https://tka.tail.test${path}`, status: 400 },
   'a method of its own': { line: `PROPFIND ${path}`, status: 405 },
   'a foreign name': { host: 'evil.example', status: 421 },
-  'two names': { headers: ['Host: evil.example'], status: 421 },
+  'two names': { headers: ['Host: evil.example'], status: 400 },
   'a page of another origin': { headers: ['Origin: https://evil.example'], status: 403 },
   'a page of another origin, as browsers tell it': { headers: ['Sec-Fetch-Site: cross-site'], status: 403 },
   'two lengths': { line: `POST ${path}`, headers: ['Content-Length: 2', 'Content-Length: 3'], body: '{}', status: 400 },
@@ -76,44 +75,35 @@ const corpus: Readonly<Record<string, Forged>> = {
     line: `POST ${path}`,
     headers: ['Content-Length: 5', 'Transfer-Encoding: chunked'],
     body: '0\r\n\r\n',
-    status: 400,
+    // Read as chunks, whose end the API server is told anew; the role may not create.
+    status: 403,
+    isForwarded: true,
   },
   'chunks in disguise': {
     line: `POST ${path}`,
     headers: ['Transfer-Encoding: xchunked'],
     body: '0\r\n\r\n',
-    status: 400,
-    mayHangUp: true,
+    status: 501,
   },
-  'a folded header': { headers: ['X-Folded: a\r\n b'], status: 400 },
+  'a folded header': { headers: ['X-Folded: a\r\n b'], status: 200 },
   'headers of 17 KB': { headers: [`X-Large: ${'x'.repeat(17_000)}`], status: 431 },
 };
 
 export function forgedRequests(stackOf: () => Stack, user: string): void {
-  for (const [title, { line = `GET ${path}`, host, headers = [], body = '', status, mayHangUp }] of Object.entries(
+  for (const [title, { line = `GET ${path}`, host, headers = [], body = '', status, isForwarded }] of Object.entries(
     corpus,
   )) {
     test.serial(`a request with ${title} is answered ${status}`, async (t) => {
       const stack = stackOf();
-      const since = Date.now();
       const caller = Caller.of(stack, user);
       const { token } = await caller.login();
       const named = headers.some((header) => header.startsWith('Connection')) ? [] : ['Connection: close'];
       const own = [`Host: ${host ?? stack.tka.dnsName}`, `Authorization: Bearer ${token}`, ...named];
       const answer = await caller.bytes(`${line} HTTP/1.1\r\n${[...own, ...headers].join('\r\n')}\r\n\r\n${body}`);
-      if (answer === '' && mayHangUp === true) {
-        // 0: begun, and given up before the API server could answer.
-        const lines = logOf(stack, since).filter(({ event, result }) => event === 'k8s' && result !== 'refused');
-        t.true(
-          lines.every((line) => line['status'] === 0 && line['sentBytes'] === 0),
-          JSON.stringify(lines),
-        );
-        return;
-      }
       t.is(Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1]), status, answer);
       t.is(answer.match(/^HTTP\/1\.1 /gm)?.length, 1, 'one answer and no more');
       t.notRegex(answer, /access-control-|set-cookie/i);
-      if (status >= 400 && answer.includes('"kind":"Status"')) {
+      if (status >= 400 && isForwarded !== true && answer.includes('"kind":"Status"')) {
         const [, id] = /x-request-id: (\S+)/i.exec(answer) ?? [];
         t.like(await logged(stack, { event: 'k8s', requestId: id }), { result: 'refused', status });
       }

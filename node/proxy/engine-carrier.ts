@@ -84,8 +84,8 @@ class EngineCarrier implements Carrier, RequestEvents {
   #isOver = false;
 
   constructor(asked: AskedRequest, origin: string, onEnd: () => void) {
-    const { method, target, rawHeaders, connection } = asked;
-    this.request = { method, url: target, httpVersion: '1.1', rawHeaders, connection };
+    const { method, target, httpVersion, rawHeaders, connection } = asked;
+    this.request = { method, url: target, httpVersion, rawHeaders, connection };
     this.#asked = asked;
     this.#origin = origin;
     this.#onEnd = onEnd;

@@ -43,6 +43,7 @@ export interface ForwardingEngine {
 
 export interface AskedRequest {
   readonly connection: TailnetConnection;
+  readonly httpVersion: string;
   readonly method: string;
   readonly target: string;
   /** Name, value, name, value; as sent. */

@@ -34,13 +34,20 @@ function readJson(line: string): DecisionMessage | undefined {
 }
 
 function readAsk(fields: readonly string[]): AskMessage | undefined {
-  const [type, connection = '', request = '', hasBody = '', method, target, ...headers] = fields;
-  if (type !== 'ask' || method === undefined || target === undefined || headers.length % 2 !== 0) return undefined;
+  const [type, connection = '', request = '', hasBody = '', version, method, target, ...headers] = fields;
+  if (
+    type !== 'ask' ||
+    version === undefined ||
+    method === undefined ||
+    target === undefined ||
+    headers.length % 2 !== 0
+  )
+    return undefined;
   if (!isNumber(connection) || !isNumber(request) || !isFlag(hasBody)) return undefined;
   const [from, number] = [Number(connection), Number(request)];
   return from === 0 || number === 0
     ? undefined
-    : { type, connection: from, request: number, hasBody: hasBody === '1', method, target, headers };
+    : { type, connection: from, request: number, hasBody: hasBody === '1', version, method, target, headers };
 }
 
 function readEnded(fields: readonly string[]): EndedMessage | undefined {
@@ -73,8 +80,8 @@ function writeForward(message: ForwardMessage): string {
   return `${fields.join(separator)}\n`;
 }
 
-/** As all is that plain heads have; separators and line ends are not. */
-const isPlain = /^[\x20-\x7e]*$/;
+/** What a header may hold, a character for each byte; separators and line ends are not. */
+const isPlain = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Digits alone, exact as a JavaScript number. */
 function isNumber(text: string): boolean {

@@ -52,6 +52,8 @@ export interface AskMessage {
   readonly connection: number;
   readonly request: number;
   readonly hasBody: boolean;
+  /** Of HTTP: `1.1`. */
+  readonly version: string;
   readonly method: string;
   readonly target: string;
   /** Name, value, name, value; as sent. */

@@ -28,6 +28,7 @@ const ask = {
   connection: 1,
   request: 2,
   hasBody: 0,
+  version: '1.1',
   method: 'GET',
   target: '/k8s/api',
   headers: ['Host', 'tka'],

@@ -45,12 +45,13 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, opened
     drain: () => send({ type: 'drain' }),
   };
 
-  const ask = ({ connection, request, method, target, headers, hasBody }: AskMessage): void => {
+  const ask = ({ connection, request, version, method, target, headers, hasBody }: AskMessage): void => {
     const from = connections.get(connection)?.from;
     if (from === undefined) throw new Error('it asks for a connection that it did not open');
     requests.set(request, undefined);
     const asked: AskedRequest = {
       connection: from,
+      httpVersion: version,
       method,
       target,
       rawHeaders: headers,

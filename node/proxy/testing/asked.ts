@@ -14,6 +14,7 @@ export interface Question {
 /** The engine's side of one request. */
 export class Asked implements AskedRequest {
   readonly connection;
+  readonly httpVersion = '1.1';
   readonly method: string;
   readonly target: string;
   readonly rawHeaders: readonly string[];

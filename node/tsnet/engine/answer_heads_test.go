@@ -77,7 +77,7 @@ func TestAFoldedHeaderIsRelayedOnOneLineOrNotAtAll(t *testing.T) {
 func TestALengthBeyond53BitsIsRelayedExactly(t *testing.T) {
 	f := startFixture(t, answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 9007199254740993\r\n\r\n"))
 	w := f.dial(head("HEAD", "/k8s/x", "alice") + "Connection: close\r\n\r\n")
-	if text := w.rest(); !strings.Contains(text, "content-length: 9007199254740993\r\n") {
+	if text := w.rest(); !strings.Contains(text, "Content-Length: 9007199254740993\r\n") {
 		t.Errorf("%q", text)
 	}
 }

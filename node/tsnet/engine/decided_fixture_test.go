@@ -59,6 +59,19 @@ func (r *recorded) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close is the server's own. It is closed when the other side has closed as well.
+func (r *recorded) Close() error {
+	go func() {
+		defer r.Conn.Close()
+		_ = r.Conn.(*net.TCPConn).CloseWrite()
+		_ = r.Conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.Copy(io.Discard, r.Conn); !isTimeout(err) {
+			r.once.Do(func() { close(r.closed) })
+		}
+	}()
+	return nil
+}
+
 func (r *recorded) text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,7 +211,7 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 		_ = json.Unmarshal(lines.Bytes(), &kind)
 		switch kind.Type {
 		case "ask":
-			ask := askMessage{HasBody: fields[3] == "1", Method: fields[4], Target: fields[5], Headers: fields[6:]}
+			ask := askMessage{HasBody: fields[3] == "1", Version: fields[4], Method: fields[5], Target: fields[6], Headers: fields[7:]}
 			_, _ = fmt.Sscan(fields[1]+" "+fields[2], &ask.Connection, &ask.Request)
 			f.mu.Lock()
 			f.asked = append(f.asked, ask)

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -33,7 +34,7 @@ func TestAPlainRequestIsForwardedAsItWasDecided(t *testing.T) {
 	}
 	sent := f.connections()[0].text()
 	want := "POST /api%2Fx?a=%20 HTTP/1.1\r\nHost: " + strings.TrimPrefix(f.server.URL, "http://") +
-		"\r\nauthorization: token of alice\r\nContent-Length: 4\r\n\r\nbody"
+		"\r\nContent-Length: 4\r\nAuthorization: token of alice\r\n\r\nbody"
 	if sent != want {
 		t.Errorf("the server was sent %q", sent)
 	}
@@ -97,40 +98,135 @@ func TestAForgottenPoolLeavesNoConnection(t *testing.T) {
 	}
 }
 
-// Each trick, first and after an ordinary request: Node gets the very bytes, and all that follows.
-func TestWhatIsNotPlainGoesToNodeByteForByte(t *testing.T) {
+// nodeAnswers plays Node.js for one request that is its own.
+func (f *fixture) nodeAnswers(text string) (*http.Request, string) {
+	f.t.Helper()
+	node := <-f.handed
+	defer node.Close()
+	_ = node.SetDeadline(time.Now().Add(5 * time.Second))
+	request, err := http.ReadRequest(bufio.NewReader(node))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		f.t.Error(err)
+	}
+	_, _ = io.WriteString(node, text)
+	return request, string(body)
+}
+
+func TestARequestOfNodesOwnIsCarriedToItWithTheCallersIdentity(t *testing.T) {
 	f := startFixture(t, echo)
+	w := f.dial("")
+	for _, target := range []string{"/api/v1alpha1/login?x=%2F", "/k8sx", "/%6b8s/x", "/a%2Fb/../c//d", "//k8s/x"} {
+		w.send("POST " + target + " HTTP/1.1\r\nHost: tka\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+		request, body := f.nodeAnswers("HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\nx-b: 2\r\n\r\nok")
+		if first := <-f.preambles; first.Listener != "7" || first.Nonce != "the nonce" || first.Identity.NodeID != "n1" {
+			t.Errorf("%+v", first)
+		}
+		if request.Method != "POST" || request.RequestURI != target || request.Host != "tka" || request.Header.Get("X-A") != "1" || body != "{}" {
+			t.Errorf("%s %s %v %q", request.Method, request.RequestURI, request.Header, body)
+		}
+		if response, body := w.answer("POST"); response.StatusCode != 202 || response.Header.Get("X-B") != "2" || body != "ok" {
+			t.Errorf("%d %v %q", response.StatusCode, response.Header, body)
+		}
+	}
+	if f.questions() != 0 {
+		t.Error("it was asked about")
+	}
+}
+
+func TestAnUpgradeIsGivenToNodeWithWhatFollows(t *testing.T) {
+	f := startFixture(t, echo)
+	text := "GET /k8s/api/v1/exec?command=a%20b HTTP/1.1\r\nHost: tka\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4\r\nX-Stream-Protocol-Version: v3\r\n\r\n"
+	w := f.dial(text + "early")
+	node := <-f.handed
+	_ = node.SetDeadline(time.Now().Add(5 * time.Second))
+	lines := bufio.NewReader(node)
+	request, err := http.ReadRequest(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if request.RequestURI != "/k8s/api/v1/exec?command=a%20b" || request.Header.Get("Upgrade") != "SPDY/3.1" || len(request.Header["X-Stream-Protocol-Version"]) != 2 {
+		t.Errorf("%s %v", request.RequestURI, request.Header)
+	}
+	_, _ = io.WriteString(node, "HTTP/1.1 101 Switching Protocols\r\n\r\nfrom node")
+	if text, err := w.lines.Peek(5); string(text) != "HTTP/" {
+		t.Errorf("%q %v", text, err)
+	}
+	_ = w.Conn.(interface{ CloseWrite() error }).CloseWrite()
+	if rest, err := io.ReadAll(lines); string(rest) != "early" || err != nil {
+		t.Errorf("%q %v", rest, err)
+	}
+	node.Close()
+	if rest := w.rest(); !strings.HasSuffix(rest, "\r\n\r\nfrom node") {
+		t.Errorf("%q", rest)
+	}
+}
+
+func TestARequestThatHasMoreThanOneReadingIsNotCarried(t *testing.T) {
 	follows := head("DELETE", "/k8s/smuggled", "alice") + "\r\n"
-	for title, text := range notPlain {
-		for _, isFirst := range []bool{true, false} {
-			w := f.dial("")
-			if !isFirst {
-				w.send(head("GET", "/k8s/x", "alice") + "\r\n")
-				w.answer("GET")
-			}
-			asked := f.questions()
-			w.send(text + follows)
-			_ = w.Conn.(interface{ CloseWrite() error }).CloseWrite()
-			node := <-f.handed
-			if first := <-f.preambles; first.Listener != "7" || first.Nonce != "the nonce" || first.Identity.NodeID != "n1" {
-				t.Errorf("%s: %+v", title, first)
-			}
-			_ = node.SetDeadline(time.Now().Add(5 * time.Second))
-			got, err := io.ReadAll(node)
-			if err != nil || string(got) != text+follows {
-				t.Errorf("%s: Node got %.300q: %v", title, got, err)
-			}
-			if _, err := io.WriteString(node, "HTTP/1.1 400 Bad Request\r\n\r\n"); err != nil {
-				t.Error(err)
-			}
-			node.Close()
-			if rest := w.rest(); rest != "HTTP/1.1 400 Bad Request\r\n\r\n" {
-				t.Errorf("%s: the caller got %q", title, rest)
-			}
-			if f.questions() != asked {
-				t.Errorf("%s: was asked about", title)
+	for title, text := range map[string]string{
+		"two lengths":              head("POST", "/k8s/x", "alice") + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nxx",
+		"a length that is none":    head("POST", "/k8s/x", "alice") + "Content-Length: +2\r\n\r\nxx",
+		"an unknown coding":        head("POST", "/k8s/x", "alice") + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+		"two codings":              head("POST", "/k8s/x", "alice") + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+		"a space before the colon": head("GET", "/k8s/x", "alice") + "X : y\r\n\r\n",
+		"no host":                  "GET /k8s/x HTTP/1.1\r\n\r\n",
+		"two hosts":                head("GET", "/k8s/x", "alice") + "Host: other\r\n\r\n",
+		"a NUL":                    head("GET", "/k8s/x", "alice") + "X: a\x00b\r\n\r\n",
+		"absolute form":            head("GET", "http://tka/k8s/x", "alice") + "\r\n",
+		"a control character":      head("GET", "/k8s/x\x01", "alice") + "\r\n",
+		"an upgrade with a body":   head("GET", "/k8s/x", "alice") + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nxx",
+	} {
+		f := startFixture(t, echo)
+		w := f.dial(text + follows)
+		if response := w.head("GET"); response.StatusCode < 400 || response.StatusCode > 501 {
+			t.Errorf("%s: %d", title, response.StatusCode)
+		}
+		w.Close()
+		for _, c := range f.connections() {
+			if strings.Contains(c.text(), "smuggled") && title != "absolute form" {
+				t.Errorf("%s: what follows was carried", title)
 			}
 		}
+		if len(f.handed) > 0 {
+			t.Errorf("%s: Node.js got it", title)
+		}
+	}
+}
+
+// Whatever way a body's end was told, it is told anew to the API server.
+func TestABodyOfUnknownLengthIsFramedAgain(t *testing.T) {
+	f := startFixture(t, echo)
+	w := f.dial(head("POST", "/k8s/x", "alice") + "Transfer-Encoding: chunked\r\nContent-Length: 90\r\n\r\n3;ext=1\r\nabc\r\n0\r\nTrailer: x\r\n\r\n" + head("GET", "/k8s/second", "alice") + "\r\n")
+	if _, body := w.answer("POST"); body != "POST /x token of alice abc" {
+		t.Error(body)
+	}
+	if _, body := w.answer("GET"); body != "GET /second token of alice " {
+		t.Error(body)
+	}
+	if text := f.connections()[0].text(); strings.Contains(text, "ext=1") || strings.Contains(text, "Trailer") || strings.Contains(text, "90") {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestAHeaderBeyondASCIIIsPutToNodeByteByByte(t *testing.T) {
+	f := startFixture(t, echo)
+	f.decide = func(c *fakeChannel, ask askMessage) {
+		order := orderOf(ask)
+		for i := 0; i < len(ask.Headers); i += 2 {
+			if ask.Headers[i] == "X-A" {
+				order.Headers = append(order.Headers, "x-a", ask.Headers[i+1])
+			}
+		}
+		c.send("forward", order)
+	}
+	w := f.dial(head("GET", "/k8s/x", "alice") + "X-A: a\xff\xc3\xa9\r\n\r\n")
+	w.answer("GET")
+	if text := f.connections()[0].text(); !strings.Contains(text, "X-A: a\xff\xc3\xa9\r\n") {
+		t.Errorf("%q", text)
 	}
 }
 
@@ -164,21 +260,22 @@ func TestARefusalEndsTheConnectionWhereABodyIsLeft(t *testing.T) {
 	}
 }
 
-func TestARequestThatDoesNotWaitIsNotAskedAbout(t *testing.T) {
+func TestRequestsThatDoNotWaitAreAskedAboutOneAfterAnother(t *testing.T) {
 	release := make(chan struct{})
 	f := startFixture(t, func(w http.ResponseWriter, r *http.Request) {
 		<-release
-		_, _ = io.WriteString(w, "first")
+		_, _ = io.WriteString(w, r.URL.Path)
 	})
 	w := f.dial(head("GET", "/k8s/first", "alice") + "\r\n" + head("GET", "/k8s/second", "alice") + "\r\n")
 	eventually(t, "the first arrives", func() bool { return len(f.connections()) == 1 })
-	close(release)
-	response, body := w.answer("GET")
-	if body != "first" || !response.Close {
-		t.Errorf("%q, closes: %v", body, response.Close)
+	if f.questions() != 1 {
+		t.Errorf("%d questions", f.questions())
 	}
-	if rest := w.rest(); rest != "" || f.questions() != 1 {
-		t.Errorf("%q, %d questions", rest, f.questions())
+	close(release)
+	for _, want := range []string{"/first", "/second"} {
+		if _, body := w.answer("GET"); body != want {
+			t.Errorf("%q", body)
+		}
 	}
 }
 
@@ -230,21 +327,13 @@ func TestTheEndOfTheChannelEndsWhatDependsOnIt(t *testing.T) {
 	idle := f.dial("")
 	busy := f.dial(head("GET", "/k8s/x", "alice") + "\r\n")
 	_ = busy.head("GET")
-	handed := f.dial("GET /api HTTP/1.1\r\nHost: tka\r\n\r\n")
-	node := <-f.handed
 	channel := <-f.channels
 	channel.conn.Close()
 	closes(t, f.connections()[0])
 	if rest := idle.rest() + busy.rest(); strings.Contains(rest, "0\r\n\r\n") {
 		t.Errorf("%q", rest)
 	}
-	// What is Node's own goes on, and the next caller is decided about anew.
-	if _, err := io.WriteString(node, "still here"); err != nil {
-		t.Error(err)
-	}
-	if text, err := handed.lines.Peek(10); string(text) != "still here" {
-		t.Errorf("%q %v", text, err)
-	}
+	// The next caller is decided about on a channel of its own.
 	f.dial("")
 	<-f.channels
 }
@@ -281,53 +370,92 @@ func TestHangingUpAndDraining(t *testing.T) {
 }
 
 // Whoever closes first holds the pair of addresses for a while, and the caller's next connection may have the same.
-func TestACallerThatEndsItsTLSMayCloseFirst(t *testing.T) {
-	certificates := httptest.NewTLSServer(http.NotFoundHandler())
-	defer certificates.Close()
-	client, accepted := tcpPair(t)
-	peer := tls.Server(accepted, certificates.TLS)
-	d := &decided{over: make(chan struct{}), peer: peer, beneath: accepted, in: intake{from: peer}, channel: &decisions{}}
-	served := make(chan struct{})
-	go func() { d.serve(); close(served) }()
-	secured := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
-	if err := secured.Handshake(); err != nil {
-		t.Fatal(err)
+func TestACallerMayCloseFirst(t *testing.T) {
+	f := startOverTLS(t, echo)
+	caller := dialTLS(t, f)
+	_, _ = io.WriteString(caller, head("GET", "/k8s/x", "alice")+"Connection: close\r\n\r\n")
+	// The end of TLS is there, and the connection still open: what is written does not fail.
+	if rest, err := io.ReadAll(caller); err != nil || !strings.Contains(string(rest), "token of alice") {
+		t.Errorf("%q %v", rest, err)
 	}
-	if err := secured.CloseWrite(); err != nil {
-		t.Fatal(err)
+	if _, err := caller.NetConn().Write([]byte("x")); err != nil {
+		t.Error(err)
 	}
+}
+
+func TestALargeAnswerOverTLSArrivesAsItIs(t *testing.T) {
+	text := strings.Repeat("0123456789abcde\n", 200_000)
+	f := startOverTLS(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, text) })
+	caller := dialTLS(t, f)
+	w := &wire{t: t, Conn: caller, lines: bufio.NewReader(caller)}
+	for range 2 {
+		_, _ = io.WriteString(caller, head("GET", "/k8s/large", "alice")+"\r\n")
+		if _, body := w.answer("GET"); body != text {
+			t.Errorf("%d bytes of %d", len(body), len(text))
+		}
+	}
+}
+
+// A caller that has stopped reading holds a write up; it must not hold up the end of its connection.
+func TestACallerThatDoesNotReadIsEndedAtOnce(t *testing.T) {
+	var written atomic.Int64
+	f := startOverTLS(t, func(w http.ResponseWriter, r *http.Request) {
+		block := make([]byte, 1<<20)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+			written.Add(1)
+		}
+	})
+	caller := dialTLS(t, f)
+	_, _ = io.WriteString(caller, head("GET", "/k8s/large", "alice")+"\r\n")
+	channel := <-f.channels
+	last := int64(-1)
+	eventually(t, "a write waits for the caller", func() bool {
+		time.Sleep(100 * time.Millisecond)
+		now := written.Load()
+		defer func() { last = now }()
+		return now > 0 && now == last
+	})
+	f.mu.Lock()
+	connection := f.asked[0].Connection
+	f.mu.Unlock()
+	channel.send("hangUp", hangUpMessage{Connection: connection})
 	select {
-	case <-served:
-		t.Error("it is closed before the caller has closed it")
-	case <-time.After(50 * time.Millisecond):
+	case ended := <-f.ended:
+		if ended.Status != 200 {
+			t.Errorf("%+v", ended)
+		}
+	case <-time.After(3 * time.Second): // TLS' farewell takes 5
+		t.Error("its connection stays open")
 	}
-	client.Close()
-	select {
-	case <-served:
-	case <-time.After(5 * time.Second):
-		t.Error("it stays open")
-	}
+}
+
+func dialTLS(t *testing.T, f *fixture) *tls.Conn {
+	t.Helper()
+	raw := f.dial("")
+	caller := tls.Client(raw.Conn, &tls.Config{InsecureSkipVerify: true})
+	_ = caller.SetDeadline(time.Now().Add(20 * time.Second))
+	return caller
 }
 
 func TestTheDecisionTwinHasTheSameContract(t *testing.T) {
 	compareTwins(t, "decisions_protocol.go", "../decisions-protocol.ts", `A connection to the same unix socket`, `longer than the request\.`)
 }
 
-func TestARequestWhoseBodyNodeHasToReadIsHandedOverWhole(t *testing.T) {
-	for _, path := range []string{"/k8s/x/ephemeralcontainers", "/k8s/x/ephemeral%63ontainers", "/k8s/x%2Fephemeralcontainers?a=b", "/k8s/%zz"} {
+func TestARequestWhoseBodyNodeHasToReadIsCarriedToIt(t *testing.T) {
+	for _, path := range []string{"/k8s/x/ephemeralcontainers", "/k8s/x/ephemeral%63ontainers", "/k8s/x%2Fephemeralcontainers?a=b"} {
 		f := startFixture(t, echo)
-		text := head("PATCH", path, "alice") + "Content-Length: 2\r\n\r\n{}"
-		w := f.dial(text)
-		node := <-f.handed
-		got := make([]byte, len(text))
-		_ = node.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if _, err := io.ReadFull(node, got); err != nil || string(got) != text {
-			t.Errorf("%s: %q: %v", path, got, err)
+		w := f.dial(head("PATCH", path, "alice") + "Content-Length: 2\r\n\r\n{}")
+		request, body := f.nodeAnswers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+		if request.RequestURI != path || request.Header.Get("Authorization") != "alice" || body != "{}" {
+			t.Errorf("%s: %s %q", path, request.RequestURI, body)
 		}
+		w.answer("PATCH")
 		if f.questions() != 0 || len(f.connections()) != 0 {
 			t.Errorf("%s: it was asked about, or forwarded", path)
 		}
-		w.Close()
 	}
 	f := startFixture(t, echo)
 	w := f.dial(head("GET", "/k8s/x/ephemeralcontainers", "alice") + "\r\n")

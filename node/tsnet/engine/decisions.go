@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -25,12 +26,12 @@ type decisions struct {
 	buffers  *bufferPool
 	upstream *upstream // after settings
 	settings *settingsMessage
-	rules    answerRules
+	server   *http.Server  // of the connections
 	ready    chan struct{} // closed with the settings
 	broken   chan struct{}
 
 	mu          sync.Mutex
-	connections map[uint32]*decided
+	connections map[uint32]*callerConnection
 	questions   map[uint32]*question
 	last        uint32 // number of the last connection or request
 	isDraining  bool
@@ -41,7 +42,7 @@ type decisions struct {
 func openDecisions(ctx context.Context, node net.Conn, buffers *bufferPool, log func(logLevel, string)) (*decisions, error) {
 	d := &decisions{
 		node: node, buffers: buffers, log: log, ready: make(chan struct{}), broken: make(chan struct{}),
-		connections: map[uint32]*decided{}, questions: map[uint32]*question{},
+		connections: map[uint32]*callerConnection{}, questions: map[uint32]*question{}, server: newCarrier(),
 	}
 	d.outbox = outbox{to: node, failed: d.fail, gathersFor: questionsGather}
 	go func() { d.fail(d.read()) }()
@@ -64,7 +65,7 @@ func (d *decisions) fail(err error) {
 		return
 	}
 	d.isBroken = true
-	connections := make([]*decided, 0, len(d.connections))
+	connections := make([]*callerConnection, 0, len(d.connections))
 	for _, connection := range d.connections {
 		connections = append(connections, connection)
 	}
@@ -129,7 +130,7 @@ func (d *decisions) take(message any) error {
 		if err != nil {
 			return err
 		}
-		d.settings, d.upstream, d.rules = settings, upstream, newAnswerRules(settings)
+		d.settings, d.upstream = settings, upstream
 		close(d.ready)
 		return nil
 	}
@@ -178,12 +179,12 @@ func (d *decisions) question(id uint32) *question {
 	return d.questions[id]
 }
 
-// isReadByNode is for requests whose bodies Node has to read. What cannot be decoded is Node's to refuse.
-func (s *settingsMessage) isReadByNode(head plainHead) bool {
-	if head.length == 0 {
+// isReadByNode is for requests whose bodies Node.js has to read. What cannot be decoded is Node.js's to refuse.
+func (s *settingsMessage) isReadByNode(r *http.Request) bool {
+	if r.ContentLength == 0 {
 		return false
 	}
-	path, _, _ := strings.Cut(head.target, "?")
+	path, _, _ := strings.Cut(r.RequestURI, "?")
 	decoded, err := url.PathUnescape(path)
 	return err != nil || slices.ContainsFunc(s.ReadHere, func(part string) bool { return strings.Contains(decoded, part) })
 }
@@ -192,7 +193,7 @@ func (s *settingsMessage) isReadByNode(head plainHead) bool {
 func (d *decisions) drain() {
 	d.mu.Lock()
 	d.isDraining = true
-	connections := make([]*decided, 0, len(d.connections))
+	connections := make([]*callerConnection, 0, len(d.connections))
 	for _, connection := range d.connections {
 		connections = append(connections, connection)
 	}
@@ -209,7 +210,7 @@ func (d *decisions) draining() bool {
 }
 
 // register numbers a connection; false where the channel has ended.
-func (d *decisions) register(connection *decided) bool {
+func (d *decisions) register(connection *callerConnection) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.isBroken {
@@ -220,23 +221,36 @@ func (d *decisions) register(connection *decided) bool {
 	return true
 }
 
-func (d *decisions) unregister(connection *decided) {
+func (d *decisions) unregister(connection *callerConnection) {
 	d.mu.Lock()
 	delete(d.connections, connection.id)
 	d.mu.Unlock()
 }
 
+// isAsked reports whether a target is Node.js's to decide about.
+func (d *decisions) isAsked(target string) bool {
+	below, found := strings.CutPrefix(target, d.settings.Prefix)
+	return found && (below == "" || below[0] == '/' || below[0] == '?')
+}
+
 // ask puts a request to Node; its question must be ended.
-func (d *decisions) ask(connection *decided, head plainHead) *question {
+func (d *decisions) ask(connection *callerConnection, r *http.Request) *question {
 	q := &question{answers: make(chan any, 2)}
 	d.mu.Lock()
 	q.id = d.next()
 	d.questions[q.id] = q
 	isOneOfMany := len(d.questions) > manyUnderWay
 	d.mu.Unlock()
+	headers := make([]string, 0, 2*len(r.Header)+2)
+	headers = append(headers, "Host", r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			headers = append(headers, name, asText(value))
+		}
+	}
 	d.sendQuestion(askMessage{
-		Connection: connection.id, Request: q.id,
-		Method: head.method, Target: head.target, Headers: head.headers, HasBody: head.length > 0,
+		Connection: connection.id, Request: q.id, HasBody: r.ContentLength != 0,
+		Version: strings.TrimPrefix(r.Proto, "HTTP/"), Method: r.Method, Target: asText(r.RequestURI), Headers: headers,
 	}, isOneOfMany)
 	return q
 }

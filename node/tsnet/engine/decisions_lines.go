@@ -90,7 +90,7 @@ func appendAsk(lines []byte, m askMessage) ([]byte, error) {
 	lines = strconv.AppendUint(lines, uint64(m.Connection), 10)
 	lines = append(lines, separator...)
 	lines = strconv.AppendUint(lines, uint64(m.Request), 10)
-	for _, fields := range [][]string{{hasBody, m.Method, m.Target}, m.Headers} {
+	for _, fields := range [][]string{{hasBody, m.Version, m.Method, m.Target}, m.Headers} {
 		if slices.ContainsFunc(fields, func(field string) bool { return !isWritable(field) }) {
 			return nil, errors.New("a field with a control character")
 		}

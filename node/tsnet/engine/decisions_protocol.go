@@ -42,6 +42,7 @@ type (
 		Connection uint32
 		Request    uint32
 		HasBody    bool
+		Version    string // of HTTP: 1.1
 		Method     string
 		Target     string
 		Headers    []string // name, value, name, value; as sent

@@ -1,14 +1,19 @@
 package main
 
-// One request that Node has decided to forward: its body sent on by its length, the answer streamed back, the slower side
-// setting the pace. Whatever ends early (the caller, the server, a cut) ends the other side too; a connection to the server
-// whose exchange was not whole is not used again, and an answer before the whole request is the last one on its connection.
+// One request for the Kubernetes API: put to Node.js, and answered with its words or carried to the API server by httputil.ReverseProxy.
+// The slower side sets the pace. Whatever ends early (the caller, the API server, a cut) ends the other side too.
 
 import (
+	"bufio"
+	"context"
 	"errors"
-	"fmt"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,187 +21,198 @@ import (
 
 const (
 	cutWithin = 500 * time.Millisecond
-	// How long the end of a request may take to be noticed after that of its answer.
-	sentWithin = 50 * time.Millisecond
+	// A decision may wait for a token to be minted, which Node.js gives 10 s.
+	decisionTimeout = 30 * time.Second
 )
 
+var (
+	errNotWritable = errors.New("a path that cannot be written")
+	errEnded       = errors.New("the request has ended")
+)
+
+// exchange is the ResponseWriter of its answer.
 type exchange struct {
-	on    *decided
+	http.ResponseWriter
+	on    *callerConnection
+	in    *http.Request
 	q     *question
-	head  plainHead
 	order *forwardMessage
 
-	unsent   atomic.Int64 // what is left of the request's body
-	sent     chan error   // of a request with a body
-	received int64        // bytes of the answer's body, by the caller
+	pool   *pool
+	cancel context.CancelFunc // of what is under way with the API server
+
 	status   int
-	isLast   bool        // the caller's connection ends with this
-	isGone   atomic.Bool // the caller, in the middle of its request
+	received int64 // bytes of the answer's body, by the caller
+	body     countedBody
+	isSent   atomic.Bool // the API server may have seen the request
 
-	mu         sync.Mutex
-	cut        *cutMessage
-	isAnswered bool
-	isStopped  bool
-	stopping   func() // ends what is under way with the server
+	mu  sync.Mutex
+	cut *cutMessage
 }
 
-func newExchange(on *decided, q *question, head plainHead, order *forwardMessage) *exchange {
-	x := &exchange{on: on, q: q, head: head, order: order, isLast: head.close || order.Close}
-	x.unsent.Store(head.length)
-	return x
-}
+type exchangeKey struct{}
 
-// run returns whether another request may follow on the caller's connection.
-func (x *exchange) run() bool {
-	channel := x.on.channel
-	pool := channel.upstream.use(x.order.Pool)
-	if pool == nil {
-		return false
-	}
-	defer channel.upstream.release(pool)
-	x.q.whenCut(x.onCut)
-	isWhole := x.forward(pool)
-	channel.sendSoon(endedMessage{
-		Request: x.q.id, Status: x.status,
-		SentBytes: x.head.length - x.unsent.Load(), ReceivedBytes: x.received,
-	})
-	if !isWhole {
-		return false
-	}
-	if x.isLast {
-		x.on.linger(x.unsent.Load() > 0)
-		return false
-	}
-	return true
-}
-
-// forward is false where the caller's connection must be broken off.
-func (x *exchange) forward(pool *pool) bool {
-	connection, response, err := x.ask(pool)
-	if err != nil {
-		return x.answerFailure(err)
-	}
+func (c *callerConnection) exchange(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{ResponseWriter: w, on: c, in: r}
+	x.body = countedBody{ReadCloser: r.Body, x: x}
+	x.armWrite()
+	x.q = c.channel.ask(c, r)
 	defer func() {
-		if connection != nil {
-			pool.discard(connection)
-		}
+		c.channel.forgetQuestion(x.q)
+		c.channel.sendSoon(endedMessage{Request: x.q.id, Status: x.status, SentBytes: x.body.read.Load(), ReceivedBytes: x.received})
 	}()
-	if err := checkAnswer(response); err != nil {
-		return x.answerFailure(err)
+	decision, err := x.reply()
+	if err != nil || r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
 	}
-	location, err := x.location(response)
-	if err != nil {
-		return false
+	switch decision := decision.(type) {
+	case *answerMessage:
+		x.answerOwn(decision.Status, decision.Answer)
+	case *forwardMessage:
+		x.order = decision
+		x.forward()
+	default:
+		panic(http.ErrAbortHandler)
 	}
-	x.status = response.StatusCode
-	if x.order.TellBegun {
-		x.on.channel.send(begunMessage{Type: "begun", Request: x.q.id, Status: x.status})
-	}
-	isWhole := newAnswer(x, response, location).write()
-	if isWhole && !response.Close && !x.isUnusual() && x.isSent() && x.release() {
-		pool.put(connection)
-		connection = nil
-	}
-	return isWhole
 }
 
-// checkAnswer refuses what another reader might understand differently. net/http keeps names with spaces in them as they are.
-func checkAnswer(response *http.Response) error {
-	if response.StatusCode < 200 {
-		return invalidAnswer{fmt.Errorf("an answer of %d", response.StatusCode)}
-	}
-	if len(response.Header["Location"]) > 1 {
-		return invalidAnswer{errors.New("more than one Location")}
-	}
-	for name, values := range response.Header {
-		if !isToken(name) {
-			return invalidAnswer{errors.New("the name of a header is invalid")}
-		}
-		for _, value := range values {
-			if !isWritable(value) {
-				return invalidAnswer{errors.New("a control character in a header")}
-			}
-		}
-	}
-	return nil
-}
-
-// location asks Node what becomes of a redirect.
-func (x *exchange) location(response *http.Response) (string, error) {
-	values := response.Header.Values("Location")
-	if len(values) == 0 {
-		return "", nil
-	}
-	x.on.channel.send(movedMessage{Type: "moved", Request: x.q.id, Location: values[0]})
-	answer, err := x.reply()
-	if err != nil {
-		return "", err
-	}
-	moved, ok := answer.(*locationMessage)
-	if !ok {
-		return "", fmt.Errorf("a %T instead of a location", answer)
-	}
-	return moved.Location, nil
-}
-
-// reply waits for Node's word in the middle of an exchange.
+// reply waits for Node.js.
 func (x *exchange) reply() (any, error) {
 	late := time.NewTimer(decisionTimeout)
 	defer late.Stop()
 	select {
 	case answer := <-x.q.answers:
 		return answer, nil
+	case <-x.in.Context().Done():
+	case <-x.on.over:
 	case <-x.on.channel.broken:
-		return nil, errors.New("the decision channel ended")
 	case <-late.C:
-		return nil, errors.New("no reply in time")
+	}
+	return nil, errEnded
+}
+
+func (x *exchange) forward() {
+	upstream := x.on.channel.upstream
+	pool := upstream.use(x.order.Pool)
+	if pool == nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer upstream.release(pool)
+	ctx, cancel := context.WithCancel(context.WithValue(x.in.Context(), exchangeKey{}, x))
+	defer cancel()
+	defer context.AfterFunc(pool.context, cancel)()
+	x.pool, x.cancel = pool, cancel
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { x.isSent.Store(true) }})
+	x.q.whenCut(x.onCut)
+	request := x.in.WithContext(ctx)
+	if request.ContentLength != 0 {
+		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(bodyTimeout))
+		request.Body = &x.body
+	}
+	upstream.proxy.ServeHTTP(x, request)
+}
+
+// newForwarder returns the reverse proxy of all exchanges with one API server; each brings its pool.
+func newForwarder(server *url.URL, rules answerRules, buffers *bufferPool) *httputil.ReverseProxy {
+	of := func(ctx context.Context) *exchange {
+		x, _ := ctx.Value(exchangeKey{}).(*exchange)
+		return x
+	}
+	return &httputil.ReverseProxy{
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return of(r.Context()).roundTrip(r) }),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			x := of(r.In.Context())
+			// Opaque is written as it is: the path that was decided about, to the byte.
+			r.Out.URL = &url.URL{Scheme: server.Scheme, Host: server.Host, Opaque: asBytes(x.order.Path)}
+			r.Out.Host = ""
+			r.Out.Trailer = nil
+			r.Out.Header = make(http.Header, len(x.order.Headers)/2)
+			for i := 0; i+1 < len(x.order.Headers); i += 2 {
+				r.Out.Header.Add(x.order.Headers[i], asBytes(x.order.Headers[i+1]))
+			}
+			// Not every server agrees about where such a body ends.
+			r.Out.Close = r.In.ContentLength != 0 && (r.In.Method == http.MethodGet || r.In.Method == http.MethodHead)
+		},
+		ModifyResponse: func(response *http.Response) error { return of(response.Request.Context()).begin(response, rules) },
+		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { of(r.Context()).answerFailure(err) },
+		FlushInterval:  -1,
+		BufferPool:     pooledCopies{buffers},
+		ErrorLog:       log.New(io.Discard, "", 0),
 	}
 }
 
-// answerFailure answers a request that has no answer of the server's: with the words of the cut, or with Node's.
-func (x *exchange) answerFailure(err error) bool {
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func (x *exchange) roundTrip(r *http.Request) (*http.Response, error) {
+	path := x.order.Path
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, " ") || !isWritable(path) {
+		return nil, errNotWritable
+	}
+	return x.pool.transport.RoundTrip(r)
+}
+
+// answerFailure answers a request that has no answer of the API server's: with the words of the cut, or with Node.js's.
+func (x *exchange) answerFailure(err error) {
 	if cut := x.cutBy(); cut != nil {
-		return x.answerOwn(cut.Status, cut.Answer)
+		x.answerOwn(cut.Status, cut.Answer)
+		return
 	}
-	if x.isGone.Load() || x.on.isAhead() {
-		return false
+	if x.in.Context().Err() != nil || x.body.isBroken.Load() {
+		panic(http.ErrAbortHandler) // the caller has gone
 	}
-	var dialling dialError
+	isSent := x.isSent.Load()
 	x.on.channel.send(forwardFailedMessage{
-		Type: "failed", Request: x.q.id, Sent: !errors.As(err, &dialling), Invalid: isInvalidAnswer(err), Reason: failureOf(err),
+		Type: "failed", Request: x.q.id, Sent: isSent, Invalid: isSent && isInvalidAnswer(err), Reason: failureOf(err),
 	})
 	reply, err := x.reply()
 	answer, ok := reply.(*answerMessage)
 	if err != nil || !ok {
-		return false
+		panic(http.ErrAbortHandler)
 	}
-	return x.answerOwn(answer.Status, answer.Answer)
+	x.answerOwn(answer.Status, answer.Answer)
 }
 
 // failureOf is for a log: the error without the URL, which is the caller's.
 func failureOf(err error) string {
-	text := err.Error()
-	if len(text) > 300 {
-		text = text[:300]
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		err = inner.Err
 	}
-	return text
+	text := err.Error()
+	return text[:min(len(text), 300)]
 }
 
-func (x *exchange) answerOwn(status int, text string) bool {
+// answerOwn writes an answer that Node.js has made whole, head and body.
+func (x *exchange) answerOwn(status int, text string) {
 	x.status = status
-	x.isLast = x.isLast || x.unsent.Load() > 0 || x.on.isAhead()
+	answer, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), x.in)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer answer.Body.Close()
+	header := x.Header()
+	for name, values := range answer.Header {
+		header[name] = values
+	}
+	if answer.Close || x.isUnread() || x.on.channel.draining() {
+		header.Set("Connection", "close")
+	}
 	x.armWrite()
-	_, err := io.WriteString(x.on.peer, text)
-	return err == nil
+	x.ResponseWriter.WriteHeader(answer.StatusCode)
+	_, _ = io.Copy(x.ResponseWriter, answer.Body)
 }
 
-// onCut ends what is under way: the server's side at once, the caller's within cutWithin.
+// isUnread reports whether the request's body has not been read to its end.
+func (x *exchange) isUnread() bool { return x.in.ContentLength != 0 && !x.body.isOver.Load() }
+
+// onCut ends what is under way: the API server's side at once, the caller's within cutWithin.
 func (x *exchange) onCut(cut *cutMessage) {
 	x.mu.Lock()
 	x.cut = cut
-	_ = x.on.peer.SetWriteDeadline(time.Now().Add(cutWithin))
+	_ = x.on.SetWriteDeadline(time.Now().Add(cutWithin))
 	x.mu.Unlock()
-	x.stop()
+	x.cancel()
 }
 
 func (x *exchange) cutBy() *cutMessage {
@@ -210,6 +226,52 @@ func (x *exchange) armWrite() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.cut == nil {
-		_ = x.on.peer.SetWriteDeadline(time.Now().Add(stalledAfter))
+		_ = x.on.SetWriteDeadline(time.Now().Add(stalledAfter))
 	}
+}
+
+// WriteHeader passes over interim answers, which are between the API server and this client of its.
+func (x *exchange) WriteHeader(status int) {
+	if status < http.StatusOK {
+		return
+	}
+	header := x.Header()
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // the server would guess one
+	}
+	if x.isUnread() || x.on.channel.draining() {
+		header.Set("Connection", "close")
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	n, err := x.ResponseWriter.Write(p)
+	x.received += int64(n)
+	return n, err
+}
+
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// countedBody is the request's.
+type countedBody struct {
+	io.ReadCloser
+	x        *exchange
+	read     atomic.Int64
+	isOver   atomic.Bool
+	isBroken atomic.Bool
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read.Add(int64(n))
+	switch {
+	case errors.Is(err, io.EOF):
+		b.isOver.Store(true)
+		// What is read from now on is the caller's going.
+		_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Time{})
+	case err != nil:
+		b.isBroken.Store(true)
+	}
+	return n, err
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type handOver struct {
 	buffers    bufferPool
 
 	channels decisionChannels
+	toNode   http.Handler
 
 	mu    sync.Mutex
 	open  map[net.Conn]netip.Addr
@@ -46,10 +48,12 @@ type handOver struct {
 
 func newHandOver(socketPath, nonce string, config *tls.Config,
 	identify func(context.Context, netip.AddrPort) identity, log func(logLevel, string)) *handOver {
-	return &handOver{
+	h := &handOver{
 		socketPath: socketPath, nonce: nonce, tls: config, identify: identify, log: log,
 		open: map[net.Conn]netip.Addr{}, peers: map[netip.Addr]int{},
 	}
+	h.toNode = newToNode(&h.buffers)
+	return h
 }
 
 // serve accepts until the listener is closed.
@@ -112,10 +116,8 @@ func (h *handOver) handle(connection net.Conn, request *listenRequest) {
 
 	_, funnel := connection.(*ipn.FunnelConn)
 	peer := halfClosing(connection)
-	var corked *cork // beneath TLS
 	if request.TLS {
-		corked = &cork{halfCloser: peer, buffers: &h.buffers}
-		secured := tls.Server(corked, h.tls)
+		secured := tls.Server(peer, h.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 		err := secured.HandshakeContext(ctx)
 		cancel()
@@ -136,7 +138,7 @@ func (h *handOver) handle(connection net.Conn, request *listenRequest) {
 		return who
 	}
 	if request.Decide {
-		h.serveDecided(peer, corked, c)
+		h.serveDecided(peer, c)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)

@@ -17,8 +17,8 @@ func TestWhatMayWaitGoesWithTheNextMessageAndLeavesNothingRunning(t *testing.T) 
 	lines := bufio.NewReader(node)
 	for i := range 3 {
 		o.sendSoon(endedMessage{Request: uint32(i), Status: 200, SentBytes: 1, ReceivedBytes: 2})
-		go o.send(askMessage{Connection: 1, Request: 9, Method: "GET", Target: "/k8s", Headers: []string{"Host", "tka"}})
-		for _, want := range []string{"ended\x1f" + string(rune('0'+i)) + "\x1f200\x1f1\x1f2\n", "ask\x1f1\x1f9\x1f0\x1fGET\x1f/k8s\x1fHost\x1ftka\n"} {
+		go o.send(askMessage{Connection: 1, Request: 9, Version: "1.1", Method: "GET", Target: "/k8s", Headers: []string{"Host", "tka"}})
+		for _, want := range []string{"ended\x1f" + string(rune('0'+i)) + "\x1f200\x1f1\x1f2\n", "ask\x1f1\x1f9\x1f0\x1f1.1\x1fGET\x1f/k8s\x1fHost\x1ftka\n"} {
 			if got, err := lines.ReadString('\n'); got != want || err != nil {
 				t.Fatalf("%q: %v", got, err)
 			}

@@ -38,7 +38,7 @@ type bufferSource interface {
 	put(*[largeBuffer]byte)
 }
 
-type bufferPool struct{ pool, records, small sync.Pool }
+type bufferPool struct{ pool sync.Pool }
 
 func (b *bufferPool) get() *[largeBuffer]byte {
 	if buffer, ok := b.pool.Get().(*[largeBuffer]byte); ok {
@@ -48,24 +48,6 @@ func (b *bufferPool) get() *[largeBuffer]byte {
 }
 
 func (b *bufferPool) put(buffer *[largeBuffer]byte) { b.pool.Put(buffer) }
-
-func (b *bufferPool) getRecords() *[recordBuffer]byte {
-	if buffer, ok := b.records.Get().(*[recordBuffer]byte); ok {
-		return buffer
-	}
-	return new([recordBuffer]byte)
-}
-
-func (b *bufferPool) putRecords(buffer *[recordBuffer]byte) { b.records.Put(buffer) }
-
-func (b *bufferPool) getSmall() *[smallAnswer]byte {
-	if buffer, ok := b.small.Get().(*[smallAnswer]byte); ok {
-		return buffer
-	}
-	return new([smallAnswer]byte)
-}
-
-func (b *bufferPool) putSmall(buffer *[smallAnswer]byte) { b.small.Put(buffer) }
 
 type halfCloser interface {
 	net.Conn
