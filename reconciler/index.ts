@@ -22,9 +22,10 @@ import { Informer } from './informer.ts';
 import { createLeadership, type Replicas } from './leadership.ts';
 import { takeOwnedNews } from './owned-news.ts';
 import { startOwnedWatch } from './owned-watch.ts';
+import { createLogins } from './logins.ts';
 import { createPasses } from './passes.ts';
 import { isObserved, isProvisioned, isStatusOnly, type Observed } from './plan.ts';
-import type { Reconciler, ReconcilerObserver, ReconcilerTrace } from './reconciler.ts';
+import { noTrace, type Reconciler, type ReconcilerObserver, type ReconcilerTrace } from './reconciler.ts';
 import { createRoles } from './roles.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSignins } from './signins.ts';
@@ -51,8 +52,8 @@ export interface ReconcilerDeps {
   readonly random?: () => number;
   /** Sessions worked on at once. */
   readonly concurrency?: number;
-  /** Of these, sessions that no caller waits for. */
-  readonly backgroundConcurrency?: number;
+  /** Of these, sessions that no caller waits for; and how many while somebody logs in. */
+  readonly backgroundConcurrency?: { readonly usually: number; readonly whileLoggingIn: number };
   /** Absent: this process is the only one, and leads from the start. */
   readonly replicas?: Replicas;
 }
@@ -61,7 +62,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { cluster, namespace, log, observer } = deps;
   const { clock = systemClock, random = Math.random, onEnding = () => {}, trace = noTrace } = deps;
   // Eight removals at once keep a small API server busy; more of them only make a login wait there.
-  const { concurrency = 32, backgroundConcurrency = 8 } = deps;
+  const { concurrency = 32, backgroundConcurrency = { usually: 8, whileLoggingIn: 2 } } = deps;
+  const logins = createLogins();
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -82,7 +84,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     clock,
     random,
     concurrency,
-    backgroundConcurrency,
+    backgroundConcurrency: () =>
+      logins.underWay > 0 ? backgroundConcurrency.whileLoggingIn : backgroundConcurrency.usually,
     process: async (name) =>
       // A replica that follows does nothing for a login.
       leadership.term === undefined
@@ -250,13 +253,15 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     async signIn(request, caller) {
       // Before the object is there: its first pass may begin at once.
       trace.follow(signinName(request));
-      return await trace.step('store', async () => await signIn(request, caller));
+      return await logins.run(async () => await trace.step('store', async () => await signIn(request, caller)));
     },
     get: (name) => cache.get(name),
     list: () => cache.list(),
 
     usable: async (name, caller) =>
-      await trace.step('usable', async () => await usable(name, AbortSignal.any([caller, signal]))),
+      await logins.run(
+        async () => await trace.step('usable', async () => await usable(name, AbortSignal.any([caller, signal]))),
+      ),
 
     end,
 
@@ -293,9 +298,3 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     },
   };
 }
-
-const noTrace: ReconcilerTrace = {
-  step: (_name, work) => work(),
-  follow: () => {},
-  pass: (_session, work) => work(),
-};

@@ -1,5 +1,5 @@
 /**
- * What the rest of a program sees of the reconciler. Types alone; `index.ts` starts one.
+ * What the rest of a program sees of the reconciler. Types, and the trace that is none; `index.ts` starts one.
  */
 import type { TkaSignin, TkaSigninSpec } from '../crd/tkasignin.ts';
 
@@ -99,3 +99,9 @@ export interface ReconcilerTrace {
   follow(session: string): void;
   pass<T>(session: string, work: () => Promise<T>): Promise<T>;
 }
+
+export const noTrace: ReconcilerTrace = {
+  step: (_name, work) => work(),
+  follow: () => {},
+  pass: (_session, work) => work(),
+};

@@ -215,7 +215,7 @@ test('an urgent key is processed before those that wait, and becomes urgent whil
 
 test('background keys leave room: an urgent one starts at once beside them', async (t) => {
   const { process, started } = gated();
-  const { queue } = start(process, { concurrency: 4, backgroundConcurrency: 2 });
+  const { queue } = start(process, { concurrency: 4, backgroundConcurrency: () => 2 });
   for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
   await settled();
   t.deepEqual(started, ['a', 'b']);
@@ -251,4 +251,22 @@ test('keys that need no I/O leave the event loop its turns', async (t) => {
   for (; (atTurns.at(-1) ?? 0) < 1000; atTurns.push(processed)) await settled();
   const steps = atTurns.map((count, i) => count - (atTurns[i - 1] ?? 0));
   t.true(Math.max(...steps) <= 100, `at most two bursts between two turns, not ${Math.max(...steps)}`);
+});
+
+test('while there is less room for background keys, those that end are not replaced', async (t) => {
+  const { process, started, end } = gated();
+  let room = 3;
+  const { queue } = start(process, { concurrency: 8, backgroundConcurrency: () => room });
+  for (const key of ['a', 'b', 'c', 'd', 'e']) queue.add(key);
+  await settled();
+  t.deepEqual(started, ['a', 'b', 'c']);
+  room = 1;
+  for (let i = 0; i < 2; i += 1) {
+    end();
+    await settled();
+  }
+  t.deepEqual(started, ['a', 'b', 'c']);
+  end();
+  await settled();
+  t.deepEqual(started, ['a', 'b', 'c', 'd']);
 });

@@ -15,8 +15,8 @@ export interface WorkQueueOptions {
   readonly process: (key: string) => Promise<number | undefined>;
   readonly onRetry?: (key: string, error: unknown, attempt: number, delayMs: number) => void;
   readonly concurrency: number;
-  /** Default: `concurrency`. */
-  readonly backgroundConcurrency?: number;
+  /** Asked before each start. Default: `concurrency`. */
+  readonly backgroundConcurrency?: () => number;
   /** Default: 50. */
   readonly burst?: number;
   readonly clock: Clock;
@@ -136,10 +136,10 @@ export class WorkQueue {
   }
 
   #next(): { readonly key: string; readonly priority: Priority } | undefined {
-    const { concurrency, backgroundConcurrency = concurrency } = this.#options;
+    const { concurrency, backgroundConcurrency = () => concurrency } = this.#options;
     if (this.#running.size >= concurrency) return undefined;
     for (const key of this.#waiting.urgent) return { key, priority: 'urgent' };
-    if (this.#background >= backgroundConcurrency) return undefined;
+    if (this.#background >= backgroundConcurrency()) return undefined;
     for (const key of this.#waiting.background) return { key, priority: 'background' };
     return undefined;
   }
