@@ -25,6 +25,16 @@ test('of 1,000 warnings of the same words within a second, the first is logged a
   ]);
 });
 
+test('refusals in the audit, and lines with a request ID, are logged each', async (t) => {
+  const { clock, log, lines } = start();
+  for (let i = 0; i < 100; i += 1) {
+    log.warn({ audit: true, result: 'refused', caller: i }, 'audit');
+    log.error({ requestId: i }, 'a request failed');
+  }
+  await clock.advance(1000);
+  t.is(lines.length, 200);
+});
+
 test('a steady stream of one warning is one line a second', async (t) => {
   const { clock, log, lines } = start();
   for (let i = 0; i < 100; i += 1) {

@@ -1,7 +1,8 @@
 /**
  * Warnings and errors of the same words are logged once a second: the first at once, those that follow within the second as one line,
  * the last of them, with their number in `repeated`. What thousands of sessions meet at once is then still readable, and
- * writing it does not slow down what they wait for. Other levels pass as they are; audit lines are among these.
+ * writing it does not slow down what they wait for. Other levels pass as they are, and so does at any level what is a record of one request: an audit line, and one with the
+ * `requestId` that its caller was told.
  */
 import type { LoggerOptions } from 'pino';
 
@@ -36,7 +37,7 @@ export function mergingRepeats(later: (callback: () => void, ms: number) => void
   return function logMethod(args, method, level) {
     const [fields, message] = args as unknown as readonly [unknown, unknown];
     const words = typeof fields === 'string' ? fields : message;
-    if ((level !== warn && level !== error) || typeof words !== 'string') {
+    if ((level !== warn && level !== error) || typeof words !== 'string' || isRecord(fields)) {
       method.apply(this, args);
       return;
     }
@@ -54,4 +55,9 @@ export function mergingRepeats(later: (callback: () => void, ms: number) => void
       method.apply(this, [{ ...object, repeated: count }, words]);
     };
   };
+}
+
+function isRecord(fields: unknown): boolean {
+  if (typeof fields !== 'object' || fields === null) return false;
+  return ('audit' in fields && fields.audit === true) || 'requestId' in fields;
 }
