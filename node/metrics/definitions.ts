@@ -140,7 +140,7 @@ export const definitions = {
     type: 'counter',
     help: 'Requests through the proxy, by the process that carried them.',
     labels: { by: ['engine', 'server'] },
-    note: 'engine: what is plain; server: upgrades, chunked bodies and whatever else is not.',
+    note: 'server: upgrades, and changes to ephemeral containers; engine: all else.',
   },
   tka_proxy_bytes_total: {
     type: 'counter',

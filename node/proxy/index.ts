@@ -1,6 +1,6 @@
 /**
- * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded, by the engine
- * where the request is plain, by this process where it is not (carrier.ts).
+ * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded, by this process
+ * for upgrades and for bodies that it has to read, by the engine for all else (carrier.ts).
  *
  * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is
  * registered before its session is looked at for the last time, so that a cut misses none.

@@ -1,5 +1,5 @@
 /**
- * A request that an HTTP server of this process has read: everything that is not plain enough for the engine to carry.
+ * A request that an HTTP server of this process has read, because its body has to be looked at.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
