@@ -4,12 +4,22 @@
  */
 import { ApiError } from './errors.ts';
 import type { SessionView, Sessions } from './deps.ts';
-import { chooseRule, isSameScope } from './grants.ts';
+import { chooseRule, coversScope, isSameScope } from './grants.ts';
 import type { Caller } from './state.ts';
+
+/**
+ * The caller's sessions, newest first. One whose role or scope no rule of the calling machine covers any more is not ready: it is
+ * about to end, and the proxy lets none of its requests through from there.
+ */
+export function ownSessions(sessions: Sessions, { subject, grants }: Caller): readonly SessionView[] {
+  return sessions
+    .list(subject)
+    .map((session) => (session.ready && !coversScope(grants.rules, session) ? { ...session, ready: false } : session));
+}
 
 /** Throws 404 for a name that is not one of the caller's, 401 where there is no session at all. */
 export function ownSession(sessions: Sessions, caller: Caller, name: string | undefined): SessionView {
-  const own = sessions.list(caller.subject);
+  const own = ownSessions(sessions, caller);
   if (name !== undefined) {
     const named = own.find((session) => session.name === name);
     if (named === undefined)

@@ -136,3 +136,23 @@ test('the list has all of the sessions of the caller, newest first', async (t) =
     ],
   );
 });
+
+for (const [title, role] of [
+  ['in another role than a rule grants', 'edit'],
+  ['in the whole cluster, of a rule that has namespaces,', 'view'],
+] as const) {
+  test(`a session ${title} is not ready, however it is asked for`, async (t) => {
+    const identity = () => Promise.resolve(alice([rule({ namespaces: ['dev'] })]));
+    await using fixture = await createFixture({ identity });
+    fixture.sessions.push(stored('one', { role }));
+    for (const headers of [{}, { Prefer: 'wait=10' }]) {
+      t.is((await fixture.call('GET', paths.login, { headers })).status, 202);
+    }
+    t.is((await fixture.call('GET', paths.kubeconfig)).status, 202);
+    const { json } = await fixture.call('GET', paths.sessions);
+    t.deepEqual(
+      sessionsResponseSchema.parse(json).sessions.map(({ ready }) => ready),
+      [false],
+    );
+  });
+}

@@ -2,12 +2,13 @@
 import type { SessionsResponse } from '../contract.ts';
 import type { HttpDeps } from '../deps.ts';
 import { sessionAnswer } from '../login-answer.ts';
+import { ownSessions } from '../own-session.ts';
 import type { ApiMiddleware } from '../state.ts';
 import { callerOf } from '../state.ts';
 
 export function sessionListRoute(deps: HttpDeps): ApiMiddleware {
   return (ctx) => {
-    const answer: SessionsResponse = { sessions: deps.sessions.list(callerOf(ctx).subject).map(sessionAnswer) };
+    const answer: SessionsResponse = { sessions: ownSessions(deps.sessions, callerOf(ctx)).map(sessionAnswer) };
     ctx.body = answer;
   };
 }
