@@ -35,6 +35,35 @@ export class NotTkaError extends UserError {
   }
 }
 
+/** A tka of before this API: the Go server. It opens sessions that this command can neither name nor use. */
+export class OlderServerError extends UserError {
+  constructor(server: string, cause?: unknown) {
+    const advice = [
+      'Use the command that came with it, or have the server upgraded: see "From the Go tka" in docs/upgrade.md.',
+      'No session was opened. `tka cluster-info` and `tka logout` work with it.',
+    ];
+    super(`${server} runs an older tka, such as the Go server, which this command cannot use`, advice, 1, cause);
+    this.name = 'OlderServerError';
+  }
+}
+
+/** Another error where it is an older tka that has no such call; `api` is asked for what each of them has. */
+export async function explainAbsent(
+  api: Api,
+  server: string,
+  error: NotTkaError,
+  signal: AbortSignal,
+): Promise<UserError> {
+  try {
+    await api.clusterInfo({ signal, timeoutMs: 2000 });
+  } catch (answer) {
+    signal.throwIfAborted();
+    // It says no in tka's own words.
+    if (!(answer instanceof RefusedError) || answer.status === 404) return error;
+  }
+  return new OlderServerError(server, error);
+}
+
 /** What a server says of itself, without the modes that this command does not know. */
 export type ServerFacts = Omit<WellKnown, 'modes'> & { readonly modes: readonly Mode[] };
 

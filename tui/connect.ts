@@ -7,7 +7,7 @@
  */
 import type { Replica } from '../node/http/contract.ts';
 import { checkTrust } from './agree.ts';
-import { type Api, createApi } from './api.ts';
+import { type Api, createApi, explainAbsent } from './api.ts';
 import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
 import type { Trust } from './clusters.ts';
 import { UserError } from './errors.ts';
@@ -58,6 +58,8 @@ export interface Reached extends Connection {
   /** The tailnet node behind the server, as far as the local tailscaled knows it. */
   readonly peer?: Peer;
   readonly trust: Trust;
+  /** It was a server that this command can use at a login before. */
+  readonly isKnown: boolean;
   /** Whether two origins are one server, by what is pinned, and by the node that this one is now. */
   readonly isSame: SameServer;
   /** Keeps the name of the cluster with the pin, where there is one. */
@@ -96,9 +98,12 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     },
   });
   const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
+  const plainApi = createApi(transport, runtime.env['TRACEPARENT']);
   return {
     server,
-    api: observeApi(createApi(transport, runtime.env['TRACEPARENT']), {
+    isKnown: judged.pin?.cluster !== undefined,
+    api: observeApi(plainApi, {
+      explainAbsent: (error) => explainAbsent(plainApi, server, error, signal),
       onWait: () => onWait?.(`Waiting for ${server} to answer ...`),
       onAnswer: () => {
         if (mayPin) pin.keepOnce();

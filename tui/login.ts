@@ -114,6 +114,7 @@ export async function withOpenSession<T>(
       wish,
       mode: flags.mode ?? settings.mode,
       stepwise: options.stepwise === true,
+      isKnown: reached.isKnown,
       stages,
       interaction,
       warn,

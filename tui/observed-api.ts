@@ -1,6 +1,6 @@
 /** An API whose calls are watched: what waits long says so, the first answer is noticed, and a failure is explained. */
-import type { Api } from './api.ts';
-import { UnreachableError } from './errors.ts';
+import { type Api, NotTkaError } from './api.ts';
+import { UnreachableError, type UserError } from './errors.ts';
 
 /** Longer than an answer takes, shorter than a person thinks that nothing happens. */
 const silentMs = 2000;
@@ -10,9 +10,11 @@ export interface Observer {
   readonly onWait: () => void;
   readonly onAnswer: () => void;
   readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
+  /** The server has no such call, or is no tka server. */
+  readonly explainAbsent: (error: NotTkaError) => Promise<UserError>;
 }
 
-export function observeApi(api: Api, { onWait, onAnswer, explain }: Observer): Api {
+export function observeApi(api: Api, { onWait, onAnswer, explain, explainAbsent }: Observer): Api {
   const watch = async (answer: Promise<unknown>): Promise<unknown> => {
     const timer = setTimeout(onWait, silentMs);
     try {
@@ -20,6 +22,7 @@ export function observeApi(api: Api, { onWait, onAnswer, explain }: Observer): A
       onAnswer();
       return value;
     } catch (error) {
+      if (error instanceof NotTkaError && error.status === 404) throw await explainAbsent(error);
       throw error instanceof UnreachableError ? await explain(error) : error;
     } finally {
       clearTimeout(timer);

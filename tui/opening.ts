@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoginRequest, LoginResponse, Mode, Replica, WhoamiResponse } from '../node/http/contract.ts';
-import { type Api, NotTkaError, type ServerFacts } from './api.ts';
+import { type Api, NotTkaError, OlderServerError, type ServerFacts } from './api.ts';
 import { skewOf } from './clock.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { exitCodes, RefusedError, UserError } from './errors.ts';
@@ -46,6 +46,8 @@ export interface OpeningOptions extends Deadline {
   /** Undefined: proxy where the server offers it, else direct. */
   readonly mode: Mode | undefined;
   readonly stepwise: boolean;
+  /** Whether the server is known to be one that this command can use; else it is asked first, before a session is opened. */
+  readonly isKnown: boolean;
   readonly stages: Stages;
   readonly interaction: Interaction | undefined;
   readonly warn: (line: string) => void;
@@ -62,6 +64,7 @@ export async function openSession(options: OpeningOptions): Promise<OpenedSessio
     const { signedIn, facts } = await signIn(call).catch(async (error: unknown) => {
       throw await explainRefusal(error, call);
     });
+    if (signedIn.session === undefined) await endUnnamed(call);
     const session = readSession(signedIn, options.server);
     for (const line of droppedLines(signedIn)) options.warn(line);
     options.stages.begin('usable');
@@ -144,7 +147,7 @@ async function signIn(call: Call): Promise<SignedIn> {
     patience(() => api.login(wish, { signal, meanwhile, ...wait }));
   const [answer, facts] = call.stepwise
     ? [await asked({}), call.facts]
-    : await besideFacts(call, asked({ waitSeconds }));
+    : await besideFacts(call, () => asked({ waitSeconds }));
   if (call.isForeseen === false) stages.begin('sign-in');
   if (answer.state === 'ready') return { signedIn: answer.value, facts };
   const { session } = readSession(answer.value, server);
@@ -158,18 +161,23 @@ async function signIn(call: Call): Promise<SignedIn> {
 }
 
 /** The facts are asked for at the same time; a login does not wait long for them, nor fails without them. */
-async function besideFacts<T>(call: Call, asked: Promise<T>): Promise<readonly [T, ServerFacts | undefined]> {
+async function besideFacts<T>(call: Call, ask: () => Promise<T>): Promise<readonly [T, ServerFacts | undefined]> {
   const enough = new AbortController();
   const signal = AbortSignal.any([call.signal, enough.signal]);
   const patience = createPatience({ ...call, signal, warn: () => {} });
   const facts = askFacts(call.api, call.server, { signal, patience }).catch((error: unknown) =>
-    error instanceof NewerServerError ? error : undefined,
+    error instanceof NewerServerError || error instanceof OlderServerError ? error : undefined,
   );
   try {
-    const [answer] = await Promise.allSettled([asked]);
+    if (!call.isKnown) {
+      const first = await Promise.race([facts, delay(factsGraceMs, undefined, { signal })]);
+      if (first instanceof UserError) throw first;
+    }
+    const [answer] = await Promise.allSettled([ask()]);
     const known = await Promise.race([facts, delay(factsGraceMs, undefined, { signal })]);
     // That the server no longer speaks our language says better why it did not understand the other call.
-    if (known instanceof NewerServerError) throw known;
+    if (known instanceof OlderServerError && answer.status === 'fulfilled') await endUnnamed(call);
+    if (known instanceof UserError) throw known;
     if (answer.status === 'rejected') throw answer.reason;
     return [answer.value, known];
   } finally {
@@ -178,6 +186,16 @@ async function besideFacts<T>(call: Call, asked: Promise<T>): Promise<readonly [
 }
 
 const factsGraceMs = 1000;
+
+/** A session without a name is all that the caller has there, and cannot be used. */
+async function endUnnamed({ api, signal }: Call): Promise<void> {
+  try {
+    await api.logout({}, { signal, timeoutMs: 5000 });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof UserError)) throw error;
+  }
+}
 
 class NewerServerError extends UserError {}
 
@@ -245,7 +263,6 @@ function readSession(
   if (answer?.session === undefined || Number.isNaN(until.getTime())) {
     throw new UserError(`${server} is older than this command: it does not name the session it opened`, [
       'Have the server updated, or use the command that came with it. `tka version` shows both versions.',
-      'The session ends by itself, or by `tka logout`.',
     ]);
   }
   const { session, username, role, namespaces } = answer;

@@ -75,6 +75,8 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       wish: { role: session.role, ...(period === undefined ? {} : { period }) },
       mode: modeIn(own?.args ?? []),
       stepwise: false,
+      // It has just listed its sessions.
+      isKnown: true,
       stages: createStages(options.onStage),
       interaction: undefined,
       warn,

@@ -2,9 +2,11 @@
  * `tka kubeconfig`: a kubeconfig with the token in it, on stdout, for a program that runs no plugin or another machine's
  * tool. It is built here from what was checked; no file is touched.
  */
+import { type Api, OlderServerError } from '../api.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
 import { reach } from '../connect.ts';
 import { renderData } from '../data.ts';
+import { UnreachableError, UserError } from '../errors.ts';
 import type { KubeconfigFlags } from '../flags.ts';
 import { plainInteraction } from '../interaction.ts';
 import { createWords } from '../output.ts';
@@ -27,12 +29,26 @@ export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Prom
     const { session, mode, timeoutMs = 30_000 } = flags;
     const access = await withinDeadline({ server, timeoutMs, signal }, (ending) =>
       fetchAccess({ api, server, session, mode, signal: ending }),
-    );
+    ).catch(async (error: unknown) => {
+      throw await blameAge(api, error, signal);
+    });
     checkTls(access, flags, server);
     runtime.stdout.write(await renderData(flags.output ?? 'yaml', standalone(access), access.name));
   } finally {
     reached.close();
   }
+}
+
+/** An older server refuses, or answers in another form: that it is one says more than either. */
+async function blameAge(api: Api, error: unknown, signal: AbortSignal): Promise<unknown> {
+  if (!(error instanceof UserError) || error instanceof UnreachableError) return error;
+  try {
+    await api.wellKnown({ signal, timeoutMs: 2000 });
+  } catch (other) {
+    signal.throwIfAborted();
+    if (other instanceof OlderServerError) return other;
+  }
+  return error;
 }
 
 /** A kubeconfig that needs nothing else; `name` names everything in it. */

@@ -120,7 +120,8 @@ test('login -o json prints the whole session, and -q is quiet', async (t) => {
     kubeconfig: cli.kubeconfig,
     server: stub.url,
   });
-  t.deepEqual(JSON.parse(stub.requests[0]?.body ?? ''), { role: 'view', period: '90m' });
+  const asked = stub.requests.find(({ call }) => call === calls.login);
+  t.deepEqual(JSON.parse(asked?.body ?? ''), { role: 'view', period: '90m' });
 });
 
 test('login --inline-token writes no plugin and keeps no token in the cache', async (t) => {
