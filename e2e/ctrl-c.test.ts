@@ -33,15 +33,15 @@ const rules = (stub: StubServer, granted: readonly object[]): void => {
 
 const cases: readonly Case[] = [
   { stage: 'Find the server', arrange: ({ stub }) => stub.answer('GET /.well-known/tka', never) },
-  { stage: 'Who am I', arrange: ({ stub }) => stub.answer('GET /api/v1alpha1/whoami', never) },
+  { stage: 'Identify', arrange: ({ stub }) => stub.answer('GET /api/v1alpha1/whoami', never) },
   {
-    stage: 'What I may have',
+    stage: 'Check grants',
     arrange: ({ stub }) => rules(stub, [view, { ...view, role: 'edit' }]),
     sight: /Which role\?[^]*take/,
   },
-  { stage: 'Sign in', arrange: ({ stub }) => stub.answer('POST /api/v1alpha1/login', never) },
+  { stage: 'Log in', arrange: ({ stub }) => stub.answer('POST /api/v1alpha1/login', never) },
   {
-    stage: 'Set up access',
+    stage: 'Provision access',
     arrange({ stub }) {
       const pending = {
         username: 'alice@example.com',
@@ -54,7 +54,7 @@ const cases: readonly Case[] = [
       }
     },
   },
-  { stage: 'Try the access', arrange: ({ stub }) => stub.answer('GET /api/v1alpha1/kubeconfig', never) },
+  { stage: 'Verify access', arrange: ({ stub }) => stub.answer('GET /api/v1alpha1/kubeconfig', never) },
   {
     stage: 'Write kubeconfig',
     arrange({ home }) {

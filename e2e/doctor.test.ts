@@ -51,7 +51,7 @@ test.serial('with a session, kubectl itself gets in, and the machine is the one 
   t.is(code, 0);
   t.regex(findings['trust'] ?? '', /the machine that you agreed to/);
   t.true(findings['session']?.startsWith(`${session} (view, `), findings['session']);
-  t.regex(findings['rights'] ?? '', /let in, with \d+ rules/);
+  t.regex(findings['rights'] ?? '', /authorized \(\d+ rules\)/);
 });
 
 test.serial('a session that was revoked is told, and that kubectl does not get in', async (t) => {

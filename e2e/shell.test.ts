@@ -96,7 +96,7 @@ test.serial('of two shells with one session the second to leave ends it', async 
   await written(home('first'));
   const second = await tka('shell', '--', 'kubectl', 'get', 'namespaces', '-o', 'name');
   t.is(second.code, 0, second.stderr);
-  t.regex(second.stderr, /goes on: another shell uses it/);
+  t.regex(second.stderr, /stays active \(another shell uses it\)/);
   t.is((await sessions()).length, 1);
   writeFileSync(leaves, 'now\n');
   t.regex((await first).stderr, /the session has ended/);

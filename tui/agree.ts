@@ -33,7 +33,7 @@ export async function checkTrust(claim: Claim, interaction: Interaction | undefi
     throw cannotTell(server, problem, forget);
   }
   if (peer !== undefined) return askAboutNew(claim, peer, interaction);
-  const nameIt = `If you are sure of it, name it by hand: --server ${server}`;
+  const nameIt = `To trust it, run: tka login --server ${server}`;
   if (problem !== undefined) throw cannotTell(server, problem, nameIt);
   throw new UnreachableError(`no machine of this tailnet is ${server}`, ['See which there are: tka clusters', nameIt]);
 }
@@ -51,15 +51,15 @@ function cannotTell(server: string, problem: TailnetError, remedy: string): Tail
 
 async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interaction | undefined): Promise<'agreed'> {
   if (interaction === undefined) {
-    throw denied(`${server} was found on the tailnet, and nobody here has agreed to it yet`, [
+    throw denied(`${server} is not trusted yet`, [
       `It is ${describeNode(peer)}.`,
-      `If it is yours, name it by hand: --server ${server}`,
+      `To trust it, run: tka login --server ${server}`,
     ]);
   }
   const details = [
     `It was found on the tailnet: ${peer.name === '' ? peer.hostName : peer.name}, ${describeNode(peer)}.`,
     ...(peer.shared === true ? ['It belongs to another tailnet, which shares it with yours.'] : []),
-    'You have not used it before. Whoever runs it decides where kubectl goes with what it gives you.',
+    'You have not used it before. Its operator controls which cluster your kubectl talks to.',
   ];
   if (await interaction.confirm({ title: `Trust ${server}?`, details })) return 'agreed';
   throw denied(`${server} is not trusted, so nothing was done`);

@@ -70,7 +70,7 @@ export type ServerFacts = Omit<WellKnown, 'modes'> & { readonly modes: readonly 
 export interface Api {
   /** Where the server waits, the answer comes as soon as the session is usable. */
   login(request: LoginRequest, options: CallOptions & Waiting): Promise<Eventually<LoginResponse>>;
-  /** Without a session: the one that a login without a wish picks, else the newest. */
+  /** Without a session: the default role's session, else the newest. */
   loginStatus(
     query: { readonly session?: string | undefined },
     options: CallOptions & Waiting,

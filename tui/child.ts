@@ -82,7 +82,7 @@ function signalChild(pid: number | undefined, signal: NodeJS.Signals): void {
 
 function notStarted(program: string, error: Error): ChildEnd {
   const code = systemCode(error);
-  if (code === 'ENOENT') return { exitCode: 127, failure: `${program} is not there: no such program` };
+  if (code === 'ENOENT') return { exitCode: 127, failure: `${program}: command not found` };
   return { exitCode: 126, failure: `${program} cannot be run: ${code ?? error.message}` };
 }
 

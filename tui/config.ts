@@ -50,10 +50,9 @@ export function parseServer(text: string, source: string): string {
   const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed);
   const url = URL.parse(hasScheme ? trimmed : `${trimmed.endsWith(':443') ? 'https' : 'http'}://${trimmed}`);
   const advice = ['Give it as a host name or a URL, for example tka, tka:8080 or https://tka.example.ts.net.'];
-  if (url === null || url.hostname === '')
-    throw usageError(`${source} names no server: ${JSON.stringify(text)}`, advice);
+  if (url === null || url.hostname === '') throw usageError(`invalid ${source} ${JSON.stringify(text)}`, advice);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw usageError(`${source}: a server is reached by http or https, not ${url.protocol.slice(0, -1)}`, advice);
+    throw usageError(`${source}: unsupported scheme "${url.protocol.slice(0, -1)}" (use http or https)`, advice);
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
     throw usageError(`${source}: the server is only a host, without a user, a path or a query`, advice);

@@ -279,7 +279,7 @@ test('that a pin cannot be written is a warning, and the login goes on', async (
   const warnings: string[] = [];
   const reached = await connected(t, runtime, { server }, act({ warn: (line) => void warnings.push(line) }));
   await reached.api.sessions({ signal });
-  t.regex(warnings.join('\n'), /will not be known the next time: .*known-servers\.json cannot be written/);
+  t.regex(warnings.join('\n'), /could not save trust for \S+: .*known-servers\.json cannot be written/);
 });
 
 test('--port goes with a host name, wherever that came from', async (t) => {

@@ -269,7 +269,7 @@ function createPin(
       write();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      warn(`${server} will not be known the next time: ${error.message}`);
+      warn(`could not save trust for ${server}: ${error.message}`);
     }
   };
   const keep = (): void => {

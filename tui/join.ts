@@ -170,7 +170,7 @@ async function checkServer(node: TailnetNode, settings: JoinSettings, waits: Wai
   if (isDefaultServer && !peer.tags.some((tag) => tag.startsWith('tag:tka'))) {
     throw new UserError(
       `the machine ${printable(peer.nodeName)} has no tag of a tka server (tag:tka*)`,
-      [`If it is your tka server, name it by hand: --server ${server}`],
+      [`To trust it, run: tka login --server ${server}`],
       exitCodes.denied,
     );
   }

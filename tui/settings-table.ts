@@ -40,7 +40,7 @@ export const settingsTable: readonly Setting[] = [
   setting('tailscale.controlUrl', 'the control server of `tka exec --join`', "Tailscale's own", any),
   setting('output.theme', 'as theme, which goes before it', 'auto', any),
   setting('output.long', 'of before: changes nothing now', 'false', flag),
-  setting('output.quiet', 'no words, only errors and data', 'false', flag),
+  setting('output.quiet', 'only print data and errors', 'false', flag),
 ];
 
 /** Throws a usage error that names the nearest key. */

@@ -14,8 +14,8 @@ const cases: readonly [
   (readonly string[])?,
 ][] = [
   ['that a shell opened and nothing else uses', 'revoke', {}, []],
-  ['that was there before', /was there before/, { opened: false }, []],
-  ['that was there before, whatever else uses it', /was there before/, { opened: false }, [shell], ['tka-demo']],
+  ['that was there before', /existed before/, { opened: false }, []],
+  ['that was there before, whatever else uses it', /existed before/, { opened: false }, [shell], ['tka-demo']],
   ['that another shell uses', /another shell/, {}, [shell]],
   ['that a dead shell used', 'revoke', {}, [{ ...shell, isLive: false }]],
   ['that another has left', 'revoke', {}, [{ ...shell, phase: 'left', isLive: false }]],

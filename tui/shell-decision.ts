@@ -34,7 +34,7 @@ export function decide(
   contexts: readonly string[],
   isSame: SameServer = (one, other) => one === other,
 ): Decision {
-  if (!ending.opened) return { action: 'keep', because: 'it was there before this shell' };
+  if (!ending.opened) return { action: 'keep', because: 'it existed before this shell' };
   const near = others.filter(({ server, isLive }) => isLive && isSame(server, ending.server));
   if (near.some(({ phase, session }) => phase === 'open' && session === ending.session)) {
     return { action: 'keep', because: 'another shell uses it' };

@@ -101,7 +101,7 @@ test('where the server is away at the end the session is ended by a later start'
   );
   const ran = await shell.end(5);
   t.is(ran.code, 5);
-  t.regex(ran.stderr, /^warning: the session alice-view goes on \(away\); the next tka command tries again\n$/);
+  t.regex(ran.stderr, /^warning: the session alice-view stays active \(away\); the next tka command tries again\n$/);
   t.deepEqual(readdirSync(join(runDirectory(cli), left(cli)[0] ?? '')), ['record.json'], 'the kubeconfig is gone');
 
   const again = keepSessions(server);

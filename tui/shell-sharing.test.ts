@@ -9,7 +9,7 @@ test('a session that was there before goes on, and the shell says why', async (t
   await cli.run(['login', '--server', server.url, '-q', '--kubeconfig', join(cli.home, 'elsewhere')]);
   t.like(await exec('true'), { code: 0, stdout: '', stderr: '' });
   const ran = await cli.run(['shell', '--server', server.url, '--', 'true']);
-  t.is(ran.stderr, 'tka: the session alice-view goes on: it was there before this shell.\n');
+  t.is(ran.stderr, 'tka: the session alice-view stays active (it existed before this shell).\n');
   t.deepEqual(sessions.ended, []);
   t.deepEqual(left(cli), []);
 });
@@ -18,7 +18,7 @@ test('of two shells with one session the first to leave keeps it, the second end
   const { cli, sessions, startShell } = await setup(t);
   const first = await startShell();
   const second = await startShell();
-  t.is((await first.end()).stderr, 'tka: the session alice-view goes on: another shell uses it.\n');
+  t.is((await first.end()).stderr, 'tka: the session alice-view stays active (another shell uses it).\n');
   t.deepEqual(sessions.ended, []);
   t.is((await second.end()).stderr, 'tka: the session has ended.\n');
   t.deepEqual(sessions.ended, ['alice-view']);
@@ -40,7 +40,7 @@ test('a session that a login outside uses goes on', async (t) => {
   const shell = await startShell();
   t.is((await cli.run(['login', '--server', server.url, '-q'])).code, 0);
   const { stderr } = await shell.end();
-  t.is(stderr, 'tka: the session alice-view goes on: the context tka-prod-view in your kubeconfig uses it.\n');
+  t.is(stderr, 'tka: the session alice-view stays active (the context tka-prod-view in your kubeconfig uses it).\n');
   t.deepEqual(sessions.ended, []);
 });
 

@@ -81,7 +81,7 @@ test('a command that a signal ends is 128 and its number; one that is not there 
   const { cli, sessions, exec } = await setup(t);
   t.is((await exec('sh', '-c', 'kill -USR1 $$')).code, 138);
   const missing = await exec('no-such-program');
-  t.like(missing, { code: 127, stdout: '', stderr: 'error: no-such-program is not there: no such program\n' });
+  t.like(missing, { code: 127, stdout: '', stderr: 'error: no-such-program: command not found\n' });
   t.is((await exec(cli.home)).code, 126);
   t.is(sessions.ended.length, 3);
   t.deepEqual(left(cli), []);

@@ -114,12 +114,15 @@ async function close(runtime: Runtime, session: PrivateSession): Promise<Ended> 
 
 function report(runtime: Runtime, ended: Ended, words: Words): void {
   if (ended.outcome === 'revoked') words.say('tka: the session has ended.');
-  if (ended.outcome === 'kept') words.say(`tka: the session ${ended.session} goes on: ${ended.because}.`);
+  if (ended.outcome === 'kept') words.say(`tka: the session ${ended.session} stays active (${ended.because}).`);
   if (ended.outcome !== 'postponed') return;
   const { session, reason } = ended;
   // Not a word for a shell that is just starting; but a session that stays by mistake is an error, in `exec` too.
-  if (reason === undefined) words.say(`tka: the session ${session} goes on: another shell is logging in.`);
-  else createWords(runtime, true).warn(`the session ${session} goes on (${reason}); the next tka command tries again`);
+  if (reason === undefined) words.say(`tka: the session ${session} stays active (another shell is logging in).`);
+  else
+    createWords(runtime, true).warn(
+      `the session ${session} stays active (${reason}); the next tka command tries again`,
+    );
 }
 
 function childEnvironment({ env }: Runtime, { login, kubeconfig }: PrivateSession): Record<string, string> {

@@ -8,17 +8,17 @@ export async function readWish({ role, period }: Pick<WishFlags, 'role' | 'perio
   if (role === undefined && period === undefined) return {};
   const { loginRequestSchema, parseDurationMs } = await import('../node/http/contract.ts');
   if (period !== undefined && parseDurationMs(period) === undefined) {
-    throw usageError(`--period ${JSON.stringify(period)} is no duration`, ['It looks like 8h, 90m or 1h30m.']);
+    throw usageError(`invalid duration ${JSON.stringify(period)} (examples: 8h, 90m)`, ['See "tka login --help".']);
   }
   const request = loginRequestSchema.safeParse({ role, period });
-  if (!request.success) throw usageError(`--role ${JSON.stringify(role)} is no name of a role`);
+  if (!request.success) throw usageError(`--role ${JSON.stringify(role)} is not a valid role name`);
   return request.data;
 }
 
 /** Throws a usage error where it is no name of a namespace. */
 export function checkNamespace(namespace: string | undefined): void {
   if (namespace === undefined || /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) return;
-  throw usageError(`--namespace ${JSON.stringify(namespace)} is no name of a namespace`, [
+  throw usageError(`--namespace ${JSON.stringify(namespace)} is not a valid namespace name`, [
     'It has small letters, digits and dashes, at most 63.',
   ]);
 }

@@ -128,7 +128,7 @@ export function homeCases(place: () => Place): void {
     await terminal.waitFor(/❯ stack +cluster-admin/);
     kubernetes.pause();
     await terminal.press('Enter');
-    await terminal.waitFor(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Sign in/);
+    await terminal.waitFor(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Log in/);
     await terminal.press('C-c');
     await terminal.exitCode();
     await isClean(t, terminal);

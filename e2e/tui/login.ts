@@ -7,7 +7,7 @@ export function loginCases(place: () => Place): void {
     const terminal = await place().open(t, 'alice@example.com', ['login']);
     t.is(await terminal.exitCode(), 0);
     const screen = await terminal.screen();
-    const stages = ['Find the server', 'Who am I', 'What I may have', 'Sign in', 'Set up access', 'Try the access'];
+    const stages = ['Find the server', 'Identify', 'Check grants', 'Log in', 'Provision access', 'Verify access'];
     for (const stage of [...stages, 'Write kubeconfig']) {
       t.regex(screen, new RegExp(`^✓ ${stage} +[\\d.]+ (ms|s)\\b`, 'm'));
     }
@@ -26,10 +26,10 @@ export function loginCases(place: () => Place): void {
     const terminal = await place().open(t, 'carol@example.com', ['login']);
     t.is(await terminal.exitCode(), 3);
     const screen = await terminal.screen();
-    t.regex(screen, /^✗ What I may have/m);
+    t.regex(screen, /^✗ Check grants/m);
     t.regex(screen, /^error: .*grants you nothing/m);
     t.is(screen.split('grants you nothing').length, 2, screen);
-    t.notRegex(screen, /Sign in|\n\s+at /);
+    t.notRegex(screen, /✓ Log in|\n\s+at /);
     await isClean(t, terminal);
     t.is(place().kubeconfig('carol@example.com'), '');
   });
@@ -73,12 +73,12 @@ export function loginCases(place: () => Place): void {
     const { kubernetes } = place().stack;
     kubernetes.pause();
     const terminal = await place().open(t, 'alice@example.com', ['login']);
-    await terminal.waitFor(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Sign in/);
+    await terminal.waitFor(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Log in/);
     await terminal.resize(60, 24);
     kubernetes.resume();
     t.is(await terminal.exitCode(), 0, await terminal.screen());
     const all = await terminal.scrollback();
-    for (const stage of ['Find the server', 'Who am I', 'Sign in']) t.is(all.split(stage).length, 2, all);
+    for (const stage of ['Find the server', 'Identify', 'Log in']) t.is(all.split(stage).length, 2, all);
     t.regex(all, /until .*for 8h00m/);
     await isClean(t, terminal);
   });
@@ -87,7 +87,7 @@ export function loginCases(place: () => Place): void {
     const { kubernetes } = place().stack;
     kubernetes.pause();
     const terminal = await place().open(t, 'alice@example.com', ['login']);
-    await terminal.waitFor(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Sign in/);
+    await terminal.waitFor(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Log in/);
     await terminal.press('C-c');
     t.is(await terminal.exitCode(), 130);
     await isClean(t, terminal);
@@ -114,7 +114,7 @@ export function loginCases(place: () => Place): void {
     const dumb = await place().open(t, 'alice@example.com', ['login'], { env: { TERM: 'dumb' } });
     t.is(await dumb.exitCode(), 0);
     const lines = await dumb.screen();
-    t.regex(lines, /^\+ Sign in \([\d.]+ m?s\)/m);
+    t.regex(lines, /^\+ Log in \([\d.]+ m?s\)/m);
     t.regex(lines, /^Logged in\.$/m);
     t.regex(lines, /^[ -~\n]*$/);
     t.is(await dumb.screenWithColours(), lines);

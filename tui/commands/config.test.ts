@@ -128,7 +128,7 @@ const mistakes: readonly [string, string, RegExp][] = [
   ['__proto__.x', 'x', /tka config list/],
   ['server', 'ftp://tka', /http or https/],
   ['server', 'http://u:p@tka', /only a host/],
-  ['servers', 'a,,b', /names no server/],
+  ['servers', 'a,,b', /invalid/],
   ['port', '0', /1 to 65535/],
   ['port', 'many', /1 to 65535/],
   ['mode', 'magic', /direct, proxy/],

@@ -33,8 +33,8 @@ export async function doctor(runtime: Runtime, flags: DoctorFlags): Promise<Exit
   if (flags.output === undefined) {
     const warnings = findings.filter(({ state }) => state === 'warning').length;
     const counted = [
-      failures > 0 ? `${failures} failed` : 'nothing failed',
-      ...(warnings > 0 ? [`${warnings} to look at`] : []),
+      `${failures} failed`,
+      ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`] : []),
     ];
     createWords(runtime, flags.quiet === true).say(`${counted.join(', ')}.`);
   } else {

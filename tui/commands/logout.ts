@@ -25,7 +25,7 @@ export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<Exit
   if (flags.all === true) {
     const named = contexts.map(({ server }) => server);
     const servers = distinctServers(named, sameServers(runtime.env));
-    if (servers.length === 0) words.say('No context of your kubeconfig comes from a login: nothing to end.');
+    if (servers.length === 0) words.say('No tka contexts in your kubeconfig; nothing to log out.');
     code = await forEachServer(runtime, servers, end);
   } else {
     const { signal } = runtime;
@@ -88,7 +88,7 @@ interface Outcome {
 function describe({ server, session, local, ended }: Outcome): string {
   const what = session === undefined ? 'every session' : `the session ${session}`;
   if (local === true) {
-    return `Removed what this machine had of ${what} at ${server}; at the server it goes on until it ends.`;
+    return `Removed what this machine had of ${what} at ${server}; it stays active at the server until it ends.`;
   }
   if (ended) return `Logged out of ${what} at ${server}.`;
   return session === undefined ? `You had no session at ${server}.` : `There was no session ${session} at ${server}.`;

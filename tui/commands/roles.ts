@@ -57,7 +57,7 @@ export function stateOf(rule: GrantedRule, rules: readonly GrantedRule[]): RuleS
 function explain(words: Words, server: string, { username, rules }: WhoamiResponse): void {
   const forecast = foresee(rules);
   if (forecast.kind === 'none') {
-    words.say(`The policy grants ${username} nothing at ${server}. Ask whoever keeps the policy of your tailnet.`);
+    words.say(`The policy grants ${username} nothing at ${server}. Ask your tailnet admin.`);
   } else if (forecast.kind === 'ambiguous') {
     words.say('A login without --role is refused, because these have the same priority:');
     for (const rule of forecast.rules) words.say(`  ${describeGrant(rule)}`);

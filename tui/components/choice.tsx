@@ -88,7 +88,7 @@ export function Choice({ question, choices, onChoose, onCancel, limit = 8, isAct
       <Box height={1}>
         {isActive && (
           <Text {...styles.muted}>
-            <Text {...styles.accent}>enter</Text> take {glyphs.separator} <Text {...styles.accent}>esc</Text> none
+            <Text {...styles.accent}>enter</Text> select {glyphs.separator} <Text {...styles.accent}>esc</Text> cancel
           </Text>
         )}
       </Box>

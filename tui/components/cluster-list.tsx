@@ -47,7 +47,7 @@ export function ListHead({ columns }: { readonly columns: Columns }): ReactNode 
   const { styles, glyphs } = useTheme();
   return (
     <Text {...styles.muted}>
-      {`  ${fit('CLUSTER', columns.name, glyphs)} ${fit('YOU MAY HAVE, UP TO', columns.may, glyphs)} STATE`}
+      {`  ${fit('CLUSTER', columns.name, glyphs)} ${fit('ROLES (MAX)', columns.may, glyphs)} STATE`}
     </Text>
   );
 }

@@ -63,7 +63,7 @@ function helpOf({ up, down }: Glyphs): readonly (readonly [string, string])[] {
     ['s', 'a shell with access to this cluster alone'],
     ['y', 'copy the name of the context'],
     ['/', 'filter by name'],
-    ['R', 'look again'],
+    ['R', 'refresh'],
     ['esc', 'stop what is being done; clear the filter'],
     ['q  ctrl-c', 'quit; sessions go on'],
   ];

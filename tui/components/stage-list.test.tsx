@@ -21,11 +21,11 @@ test('each stage says how it stands by a glyph, with its time and what it found'
     frame,
     [
       '✓ Find the server     1.2 s  prod at http://tka.tail1234.ts.net',
-      '✓ Who am I            12 ms  alice@example.com on laptop',
-      '✗ What I may have      8 ms',
-      '✗ Sign in              8 ms  stopped',
-      '⠋ Set up access       3.0 s',
-      '○ Try the access',
+      '✓ Identify            12 ms  alice@example.com on laptop',
+      '✗ Check grants         8 ms',
+      '✗ Log in               8 ms  stopped',
+      '⠋ Provision access    3.0 s',
+      '○ Verify access',
     ].join('\n'),
   );
 });
@@ -38,7 +38,7 @@ test('in 60 columns nothing is lost, and in ASCII nothing is beyond it', (t) => 
   );
   t.regex(frame.replaceAll(/\s+/g, ' '), /prod at http:\/\/tka\.tail1234\.ts\. ?net/);
   t.regex(frame, /^\+ Find the server/m);
-  t.regex(frame, /^x What I may have/m);
+  t.regex(frame, /^x Check grants/m);
   t.regex(frame, /^[ -~\n]*$/);
 });
 
@@ -67,7 +67,7 @@ test('a screen reader hears words for the glyphs, and no time that runs', async 
   const heard = written.join('');
   t.notRegex(heard, /list/);
   t.regex(heard, /done: +Find the server +1\.2 s +prod at/);
-  t.regex(heard, /failed: +What I may have/);
-  t.regex(heard, /running: +Set up access/);
+  t.regex(heard, /failed: +Check grants/);
+  t.regex(heard, /running: +Provision access/);
   t.notRegex(heard, /3\.0 s|[✓✗⠋]/u);
 });

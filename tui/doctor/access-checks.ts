@@ -23,7 +23,7 @@ export const accessChecks: readonly Check[] = [
       const forecast = foresee(rules);
       const reasons = dropped.map(({ rule, reason }) => `Left out: ${rule}: ${reason}`);
       if (forecast.kind === 'none') {
-        const remedy = ['Ask whoever keeps the tailnet policy for a grant of the capability specht-labs.de/cap/tka.'];
+        const remedy = ['Ask your tailnet admin for a grant of the capability specht-labs.de/cap/tka.'];
         return failed('the tailnet policy grants you no role', [...reasons, ...remedy], exitCodes.denied);
       }
       if (forecast.kind === 'ambiguous') {
@@ -48,7 +48,7 @@ export const accessChecks: readonly Check[] = [
         const names = ended.map((name) => printable(name, 100)).join(', ');
         return warning(`there are contexts whose session has ended: ${names}`, 'Log in again, or: tka logout --local');
       }
-      if (alive.length === 0) return skipped('you have none: tka login');
+      if (alive.length === 0) return skipped('no active session (run: tka login)');
       const list = alive.map(({ session, role, remainingSeconds = 0 }) => {
         return `${session} (${role ?? '-'}, ${formatRemaining(remainingSeconds * 1000)} left)`;
       });
@@ -60,7 +60,7 @@ export const accessChecks: readonly Check[] = [
     async run({ kubeconfig, runtime, flags, timeoutMs }) {
       const own = (await ifKnown(kubeconfig()))?.own ?? [];
       const current = own.find((context) => context.current);
-      if (current === undefined) return skipped('the current context of kubectl is none of tka');
+      if (current === undefined) return skipped('current kubectl context is not managed by tka');
       const kubectl = findProgram(runtime.env, 'kubectl');
       if (kubectl === undefined) return skipped('there is no kubectl to try with');
       const file = flags.kubeconfig === undefined ? [] : ['--kubeconfig', flags.kubeconfig];
@@ -81,9 +81,9 @@ export const accessChecks: readonly Check[] = [
       const rights = countRights(ran.stdout);
       const what = `in the namespace default, by the context ${printable(current.context, 100)}`;
       if (rights === undefined) return skipped('the API server does not say what kubectl may do');
-      if (rights > 0) return ok(`kubectl is let in, with ${rights} ${rights === 1 ? 'rule' : 'rules'} ${what}`);
+      if (rights > 0) return ok(`kubectl authorized (${rights} ${rights === 1 ? 'rule' : 'rules'}) ${what}`);
       return warning(
-        `kubectl is let in, with no rights ${what}`,
+        `kubectl authorized, without any rights ${what}`,
         'A role for some namespaces alone gives none elsewhere: tka roles. Else the role may not exist in the cluster.',
       );
     },

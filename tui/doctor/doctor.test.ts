@@ -24,12 +24,12 @@ test('where all is well every check says so, and the exit code is 0', async (t) 
     [],
   );
   t.is(code, 0);
-  t.regex(findings['tailscaled']?.finding ?? '', /laptop\.tail\.example, one of 2/);
+  t.regex(findings['tailscaled']?.finding ?? '', /laptop\.tail\.example \(2 nodes visible\)/);
   t.regex(findings['trust']?.finding ?? '', /node nTka, tag:tka/);
   t.regex(findings['identity']?.finding ?? '', /alice@example\.com, on laptop/);
   t.regex(findings['grant']?.finding ?? '', /view in the whole cluster for 8h/);
   t.regex(findings['session']?.finding ?? '', /alice-0123456789 \(view, 7h59m left\)/);
-  t.regex(findings['rights']?.finding ?? '', /let in, with 1 rule in the namespace default/);
+  t.regex(findings['rights']?.finding ?? '', /authorized \(1 rule\) in the namespace default/);
 });
 
 test('a person reads a line for each check, with a mark and a word, and the remedies under it', async (t) => {
@@ -110,7 +110,7 @@ const faults: readonly (readonly [
   [
     'no grant',
     { answers: { 'GET /api/v1alpha1/whoami': answering({ ...whoami, rules: [] }) } },
-    { check: 'grant', state: 'failed', says: /no role/, remedy: /policy/, code: 3 },
+    { check: 'grant', state: 'failed', says: /no role/, remedy: /tailnet admin/, code: 3 },
   ],
   [
     'an ambiguous grant',

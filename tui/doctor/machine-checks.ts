@@ -19,7 +19,7 @@ export const machineChecks: readonly Check[] = [
     async run({ kubeconfig, runtime }) {
       const { paths, files, own } = await kubeconfig();
       const present = paths.filter((path) => existsSync(path));
-      if (present.length === 0) return ok('there is none yet: a login makes it');
+      if (present.length === 0) return ok('not present; tka login will create it');
       const open = runtime.platform === 'win32' ? [] : present.filter(isOpenToOthers);
       if (open.length > 0) {
         return warning(

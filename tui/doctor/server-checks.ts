@@ -29,7 +29,7 @@ export const serverChecks: readonly Check[] = [
       if (trust === 'new')
         return ok(`you have not agreed to it yet (${node}): the first login asks, or takes --server`);
       if (trust === 'unverifiable') {
-        if ((await ifKnown(tailnet())) === undefined) return skipped('tailscaled does not tell which machine it is');
+        if ((await ifKnown(tailnet())) === undefined) return skipped('unknown: tailscaled not reachable');
         return warning(
           `nobody here says which machine ${origin} is, so it cannot be recognised`,
           'With a local tailscaled that knows it as a peer, it is pinned at the first login.',

@@ -13,7 +13,7 @@ export const tailnetChecks: readonly Check[] = [
       try {
         const { self, peers } = await tailnet();
         const name = printable(self.name === '' ? self.hostName : self.name, 253);
-        return ok(`it is up; this machine is ${name}, one of ${peers.length + 1}`);
+        return ok(`running; this machine is ${name} (${peers.length + 1} nodes visible)`);
       } catch (error) {
         if (!(error instanceof TailnetError)) throw error;
         // A server may be reached without it; then there is nobody who says which machine it is.
@@ -32,7 +32,7 @@ export const tailnetChecks: readonly Check[] = [
       const { proxy } = await wayTo(reached.server, { env: runtime.env, network });
       if (proxy !== undefined) return ok(`${hostname} is looked for by the proxy ${withoutSecrets(proxy)}`);
       if (isIP(hostname.replaceAll(/^\[|\]$/g, '')) !== 0) return ok(`the server is named by its address, ${hostname}`);
-      if (network === undefined) return skipped('tailscaled does not tell');
+      if (network === undefined) return skipped('unknown: tailscaled not reachable');
       if (network.namesResolve) return ok('names of the tailnet resolve on this machine');
       if (network.userspace === true) {
         return failed(

@@ -48,7 +48,7 @@ export function useAction(
           code = await services.runShell(cluster, wish);
         });
         const tone = code === 0 ? 'ok' : 'warning';
-        return { notice: { tone, text: `The shell at ${name} ended with ${code}.`, advice: [] } };
+        return { notice: { tone, text: `Shell closed (exit code ${code}).`, advice: [] } };
       }
       case 'logout': {
         const { contexts } = await services.logOut(cluster, session, { signal, warn });
@@ -68,7 +68,7 @@ export function useAction(
         const { until, skewMs, contexts } = await services.renew(cluster, session, { signal, warn, interaction });
         const endsAt = until.getTime() - skewMs;
         const text = `Renewed at ${name}: ${session}, for ${formatRemaining(endsAt - clock.now())}.`;
-        const used = contexts.map((context) => `Context ${context} goes on with it.`);
+        const used = contexts.map((context) => `Context ${context} uses it.`);
         return { notice: noticeOf(text, used, warnings), session: { session, endsAt } };
       }
       default: {

@@ -33,8 +33,8 @@ export function declareProgram(runtime: Pick<Runtime, 'script' | 'stdout' | 'std
       subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
       commandUsage: (command) => `${path(command)} ${command.usage()}`,
     })
-    .helpOption('-h, --help', 'this')
-    .showHelpAfterError('Run with --help to see what there is.')
+    .helpOption('-h, --help', 'show help')
+    .showHelpAfterError('See "tka --help".')
     .exitOverride();
   for (const option of globalOptions()) root.addOption(option);
   example(root, 'tka login', 'kubectl get pods');
@@ -43,7 +43,7 @@ export function declareProgram(runtime: Pick<Runtime, 'script' | 'stdout' | 'std
   declareClusters(root, program);
   declareMachine(root, program);
   declareFormer(root, program);
-  root.commandsGroup('Help:').helpCommand('help [command]', 'this, or the help of a command');
+  root.commandsGroup('Help:').helpCommand('help [command]', 'show help for tka or a command');
   return root;
 }
 

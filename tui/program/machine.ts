@@ -24,7 +24,7 @@ export function declareMachine(program: Command, { act }: Program): void {
   example(
     program
       .command('integration')
-      .description('lets `tka login` set KUBECONFIG; a prompt')
+      .description('shell integration: KUBECONFIG and prompt')
       .addArgument(shellArgument())
       .action(
         act<GlobalFlags>(async (runtime, flags, [shell]) =>

@@ -10,8 +10,8 @@ export function globalOptions(): readonly Option[] {
     new Option('--cluster <name>', 'one of the clusters that `tka clusters` lists'),
     new Option('-c, --config <file>', 'read this configuration file'),
     new Option('--timeout <duration>', 'give up after so long: 30s, 2m').argParser(parseTimeout),
-    new Option('--non-interactive', 'never ask, draw nothing'),
-    new Option('-q, --quiet', 'no words, only data and errors'),
+    new Option('--non-interactive', 'no prompts, no interactive output'),
+    new Option('-q, --quiet', 'only print data and errors'),
     new Option('-t, --theme <name>', 'colours: auto, dark, light, none, ...'),
     new Option('-V, --version', "this command's version"),
     // Of the tka that came before; action.ts says what becomes of them.
@@ -41,7 +41,7 @@ export function modeOption(): Option {
 }
 
 export function insecureOption(): Option {
-  return new Option('--insecure-skip-tls-verify', 'agree where the server asks to trust any certificate');
+  return new Option('--insecure-skip-tls-verify', 'accept a server that disables TLS verification (insecure)');
 }
 
 export function sessionOption(what: string): Option {

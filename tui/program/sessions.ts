@@ -31,8 +31,8 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
   example(
     program
       .command('renew')
-      .description('move the end of a session')
-      .addOption(sessionOption("which (default: this shell's, the current context's, the only one)"))
+      .description('extend a session')
+      .addOption(sessionOption("session name (default: this shell's, the current context's, the only one)"))
       .option('--period <duration>', 'for how long from now: 8h, 90m')
       .addOption(kubeconfigOption('the kubeconfig to look into'))
       .addOption(outputOption())
@@ -92,7 +92,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
     program
       .command('kubeconfig')
       .description('print a kubeconfig with the token of a session in it')
-      .addOption(sessionOption('which (default: what a login without a wish picks, else the newest)'))
+      .addOption(sessionOption("session name (default: the default role's session, else the newest)"))
       .addOption(modeOption())
       .addOption(insecureOption())
       .addOption(outputOption(['json', 'yaml']))

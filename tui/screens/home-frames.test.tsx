@@ -30,7 +30,7 @@ test('80×24: clusters, what one may have there, sessions with what is left, the
     `
 tka · alice@example.com                                   4 clusters, 3 sessions
 
-  CLUSTER               YOU MAY HAVE, UP TO                         STATE
+  CLUSTER               ROLES (MAX)                                 STATE
   dev                   view 8h, edit in dev 1h                     ✓ known
 ❯   ✓ view              █████████████   8:00:00 left        *tka-dev
     ! edit in dev, ops  █░░░░░░░░░░░░   0:09:00 ends soon   tka-dev-edit
@@ -52,7 +52,7 @@ test('60 columns: the context has gone from the rows', async (t) => {
     `
 tka · alice@example.com               4 clusters, 3 sessions
 
-  CLUSTER              YOU MAY HAVE, UP TO      STATE
+  CLUSTER              ROLES (MAX)              STATE
 ❯ dev                  view 8h, edit in dev 1h  ✓ known
     ✓ view             ███████████████   8:00:00 left
     ! edit in dev, ops █░░░░░░░░░░░░░░   0:09:00 ends soon
@@ -61,7 +61,7 @@ tka · alice@example.com               4 clusters, 3 sessions
   staging              no answer within 1 s     ✗ away
   test                 view 8h, edit in dev 1h  ! changed
 
-http://tka-dev.example.ts.net · the machine you agreed to ·…
+http://tka-dev.example.ts.net · trusted · version 0.1.0
 enter login  r role  n renew  o logout  ? help  q quit
 `,
   );
@@ -82,7 +82,7 @@ tka · alice@e…    4 clusters, 3 sessions
   staging ✗ away: no answer within 1 s
   test ! changed: view 8h, edit in dev…
 
-http://tka-dev.example.ts.net · the mac…
+http://tka-dev.example.ts.net · trusted…
 enter login  r role  ? help  q quit
 `,
   );
@@ -97,7 +97,7 @@ test('ascii: every character is ASCII', async (t) => {
     `
 tka - alice@example.com                                   4 clusters, 3 sessions
 
-  CLUSTER               YOU MAY HAVE, UP TO                         STATE
+  CLUSTER               ROLES (MAX)                                 STATE
   dev                   view 8h, edit in dev 1h                     + known
 >   + view              #############   8:00:00 left        *tka-dev
     ! edit in dev, ops  #............   0:09:00 ends soon   tka-dev-edit
@@ -129,7 +129,7 @@ listitem: Cluster prod, new. You may have view 8h; edit in dev 1h.
 listitem: Session as cluster-admin in the whole cluster, ends in less than a minute, context tka-dev.
 listitem: Cluster staging, away. no answer within 1 s.
 listitem: Cluster test, changed. You may have view 8h; edit in dev 1h.
-http://tka-dev.example.ts.net · the machine you agreed to · version 0.1.0
+http://tka-dev.example.ts.net · trusted · version 0.1.0
 enter login  r role  n renew  o logout  u use  s shell  y copy  ? help  q quit
 `,
   );

@@ -26,7 +26,7 @@ test('enter logs in; its stages are seen, then what came of it, and the session 
   const home = showHome(t, world);
   await home.seen(/view 8h/);
   await home.press('\r');
-  t.regex(await home.seen(/Set up access/), /Find the server/);
+  t.regex(await home.seen(/Provision access/), /Find the server/);
   answered.resolve();
   const frame = await home.seen(/Logged in at dev as view, for 8h00m\./);
   t.regex(frame, /Context tka-dev is in .*config\. kubectl uses it now\./);
@@ -167,7 +167,7 @@ test('s hands the terminal to a shell, and repaints after', async (t) => {
   await home.advance(2000);
   t.is(home.frames.length, during, 'nothing is drawn over the shell, and its keys are its own');
   ended.resolve(3);
-  t.regex(await home.seen(/The shell at dev ended with 3\./), /7:59:58 left/);
+  t.regex(await home.seen(/Shell closed \(exit code 3\)\./), /7:59:58 left/);
 });
 
 test('y sends the name of the context to the clipboard and shows it', async (t) => {
@@ -209,7 +209,7 @@ test('a list that is longer than the screen moves with the selection', async (t)
   t.regex(home.last(), /❯ c00/);
 });
 
-test('R looks again', async (t) => {
+test('R refreshes', async (t) => {
   const world = makeWorld({ clusters: [] });
   const home = showHome(t, world);
   await home.seen(/No cluster was found/);

@@ -159,7 +159,7 @@ function atCluster(state: HomeState, act: (row: Row) => HomeState): HomeState {
   if (row === undefined) return state;
   const { name, answer } = row.cluster;
   if (answer.state === 'asking') return say(state, `${name} has not answered yet.`, []);
-  if (answer.state === 'away') return say(state, `${name} cannot be reached: ${answer.reason}`, ['R looks again.']);
+  if (answer.state === 'away') return say(state, `${name} cannot be reached: ${answer.reason}`, ['R refreshes.']);
   return act(row);
 }
 
@@ -216,6 +216,6 @@ function say(state: HomeState, text: string, advice: readonly string[]): HomeSta
 function sayNoGrant(state: HomeState, { name }: Cluster, { dropped }: KnownAccess): HomeState {
   return say(state, `The tailnet policy grants you nothing at ${name}.`, [
     ...dropped.map((line) => `Left out: ${line}`),
-    'Ask whoever keeps the policy for a grant; `tka roles` says more.',
+    'Ask your tailnet admin for a grant; `tka roles` says more.',
   ]);
 }

@@ -19,7 +19,7 @@ export function questionOf({ view, clusters, access }: HomeState): Notice | unde
 /** Why there is little to see, and what to do about it. */
 export function emptyNotice({ problem, searching, clusters, filter, access }: HomeState): Notice | undefined {
   if (problem !== undefined)
-    return { tone: 'danger', text: problem.message, advice: [...problem.advice, 'R looks again.'] };
+    return { tone: 'danger', text: problem.message, advice: [...problem.advice, 'R refreshes.'] };
   if (clusters.length === 0) {
     if (searching) return undefined;
     return {
@@ -28,7 +28,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
       advice: [
         'Looked for machines that are tagged tag:tka* or named tka*, and for servers of the configuration file.',
         'Name one: tka login --server HOST, or keep it with: tka config set server HOST',
-        'R looks again.',
+        'R refreshes.',
       ],
     };
   }
@@ -48,7 +48,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
   return {
     tone: 'warning',
     text: 'The tailnet policy grants you nothing at any cluster.',
-    advice: [...new Set(reasons), 'Ask whoever keeps the policy for a grant; `tka roles` says more.'].slice(0, 5),
+    advice: [...new Set(reasons), 'Ask your tailnet admin for a grant; `tka roles` says more.'].slice(0, 5),
   };
 }
 
@@ -83,9 +83,9 @@ export function detailOf(row: Row, now: number): readonly string[] {
   }
   const { server, answer, trust, source } = row.cluster;
   const trusted = {
-    pinned: 'the machine you agreed to',
+    pinned: 'trusted',
     new: source === 'configuration' ? 'named by you' : 'you will be asked before its first use',
-    changed: 'NOT the machine you agreed to',
+    changed: 'server identity CHANGED',
     unverifiable: 'no tailscaled says which machine it is',
   }[trust];
   return [server, ...(answer.state === 'here' ? [trusted, `version ${answer.version}`] : [])];
@@ -106,7 +106,7 @@ export function keysFor(
     ['q', 'quit'],
   ] as const;
   if (action !== undefined) return [['esc', 'stop'], ...quit];
-  if (clusters.length === 0) return [['R', 'look again'], ...quit];
+  if (clusters.length === 0) return [['R', 'refresh'], ...quit];
   return [
     ['enter', row?.kind === 'session' && row.session.state !== 'ended' ? 'renew' : 'login'],
     ['r', 'role'],

@@ -82,7 +82,7 @@ const empty: readonly (readonly [string, Partial<World>, RegExp])[] = [
   [
     'no tailscaled',
     { clusters: [], problem: new TailnetError('absent', 'no tailscaled answers', ['Start it.']) },
-    /✗ no tailscaled answers\n {2}Start it\.\n {2}R looks again/,
+    /✗ no tailscaled answers\n {2}Start it\.\n {2}R refreshes/,
   ],
   ['no cluster', { clusters: [] }, /No cluster was found on this tailnet\.\n.*tag:tka\* or named tka\*[^]*--server/],
   [

@@ -33,7 +33,7 @@ test('the stages go by, and then the summary stands below them', async (t) => {
   pass(250);
   login.done('server', 'prod at http://tka');
   login.begin('identity');
-  await frames.seen(/✓ Find the server +250 ms {2}prod at http:\/\/tka\n[⠋⠙⠹⠸] Who am I/);
+  await frames.seen(/✓ Find the server +250 ms {2}prod at http:\/\/tka\n[⠋⠙⠹⠸] Identify/);
   login.done('identity', 'alice@example.com');
   login.begin('kubeconfig');
   login.done('kubeconfig');
@@ -51,8 +51,8 @@ test('a failure marks its stage, and says the reason and the remedy', async (t) 
   login.begin('grant');
   login.fail(new UserError('the policy grants you nothing here', ['Ask for a grant of specht-labs.de/cap/tka.'], 3));
   const frame = await frames.seen(/error: the policy grants you nothing here\n {2}Ask for a grant/);
-  t.regex(frame, /✗ What I may have/);
-  t.notRegex(frame, /Sign in/);
+  t.regex(frame, /✗ Check grants/);
+  t.notRegex(frame, /Log in/);
 });
 
 test('a fault of ours marks its stage and leaves the rest to whoever reports it', async (t) => {
@@ -60,7 +60,7 @@ test('a fault of ours marks its stage and leaves the rest to whoever reports it'
   login.begin('grant');
   login.fail(new TypeError('x is not a function'));
   await t.throwsAsync(run.result, { instanceOf: TypeError });
-  t.notRegex(await frames.seen(/✗ What I may have/), /error|function/);
+  t.notRegex(await frames.seen(/✗ Check grants/), /error|function/);
 });
 
 test('warnings are there to be read, each once', async (t) => {

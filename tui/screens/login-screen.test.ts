@@ -128,7 +128,7 @@ test('Ctrl-C stops the login, and the terminal is as it was', async (t) => {
   const error = await t.throwsAsync(done, { instanceOf: Interrupted });
   t.is(error?.exitCode, 130);
   t.true(login.signal.aborted);
-  t.regex(terminal.screen.written, /Sign in .*stopped/);
+  t.regex(terminal.screen.written, /Log in .*stopped/);
   isAsItWas(t, terminal);
 });
 
@@ -166,7 +166,7 @@ test('on a dumb terminal each line is written once, in ASCII and without an esca
   login.done('sign-in');
   login.succeed();
   await done;
-  t.regex(screen.written, /\+ Sign in \(0 ms\)\n\nLogged in\.\n {2}who {6}alice@example\.com\n/);
+  t.regex(screen.written, /\+ Log in \(0 ms\)\n\nLogged in\.\n {2}who {6}alice@example\.com\n/);
   t.regex(screen.written, /^[ -~\n]*$/);
 });
 
@@ -178,5 +178,5 @@ test('a failure in plain lines is said once, with its remedy', async (t) => {
   login.begin('grant');
   login.fail(new UserError('the policy grants you nothing', ['Ask your admin.'], 3));
   await t.throwsAsync(done, { instanceOf: Shown });
-  t.is(screen.written, 'x What I may have (0 ms): failed\n\nerror: the policy grants you nothing\n  Ask your admin.\n');
+  t.is(screen.written, 'x Check grants (0 ms): failed\n\nerror: the policy grants you nothing\n  Ask your admin.\n');
 });

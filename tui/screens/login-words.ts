@@ -9,11 +9,11 @@ import type { StageProgress } from './login-run.ts';
 
 export const stageTitles: Readonly<Record<LoginStage, string>> = {
   server: 'Find the server',
-  identity: 'Who am I',
-  grant: 'What I may have',
-  'sign-in': 'Sign in',
-  provisioning: 'Set up access',
-  usable: 'Try the access',
+  identity: 'Identify',
+  grant: 'Check grants',
+  'sign-in': 'Log in',
+  provisioning: 'Provision access',
+  usable: 'Verify access',
   kubeconfig: 'Write kubeconfig',
 };
 

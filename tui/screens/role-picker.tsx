@@ -67,7 +67,7 @@ function Roles({
   if (rules.length === 0) {
     return (
       <Text>
-        The policy grants you no role here. <Text {...styles.muted}>esc goes back</Text>
+        The policy grants you no role here. <Text {...styles.muted}>esc back</Text>
       </Text>
     );
   }
@@ -160,7 +160,7 @@ function TypedPeriod({
         <Text inverse> </Text>
       </Text>
       <Text {...(problem === undefined ? styles.muted : styles.danger)}>
-        {problem ?? 'For example 90m. Enter takes it, esc goes back.'}
+        {problem ?? 'For example 90m. enter select, esc back.'}
       </Text>
     </Box>
   );
