@@ -249,25 +249,6 @@ test.serial('a key that is rotated in its Secret is in force within seconds, wit
   t.is((await person().kubectl('get', 'namespaces')).code, 0);
 });
 
-test.serial('a server that is killed while it joins for the first time is the same machine after', async (t) => {
-  t.timeout(120_000);
-  await stack.stopTka();
-  const older = await machines();
-  for (const name of ['secret/tka-0-state', 'secret/tka-server-key'])
-    await kubectl(['delete', name, '-n', 'tka-system']);
-  await kubectl(['apply', '--server-side', '-f', secretsManifest]);
-  await stack.startTka(run({ untilReady: false }));
-  await until(async () => (await machines()).length > older.length, {
-    what: 'the machine to be known',
-    timeoutMs: 40_000,
-    everyMs: 5,
-  });
-  const known = await machines();
-  await kill();
-  await stack.startTka(run());
-  t.deepEqual(await machines(), known);
-});
-
 test.serial("an OAuth client's secret becomes one key for the server's tags, and is in no log", async (t) => {
   await stack.stopTka();
   const older = await machines();

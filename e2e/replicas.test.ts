@@ -2,16 +2,13 @@
  * Two replicas on a real tailnet, over a real API server, as processes that are killed, stopped in their tracks and cut off: no login
  * is lost and none is there twice, and who no longer leads writes nothing.
  */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import test from 'ava';
-import { parse, stringify } from 'yaml';
 import { policyOf } from '../dev/stack/policy.ts';
 import { startStack } from '../dev/stack/stack.ts';
 import type { Stack } from '../dev/stack/stack.ts';
 import { until } from '../dev/stack/until.ts';
 import { Caller } from './proxy/caller.ts';
-import { Gate } from './replicas/gate.ts';
+import { Gate, kubeconfigThrough } from './replicas/gate.ts';
 import { makeRoles, roleNames } from './replicas/many-roles.ts';
 import { Replicas } from './replicas/replicas.ts';
 
@@ -127,7 +124,7 @@ test.serial(
     await using gate = await Gate.open(stack.kubernetes.url, stack.caFile);
     await Promise.all([gated.stop(), other.stop()]);
     await replicas.start(gated, {
-      kubernetes: { kubeconfig: await kubeconfigThrough(gate) },
+      kubernetes: { kubeconfig: await kubeconfigThrough(stack, gate) },
       clusterInfo: { apiEndpoint: stack.kubernetes.url },
     });
     await replicas.leads(gated, 15_000);
@@ -233,12 +230,3 @@ test.serial('the API server away for longer than the lease: nobody leads, and th
   await replicas.leader();
   t.true(stack.servers.every(({ isRunning }) => isRunning));
 });
-
-/** tka's own kubeconfig with the gate for a server. */
-async function kubeconfigThrough(gate: Gate): Promise<string> {
-  const config = parse(await readFile(await stack.kubernetes.accountKubeconfig('tka-system', 'tka'), 'utf8'));
-  config.clusters[0].cluster = { server: gate.url, 'insecure-skip-tls-verify': true };
-  const path = join(stack.dir, 'gate.kubeconfig');
-  await writeFile(path, stringify(config), { mode: 0o600 });
-  return path;
-}

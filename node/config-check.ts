@@ -8,15 +8,19 @@
 import { readFileSync } from 'node:fs';
 import { clusterInfoProblems } from './cluster-info.ts';
 import { type LoadedConfig, type Problem, type Reading, refuse, sourced, waysToSet } from './config.ts';
-import { joinProblems, unreadable } from './join.ts';
+import { credentialProblems, joinProblems, unreadable } from './join.ts';
 import { keptProblems } from './kept.ts';
 import type { SettingKey } from './settings.ts';
 
-/** Throws a ConfigError with every problem. */
-export function checkedConfig({ loaded, problems }: Reading): LoadedConfig {
+/**
+ * Throws a ConfigError with every problem. `isServing` leaves out what matters only to a node that has not joined: serve finds that out by
+ * itself, when it knows whether the node has.
+ */
+export function checkedConfig({ loaded, problems }: Reading, { isServing = false } = {}): LoadedConfig {
   const refused = new Set(problems.flatMap(({ keys }) => keys));
   const further = [
     ...joinProblems(loaded),
+    ...(isServing ? [] : credentialProblems(loaded)),
     ...keptProblems(loaded),
     ...clusterInfoProblems(loaded),
     ...namespaceProblems(loaded),

@@ -40,19 +40,19 @@ const asked: readonly (readonly [string, Readonly<Record<string, string>>, objec
 ];
 for (const [title, env, credential] of asked) {
   test(`joins by ${title}`, async (t) => {
-    t.deepEqual(await (await by(env))(), credential);
+    t.deepEqual(await by(env)(), credential);
   });
 }
 
 test('a workload identity is the client ID and the token in the file', async (t) => {
-  const join = await by({ TS_CLIENT_ID: 'k1', TKA_TAILSCALE_ID_TOKEN_FILE: fileOf(t, 'a.b.c\n'), ...tags });
+  const join = by({ TS_CLIENT_ID: 'k1', TKA_TAILSCALE_ID_TOKEN_FILE: fileOf(t, 'a.b.c\n'), ...tags });
   t.deepEqual(await join(), { clientId: 'k1?ephemeral=false&preauthorized=true', idToken: 'a.b.c' });
 });
 
 test('what is in a file is read anew each time, and what was read last serves while it cannot be', async (t) => {
   const path = fileOf(t, 'tskey-auth-1');
   const { log, lines } = listeningLog();
-  const join = await by({ TKA_TAILSCALE_AUTH_KEY_FILE: path }, log);
+  const join = by({ TKA_TAILSCALE_AUTH_KEY_FILE: path }, log);
   t.deepEqual(await join(), { authKey: 'tskey-auth-1' });
   writeFileSync(path, 'tskey-auth-2');
   t.deepEqual(await join(), { authKey: 'tskey-auth-2' });
@@ -90,6 +90,15 @@ const refused: readonly (readonly [string, Readonly<Record<string, string>>, Reg
     { TKA_TAILSCALE_ID_TOKEN_FILE: '/token', TS_AUTHKEY: 'tskey-auth-1' },
     /idTokenFile .*needs tailscale\.clientId, and no other way/,
   ],
+];
+for (const [title, env, message] of refused) {
+  test(`${title}: a mistake of the configuration, with its remedy and without the secret`, (t) => {
+    const error = t.throws(() => by(env), { instanceOf: ConfigError, message });
+    t.notRegex(error.message, /tskey-\w+-1/);
+  });
+}
+
+const unusable: typeof refused = [
   [
     'a client secret in place of a key',
     { TS_AUTHKEY: 'tskey-client-1' },
@@ -106,9 +115,19 @@ const refused: readonly (readonly [string, Readonly<Record<string, string>>, Reg
     /clientSecretFile \(.*\): cannot read \/nowhere\/secret \(ENOENT\)/,
   ],
 ];
-for (const [title, env, message] of refused) {
-  test(`${title}: a mistake of the configuration, with its remedy and without the secret`, async (t) => {
-    const error = await t.throwsAsync(by(env), { instanceOf: ConfigError, message });
+for (const [title, env, message] of unusable) {
+  test(`${title}: the start goes on, and joining fails with the remedy and without the secret`, async (t) => {
+    const join = by(env);
+    const error = await t.throwsAsync(join(), { instanceOf: ConfigError, message });
     t.notRegex(error.message, /tskey-\w+-1/);
   });
 }
+
+test('a credential that appears later is taken', async (t) => {
+  const path = fileOf(t, '');
+  rmSync(path);
+  const join = by({ TKA_TAILSCALE_AUTH_KEY_FILE: path });
+  await t.throwsAsync(join(), { instanceOf: ConfigError });
+  writeFileSync(path, 'tskey-auth-1');
+  t.deepEqual(await join(), { authKey: 'tskey-auth-1' });
+});

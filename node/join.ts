@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { LoadedConfig, Problem } from './config.ts';
-import { ConfigError, refuse, sourced, waysToSet } from './config.ts';
+import { refuse, sourced, waysToSet } from './config.ts';
 import type { SettingKey } from './settings.ts';
 import type { JoinCredential } from './tsnet/node.ts';
 
@@ -22,26 +22,25 @@ type Way = (typeof ways)[number];
 
 const clientSecretPrefix = 'tskey-client-';
 
-/** Throws a ConfigError for what cannot be meant together, or not be read; what it returns never rejects. */
-export async function joining(loaded: LoadedConfig, log: Logger): Promise<() => Promise<JoinCredential>> {
+/**
+ * Throws a ConfigError for what cannot be meant together. What it returns rejects with one where the credential cannot be read or is none
+ * and never could be: only a node that has not joined needs it.
+ */
+export function joining(loaded: LoadedConfig, log: Pick<Logger, 'warn'>): () => Promise<JoinCredential> {
   refuse(joinProblems(loaded));
   const way = wayOf(loaded);
-  if (way === undefined) return () => Promise.resolve({});
-  // The first look is the operator's: what is wrong ends the start.
-  let latest = await credential(loaded, way);
-  let isFresh = true;
+  let latest: JoinCredential | undefined;
   return async () => {
-    if (isFresh) {
-      isFresh = false;
+    try {
+      if (way === undefined) return {};
+      refuse(credentialProblems(loaded));
+      latest = await credential(loaded, way);
+      return latest;
+    } catch (error) {
+      if (latest === undefined) throw error;
+      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'joining with what was read before');
       return latest;
     }
-    try {
-      latest = await credential(loaded, way);
-    } catch (error) {
-      // A node that has joined starts without; one that has not will say that it was refused.
-      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'joining with what was read before');
-    }
-    return latest;
   };
 }
 
@@ -49,7 +48,7 @@ function wayOf({ values }: LoadedConfig): Way | undefined {
   return ways.find((key) => values[key] !== '');
 }
 
-/** Everything about joining that the operator must change, files included. */
+/** Everything about joining that the operator must change, whether the node has joined or not. */
 export function joinProblems(loaded: LoadedConfig): readonly Problem[] {
   const { values } = loaded;
   const named = (key: SettingKey): string => sourced(loaded, key);
@@ -78,9 +77,13 @@ export function joinProblems(loaded: LoadedConfig): readonly Problem[] {
     const message = `${named(set.find((key) => !key.startsWith('tailscale.authKey')) ?? way)} needs tailscale.tags: a key that is made so is for tags, which the client must be allowed to give; set it with ${waysToSet('tailscale.tags')}`;
     problems.push({ keys: [way, 'tailscale.tags'], message });
   }
-  for (const key of [...set, ...(hasToken ? ([idTokenFile] as const) : [])])
-    problems.push(...contentProblems(loaded, key));
   return problems;
+}
+
+/** What keeps a node from joining, and does not matter to one that has joined: credentials that cannot be read or are of another kind. */
+export function credentialProblems(loaded: LoadedConfig): readonly Problem[] {
+  const set = [...ways, 'tailscale.idTokenFile' as const].filter((key) => loaded.values[key] !== '');
+  return set.flatMap((key) => contentProblems(loaded, key));
 }
 
 function contentProblems(loaded: LoadedConfig, key: Way | 'tailscale.idTokenFile'): readonly Problem[] {
@@ -113,23 +116,17 @@ export function unreadable(loaded: LoadedConfig, key: SettingKey, error: unknown
   return { keys: [key], message };
 }
 
+/** After credentialProblems has found none. */
 async function credential({ values }: LoadedConfig, way: Way): Promise<JoinCredential> {
   const isEphemeral = values['tailscale.ephemeral'];
   if (way === 'tailscale.clientId') {
-    const idToken = await contentOf('tailscale.idTokenFile', values['tailscale.idTokenFile']);
+    const idToken = await contentOf(values['tailscale.idTokenFile']);
     return { clientId: withAttributes(values[way].trim(), isEphemeral), idToken };
   }
-  const isFile = way === 'tailscale.authKeyFile' || way === 'tailscale.clientSecretFile';
-  const content = isFile ? await contentOf(way, values[way]) : values[way].trim();
-  const isClients = content.startsWith(clientSecretPrefix);
-  if (way === 'tailscale.authKey' || way === 'tailscale.authKeyFile') {
-    if (!isClients) return { authKey: content };
-    throw new ConfigError(
-      `${way} holds the secret of an OAuth client, not an auth key: set ${way.replace('authKey', 'clientSecret')}`,
-    );
-  }
-  if (isClients) return { clientSecret: withAttributes(content, isEphemeral) };
-  throw new ConfigError(`${way} holds no secret of an OAuth client, which begins with ${clientSecretPrefix}`);
+  const content = way.endsWith('File') ? await contentOf(values[way]) : values[way].trim();
+  return way.startsWith('tailscale.authKey')
+    ? { authKey: content }
+    : { clientSecret: withAttributes(content, isEphemeral) };
 }
 
 /** Tailscale's client makes keys for ephemeral nodes that an administrator must approve, unless told otherwise; what is there already stays. */
@@ -141,11 +138,6 @@ function withAttributes(text: string, isEphemeral: boolean): string {
   return `${bare}?${attributes.toString()}`;
 }
 
-async function contentOf(key: SettingKey, path: string): Promise<string> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
-    throw new ConfigError(`${key}: cannot read ${path} (${code})`, { cause: error });
-  }
+async function contentOf(path: string): Promise<string> {
+  return (await readFile(path, 'utf8')).trim();
 }

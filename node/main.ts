@@ -47,7 +47,7 @@ async function main(argv: readonly string[]): Promise<number> {
   withSettings(program.command('serve', { isDefault: true }))
     .description('run the server')
     .action(async (flags: Flags, command: Command) => {
-      exitCode = await runServe(await checked(read(flags, command)));
+      exitCode = await runServe(await checked(read(flags, command), { isServing: true }));
     });
   withSettings(program.command('config'))
     .description('print the settings in force and where each comes from')
@@ -124,9 +124,9 @@ function loaded({ loaded: config, problems }: Reading): LoadedConfig {
 }
 
 /** What `serve` needs: the values fit together too. */
-async function checked(reading: Reading): Promise<LoadedConfig> {
+async function checked(reading: Reading, options: { readonly isServing?: boolean } = {}): Promise<LoadedConfig> {
   const { checkedConfig } = await import('./config-check.ts');
-  return checkedConfig(reading);
+  return checkedConfig(reading, options);
 }
 
 /** The file that was named, else the first of the usual ones that is there. */

@@ -34,7 +34,7 @@ import { listReplicas, newsMs, replicasOf } from './replicas.ts';
 import { createSessions } from './sessions.ts';
 import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
-import { failureOf, listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
+import { asConfigError, failureOf, listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
 import { createTailnetServer } from './tailnet-server.ts';
 import { orStopped, takeDown } from './stop.ts';
 import { openTracing } from './tracing.ts';
@@ -54,7 +54,7 @@ export interface ServeOptions {
 export async function serve({ loaded, version, log, stop }: ServeOptions): Promise<void> {
   const { values: config, warnings } = loaded;
   log.info({ version, node: process.version }, 'tka-server starts');
-  const join = await joining(loaded, log);
+  const join = joining(loaded, log);
   for (const warning of [...warnings, ...roleWarnings(config), ...recordingWarnings(config)]) log.warn(warning);
   const bindableRoles = { clusterWide: config['roles.clusterWide'], namespaced: config['roles.namespaced'] };
   log.info(bindableRoles, 'roles that may be bound');
@@ -295,7 +295,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     await orStopped(failed, stop);
   } catch (error) {
     // Whoever asked for the stop does not want to hear that something was not finished.
-    if (!stop.aborted) throw error;
+    if (!stop.aborted) throw asConfigError(error);
   } finally {
     isStopping = true;
     log.info('stopping');

@@ -4,7 +4,8 @@
 import type { Logger } from 'pino';
 import type { ClusterInfo } from './http/contract.ts';
 import type { Config } from './settings.ts';
-import { createNode } from './tsnet/index.ts';
+import { ConfigError } from './config.ts';
+import { EngineRequestError, JoinError, createNode } from './tsnet/index.ts';
 import type { NodeOptions, NodeState, StateStore, TailnetNode } from './tsnet/node.ts';
 
 export interface TailnetParts {
@@ -39,6 +40,13 @@ export function failureOf(node: TailnetNode): Promise<never> {
   });
   promise.catch(() => {});
   return promise;
+}
+
+/** What keeps a node that has not joined from joining by its configuration is a mistake of the configuration. */
+export function asConfigError(error: unknown): unknown {
+  const cause = error instanceof JoinError ? error.cause : undefined;
+  if (!(cause instanceof EngineRequestError) || cause.code !== 'NoCredential') return error;
+  return new ConfigError(cause.message, { cause: error });
 }
 
 /** Says what an operator wants to hear of a node, once a change. */

@@ -192,14 +192,18 @@ export function headscaleConfig(options: ConfigOptions): Record<string, unknown>
 
 const userSchema = z.object({ id: z.coerce.string() });
 const keySchema = z.object({ key: z.string().min(1) });
-const nodesSchema = z.array(
-  z.object({
-    id: z.coerce.string(),
-    given_name: z.string(),
-    ip_addresses: z.array(z.string()),
-    online: z.boolean().default(false),
-  }),
-);
+/** Without any node it prints null. */
+const nodesSchema = z
+  .array(
+    z.object({
+      id: z.coerce.string(),
+      given_name: z.string(),
+      ip_addresses: z.array(z.string()),
+      online: z.boolean().default(false),
+    }),
+  )
+  .nullable()
+  .transform((nodes) => nodes ?? []);
 
 async function serve(options: HeadscaleOptions, url: string, config: string): Promise<Child> {
   const { processes, bin, pki, signal } = options;

@@ -1,11 +1,15 @@
 /**
  * Between one replica and the API server: writes down what the replica asks, and can keep an answer back until the test lets go, so
- * that the replica is in the middle of something for as long as the test wants.
+ * that the replica is in the middle of something for as long as the test wants, or call back at a request of the test's choice.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Agent, request } from 'node:https';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import type { Stack } from '../../dev/stack/stack.ts';
 
 export class Gate implements AsyncDisposable {
   /** `METHOD path`, without its query, in the order of arrival. */
@@ -15,6 +19,9 @@ export class Gate implements AsyncDisposable {
   readonly #agent: Agent;
   #held: { readonly pattern: RegExp; readonly released: Promise<void>; readonly release: () => void } | undefined;
   #waiting = 0;
+  #strike:
+    | { readonly pattern: RegExp; left: number; readonly moment: 'before' | 'after'; readonly then: () => void }
+    | undefined;
 
   private constructor(upstream: string, caFile: string) {
     this.#upstream = new URL(upstream);
@@ -39,6 +46,11 @@ export class Gate implements AsyncDisposable {
     return this.#waiting;
   }
 
+  /** Calls back before the nth request from now that looks like this is passed on, or when its answer has come; the caller never sees an answer. */
+  strike(pattern: RegExp, nth: number, moment: 'before' | 'after', then: () => void): void {
+    this.#strike = { pattern, left: nth, moment, then };
+  }
+
   /** From now on answers to requests that look like this are kept back: the API server has carried them out. */
   hold(pattern: RegExp): void {
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
@@ -60,6 +72,13 @@ export class Gate implements AsyncDisposable {
   #forward(req: IncomingMessage, res: ServerResponse): void {
     const line = `${req.method ?? ''} ${(req.url ?? '').split('?', 1)[0] ?? ''}`;
     this.requests.push(line);
+    const strike =
+      this.#strike?.pattern.test(line) === true && (this.#strike.left -= 1) === 0 ? this.#strike : undefined;
+    if (strike?.moment === 'before') {
+      strike.then();
+      res.destroy();
+      return;
+    }
     const held = this.#held?.pattern.test(line) === true ? this.#held : undefined;
     const headers = { ...req.headers, host: this.#upstream.host };
     const { hostname, port } = this.#upstream;
@@ -73,6 +92,11 @@ export class Gate implements AsyncDisposable {
         res.flushHeaders();
         answer.pipe(res);
       };
+      if (strike !== undefined) {
+        strike.then();
+        res.destroy();
+        return;
+      }
       if (held === undefined) {
         pass();
         return;
@@ -85,4 +109,13 @@ export class Gate implements AsyncDisposable {
     });
     req.pipe(asked);
   }
+}
+
+/** tka's own kubeconfig with the gate for a server. */
+export async function kubeconfigThrough(stack: Stack, gate: Gate): Promise<string> {
+  const config = parse(await readFile(await stack.kubernetes.accountKubeconfig('tka-system', 'tka'), 'utf8'));
+  config.clusters[0].cluster = { server: gate.url, 'insecure-skip-tls-verify': true };
+  const path = join(stack.dir, 'gate.kubeconfig');
+  await writeFile(path, stringify(config), { mode: 0o600 });
+  return path;
 }

@@ -20,6 +20,7 @@ interface Request {
   readonly state: Readonly<Record<string, string>> | null;
   readonly save: number;
   readonly problem: string;
+  readonly noCredential: string;
 }
 
 const [fault] = process.argv.slice(2);
@@ -69,6 +70,10 @@ function answer(request: Request): void {
       start = request;
       if (fault === 'no-start') {
         say({ type: 'failed', id, code: 'StartFailed', message: 'the state directory is read-only' });
+        return;
+      }
+      if (start.noCredential !== '' && fault !== 'joined') {
+        say({ type: 'failed', id, code: 'NoCredential', message: start.noCredential });
         return;
       }
       if (fault === 'damaged') {

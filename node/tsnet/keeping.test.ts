@@ -89,3 +89,17 @@ test('how to join is asked anew for each engine', async (t) => {
   await until(node, ({ restarts, ready }) => restarts === 1 && ready);
   t.like(await started(node), { idToken: 'token-2' });
 });
+
+const unreadable = { join: () => Promise.reject(new Error('tailscale.authKeyFile: cannot read /key (ENOENT)')) };
+
+test('a node that has joined starts although its credential cannot be read', async (t) => {
+  const { node } = start(t, 'joined', undefined, unreadable);
+  await node.whenReady();
+  t.like(await started(node), { noCredential: 'tailscale.authKeyFile: cannot read /key (ENOENT)', authKey: '' });
+});
+
+test('a node that has not joined fails for good with the reason why its credential cannot be read', async (t) => {
+  const { node } = start(t, '', undefined, unreadable);
+  const error = await t.throwsAsync(node.whenReady(), { instanceOf: JoinError });
+  t.like(error.cause, { code: 'NoCredential', message: 'tailscale.authKeyFile: cannot read /key (ENOENT)' });
+});

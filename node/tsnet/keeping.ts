@@ -12,9 +12,16 @@ import type { EngineEvent, StartRequest } from './protocol.ts';
 export async function startFields(
   { stateDir, state, join: credential }: NodeOptions,
   socketPath: string,
-): Promise<Pick<StartRequest, 'stateDir' | 'state' | 'authKey' | 'clientSecret' | 'clientId' | 'idToken'>> {
-  const given = typeof credential === 'function' ? await credential() : credential;
-  const joining = { authKey: '', clientSecret: '', clientId: '', idToken: '', ...given } satisfies JoinCredential;
+): Promise<
+  Pick<StartRequest, 'stateDir' | 'state' | 'authKey' | 'clientSecret' | 'clientId' | 'idToken' | 'noCredential'>
+> {
+  const none = { authKey: '', clientSecret: '', clientId: '', idToken: '' } satisfies JoinCredential;
+  const asked = typeof credential === 'function' ? credential() : credential;
+  const joining = await Promise.resolve(asked).then(
+    (given) => ({ ...none, ...given, noCredential: '' }),
+    // The engine knows whether it matters: it does not to a node that has joined.
+    (error: unknown) => ({ ...none, noCredential: error instanceof Error ? error.message : String(error) }),
+  );
   if (state === undefined) {
     if (stateDir === undefined) throw new TypeError('a node needs stateDir or state');
     return { ...joining, stateDir: resolve(stateDir), state: null };
@@ -40,11 +47,11 @@ export async function keep(
 }
 
 /** The engine knows what is damaged, its owner what it is in. */
-export function namingStore(error: unknown, store: StateStore | undefined): unknown {
+export function namingStore(error: unknown, { state, stateDir }: Pick<NodeOptions, 'state' | 'stateDir'>): unknown {
   if (!(error instanceof EngineRequestError) || error.code !== 'StateDamaged') return error;
   return new EngineRequestError(
     error.code,
-    `what ${store?.name ?? 'its state'} holds is damaged (${error.message}): restore it from a backup, or empty it to join as a new machine`,
+    `what ${state?.name ?? `the directory ${stateDir ?? ''}`} holds is damaged (${error.message}): restore it from a backup, or empty it to join as a new machine`,
     { cause: error },
   );
 }

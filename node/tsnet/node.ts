@@ -14,7 +14,7 @@ export interface NodeOptions {
   readonly state?: StateStore;
   /** Base URL of the control server; absent: Tailscale's own. */
   readonly controlUrl?: string;
-  /** Needed only to join; a node with state joins again without. A function is asked before each start of an engine. */
+  /** Needed only to join; a node with state joins again without. A function is asked before each start of an engine; where it rejects, only a node that has not joined fails, with that message. */
   readonly join?: JoinCredential | (() => Promise<JoinCredential>);
   readonly ephemeral?: boolean;
   /** Tags to advertise, each as `tag:name`. */

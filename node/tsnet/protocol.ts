@@ -11,7 +11,7 @@
 import * as z from 'zod';
 import type { Identity } from './node.ts';
 
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 /** A Secret's worth of state in base64, and the rest of `start`. */
 export const MAX_LINE = 2 << 20;
 
@@ -32,6 +32,8 @@ export interface StartRequest {
   /** Workload identity, its attributes after a `?`. */
   readonly clientId: string;
   readonly idToken: string;
+  /** Why there is no credential to give though one is configured; empty: there is one, or none is configured. Matters to a node alone that has not joined. */
+  readonly noCredential: string;
   /**
    * Null: state is kept in stateDir. Otherwise all of it by key; each change is told by `save`, and stateDir is for what may
    * be lost, which the engine removes when Node is gone.
@@ -150,7 +152,7 @@ const addressAnswer = z.object({ type: z.literal('address'), id, address: z.stri
 const failed = z.object({
   type: z.literal('failed'),
   id,
-  code: z.enum(['BadRequest', 'NotStarted', 'StartFailed', 'StateDamaged', 'ListenFailed']),
+  code: z.enum(['BadRequest', 'NotStarted', 'StartFailed', 'StateDamaged', 'NoCredential', 'ListenFailed']),
   message: z.string(),
 });
 /** The whole state each time, not a difference. */

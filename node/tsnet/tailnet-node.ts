@@ -208,7 +208,7 @@ export class EmbeddedNode implements TailnetNode {
   }
 
   async #bringUp(engine: Engine, socketPath: string): Promise<void> {
-    const { hostname, controlUrl = '', ephemeral = false, tags = [], capabilities, state } = this.#options;
+    const { hostname, controlUrl = '', ephemeral = false, tags = [], capabilities } = this.#options;
     this.#nonce = randomBytes(32).toString('hex');
     const fields = await startFields(this.#options, socketPath);
     // From here on: the client saves before it has started.
@@ -227,7 +227,7 @@ export class EmbeddedNode implements TailnetNode {
         lost: this.#lost.all,
         ...fields,
       })
-      .catch((error: unknown) => Promise.reject(namingStore(error, state)));
+      .catch((error: unknown) => Promise.reject(namingStore(error, this.#options)));
     this.#engine = engine;
     await Promise.all([this.#listeners.openAll(engine), this.#proxy.open(engine)]);
   }

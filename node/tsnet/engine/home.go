@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,8 @@ type home struct {
 	state ipn.StateStore
 	ca    caKeeper
 	piped *pipeStore // nil: state is in dir
+	// The profile of a first join that was interrupted before its last write; see finish.
+	unfinished ipn.StateKey
 }
 
 // errDamaged is of a state that must not be started with.
@@ -42,18 +45,28 @@ func openHome(request *startRequest, send func(any), changed func(), log logger.
 		return nil, err
 	}
 	if request.State == nil {
-		files, err := store.NewFileStore(log, filepath.Join(request.StateDir, "tailscaled.state"))
+		path := filepath.Join(request.StateDir, "tailscaled.state")
+		values, err := readStateFile(path)
 		if err != nil {
 			return nil, err
 		}
-		return &home{dir: request.StateDir, state: files, ca: fileCA(filepath.Join(request.StateDir, caFile))}, nil
+		resumed, err := checkState(values)
+		if err != nil {
+			return nil, err
+		}
+		files, err := store.NewFileStore(log, path)
+		if err != nil {
+			return nil, err
+		}
+		return &home{dir: request.StateDir, state: files, ca: fileCA(filepath.Join(request.StateDir, caFile)), unfinished: resumed}, nil
 	}
 	pretendKubernetes()
 	piped := newPipeStore(request.State, send, changed)
-	if err := checkState(piped.values); err != nil {
+	resumed, err := checkState(piped.values)
+	if err != nil {
 		return nil, err
 	}
-	return &home{dir: request.StateDir, state: piped, ca: storedCA{piped}, piped: piped}, nil
+	return &home{dir: request.StateDir, state: piped, ca: storedCA{piped}, piped: piped, unfinished: resumed}, nil
 }
 
 // pretendKubernetes makes the client keep certificates in the state it was given: elsewhere it keeps them in files.
@@ -90,35 +103,85 @@ func (h *home) remove() {
 	}
 }
 
+// readStateFile reads what the client keeps in a file; one that is not there or empty has no values.
+func readStateFile(path string) (map[ipn.StateKey][]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var values map[ipn.StateKey][]byte
+	if err := json.Unmarshal(text, &values); err != nil {
+		return nil, errDamaged{filepath.Base(path) + " cannot be read"}
+	}
+	return values, nil
+}
+
 // checkState finds what the client would pass over: it takes a profile that it cannot find or read for none, and would join
-// as a new machine. What a start left half done is whole as far as it goes.
-func checkState(values map[ipn.StateKey][]byte) error {
+// as a new machine. The client writes at the end of its first join: the list of profiles, the profile, which of them is in use. A process that
+// was killed in between leaves a state without the last, and checkState returns the profile to resume with; or without the last two, and the
+// node joins again.
+func checkState(values map[ipn.StateKey][]byte) (resumed ipn.StateKey, err error) {
 	current := ipn.StateKey(values[ipn.CurrentProfileStateKey])
+	known, err := knownProfiles(values)
+	if err != nil {
+		return "", err
+	}
 	if current == "" {
 		for name := range values {
-			if strings.HasPrefix(string(name), "profile-") {
-				return errDamaged{fmt.Sprintf("there is a %s, but no %s", name, ipn.CurrentProfileStateKey)}
+			if !strings.HasPrefix(string(name), "profile-") {
+				continue
 			}
+			if resumed != "" {
+				return "", errDamaged{fmt.Sprintf("there are several profiles, but no %s", ipn.CurrentProfileStateKey)}
+			}
+			resumed = name
 		}
-		return nil
+		if resumed == "" {
+			return "", nil
+		}
+		current = resumed
 	}
 	var machine key.MachinePrivate
 	if err := machine.UnmarshalText(values[ipn.MachineKeyStateKey]); err != nil || machine.IsZero() {
-		return errDamaged{fmt.Sprintf("%s is no machine key", ipn.MachineKeyStateKey)}
+		return "", errDamaged{fmt.Sprintf("%s is no machine key", ipn.MachineKeyStateKey)}
 	}
 	if !json.Valid(values[current]) {
-		return errDamaged{fmt.Sprintf("%s, the profile in use, cannot be read", current)}
+		return "", errDamaged{fmt.Sprintf("%s, the profile in use, cannot be read", current)}
 	}
-	var known map[ipn.ProfileID]*ipn.LoginProfile
-	if err := json.Unmarshal(values[ipn.KnownProfilesStateKey], &known); err != nil {
-		return errDamaged{fmt.Sprintf("%s cannot be read", ipn.KnownProfilesStateKey)}
+	if !known[current] {
+		return "", errDamaged{fmt.Sprintf("%s does not list %s, the profile in use", ipn.KnownProfilesStateKey, current)}
 	}
-	for _, profile := range known {
-		if profile != nil && profile.Key == current {
-			return nil
+	return resumed, nil
+}
+
+// knownProfiles are those that are listed, by where they are kept.
+func knownProfiles(values map[ipn.StateKey][]byte) (map[ipn.StateKey]bool, error) {
+	text, ok := values[ipn.KnownProfilesStateKey]
+	if !ok {
+		return nil, nil
+	}
+	var listed map[ipn.ProfileID]*ipn.LoginProfile
+	if err := json.Unmarshal(text, &listed); err != nil {
+		return nil, errDamaged{fmt.Sprintf("%s cannot be read", ipn.KnownProfilesStateKey)}
+	}
+	known := map[ipn.StateKey]bool{}
+	for _, profile := range listed {
+		if profile != nil {
+			known[profile.Key] = true
 		}
 	}
-	return errDamaged{fmt.Sprintf("%s does not list %s, the profile in use", ipn.KnownProfilesStateKey, current)}
+	return known, nil
+}
+
+// finish makes the last write of a first join that was interrupted before it. Node must be able to answer by then.
+func (h *home) finish() error {
+	if h.unfinished == "" {
+		return nil
+	}
+	return h.state.WriteState(ipn.CurrentProfileStateKey, []byte(h.unfinished))
 }
 
 func isDamaged(err error) bool {

@@ -2,7 +2,8 @@ package main
 
 // How a node that has not joined yet gets in: by an auth key, or by what Tailscale's API makes one from for it, an OAuth
 // client's secret or the identity of a workload. Keys are made for a first join alone: each is another credential in the
-// tailnet's list, and a node that has joined must start without that API.
+// tailnet's list, and a node that has joined must start without that API. An auth key is not shown to the control server again either, which
+// refuses one that was used up or deleted; it serves once more when the node's own key has expired.
 
 import (
 	"context"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	_ "tailscale.com/feature/identityfederation"
+	"tailscale.com/ipn"
 	"tailscale.com/tsnet"
 )
 
@@ -20,10 +22,10 @@ const keyWithin = 30 * time.Second
 
 // credentials gives server what it needs to join, and returns how that is called in messages.
 func credentials(server *tsnet.Server, request *startRequest, hasJoined bool) string {
-	server.AuthKey = request.AuthKey
 	if hasJoined {
 		return ""
 	}
+	server.AuthKey = request.AuthKey
 	server.ClientSecret = request.ClientSecret
 	server.ClientID = request.ClientID
 	server.IDToken = request.IDToken
@@ -34,6 +36,19 @@ func credentials(server *tsnet.Server, request *startRequest, hasJoined bool) st
 		return "the workload identity"
 	default:
 		return ""
+	}
+}
+
+// loginAgain is for a node that must log in again: with key, or where that is empty by a person.
+func (t *tailnet) loginAgain(ctx context.Context, key string) {
+	if key != "" {
+		t.log(logInfo, "the control server asks this node to log in again: the auth key is used")
+		if err := t.local.Start(ctx, ipn.Options{AuthKey: key}); err != nil {
+			t.log(logWarn, fmt.Sprintf("a new login with the auth key failed: %v", err))
+		}
+	}
+	if err := t.local.StartLoginInteractive(ctx); err != nil {
+		t.log(logWarn, fmt.Sprintf("asking for a new login failed: %v", err))
 	}
 }
 

@@ -26,7 +26,8 @@ import (
 type keptState struct {
 	mu     sync.Mutex
 	values map[string][]byte
-	waits  []uint32 // saves that were answered with trouble
+	states []map[string][]byte // after each save
+	waits  []uint32            // saves that were answered with trouble
 	// trouble is the answer to saves of keys that begin with troubled; empty: they are saved.
 	trouble, troubled string
 }
@@ -46,6 +47,7 @@ func (k *keptState) take(t *testing.T, line []byte, say func(string)) {
 	} else {
 		k.values[save.Key] = save.Value
 	}
+	k.states = append(k.states, maps.Clone(k.values))
 	problem := ""
 	if k.trouble != "" && strings.HasPrefix(save.Key, k.troubled) {
 		problem = k.trouble
@@ -64,6 +66,12 @@ func (k *keptState) relent(say func(string)) {
 		answer, _ := encodeLine(savedRequest{Type: "saved", ID: 2000 + save, Save: save})
 		go say(string(answer))
 	}
+}
+
+func (k *keptState) history() []map[string][]byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.states)
 }
 
 func (k *keptState) copy() map[string][]byte {
@@ -150,7 +158,7 @@ func filesIn(t *testing.T, dir string) []string {
 
 func TestADamagedStateIsNotStartedWith(t *testing.T) {
 	control := startControl(t, nil)
-	c, _ := tellEngine(t, control.HTTPTestServer.URL, keptBy(map[string][]byte{"profile-1a2b": []byte("{}")}))
+	c, _ := tellEngine(t, control.HTTPTestServer.URL, keptBy(map[string][]byte{"_current-profile": []byte("profile-1a2b"), "profile-1a2b": []byte("{}")}))
 	if got := c.answer(1); got["code"] != "StateDamaged" {
 		t.Error(got)
 	}

@@ -10,7 +10,7 @@ package main
 // Secrets travel in `start`, `proxy` and `save` alone, bytes as base64. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
 
 const (
-	protocolVersion = 5
+	protocolVersion = 6
 	maxLine         = 2 << 20 // a Secret's worth of state in base64, and the rest of `start`
 )
 
@@ -34,6 +34,8 @@ type (
 		ClientSecret string `json:"clientSecret"` // OAuth client secret, its attributes after a `?`
 		ClientID     string `json:"clientId"`     // workload identity, its attributes after a `?`
 		IDToken      string `json:"idToken"`
+		// Why Node has no credential to give though one is configured; matters to a node alone that has not joined.
+		NoCredential string `json:"noCredential"`
 		// Null: state is kept in stateDir. Otherwise all of it by key; each change is told by `save`, and stateDir is for what
 		// may be lost, which the engine removes when Node is gone.
 		State        map[string][]byte `json:"state"`
@@ -183,6 +185,7 @@ const (
 	codeNotStarted failureCode = "NotStarted" // `start` must come first
 	codeStart      failureCode = "StartFailed"
 	codeState      failureCode = "StateDamaged" // what `start` gave as state is none
+	codeCredential failureCode = "NoCredential" // the node has not joined, and `start` gave nothing to join with
 	codeListen     failureCode = "ListenFailed"
 )
 

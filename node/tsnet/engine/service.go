@@ -174,6 +174,17 @@ func (s *service) start(request *startRequest) {
 	s.mu.Lock()
 	s.home = home
 	s.mu.Unlock()
+	if err := home.finish(); err != nil {
+		s.fail(request.ID, codeStart, err.Error())
+		return
+	}
+	if home.unfinished != "" {
+		s.log(logInfo, "a first join that was interrupted is resumed")
+	}
+	if request.NoCredential != "" && !home.hasJoined() {
+		s.fail(request.ID, codeCredential, request.NoCredential)
+		return
+	}
 	t, err := startTailnet(request, home, s.pipe.send, s.log, s.redact)
 	if err != nil {
 		s.fail(request.ID, codeStart, err.Error())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -79,7 +80,7 @@ func (c *conversation) answer(id float64) map[string]any {
 
 func TestBeforeStart(t *testing.T) {
 	c := converse(t)
-	c.say(`{"type":"hello","version":5}`)
+	c.say(fmt.Sprintf(`{"type":"hello","version":%d}`, protocolVersion))
 	c.say(`{"type":"ping","id":1}`)
 	if got := c.answer(1); got["type"] != "done" {
 		t.Errorf("%v", got)
@@ -139,7 +140,7 @@ func TestAStartThatCannotWorkSaysWhy(t *testing.T) {
 		{`"controlUrl":"","stateDir":"/proc/tskey-secret"`, "[auth key]"},
 	} {
 		c := converse(t)
-		c.say(`{"type":"hello","version":5}`)
+		c.say(fmt.Sprintf(`{"type":"hello","version":%d}`, protocolVersion))
 		c.say(`{"type":"start","id":1,"hostname":"tka","authKey":"tskey-secret","ephemeral":false,"tags":[],"capabilities":[],` +
 			`"socketPath":"/nowhere","nonce":"n","callers":[],` + test.fields + `}`)
 		got := c.answer(1)

@@ -149,10 +149,14 @@ func TestADamagedStateIsRecognized(t *testing.T) {
 		{"before it joined", func(s map[string]string) { delete(s, "_current-profile"); delete(s, "profile-1a2b") }, ""},
 		{"no machine key", func(s map[string]string) { delete(s, "_machinekey") }, "_machinekey is no machine key"},
 		{"no such key", func(s map[string]string) { s["_machinekey"] = "privkey:1" }, "_machinekey is no machine key"},
-		{"no current profile", func(s map[string]string) { delete(s, "_current-profile") }, "there is a profile-1a2b, but no _current-profile"},
+		{"before the last write of its first join", func(s map[string]string) { delete(s, "_current-profile") }, ""},
+		{"several profiles, none current", func(s map[string]string) { delete(s, "_current-profile"); s["profile-3c4d"] = "{}" }, "there are several profiles, but no _current-profile"},
+		{"a profile that is not listed", func(s map[string]string) { delete(s, "_current-profile"); delete(s, "_profiles") }, "_profiles does not list profile-1a2b"},
+		{"half a profile, none current", func(s map[string]string) { delete(s, "_current-profile"); s["profile-1a2b"] = `{"C` }, "profile-1a2b, the profile in use, cannot be read"},
 		{"no profile", func(s map[string]string) { delete(s, "profile-1a2b") }, "profile-1a2b, the profile in use, cannot be read"},
 		{"half a profile", func(s map[string]string) { s["profile-1a2b"] = `{"Config":` }, "profile-1a2b, the profile in use, cannot be read"},
-		{"no list", func(s map[string]string) { delete(s, "_profiles") }, "_profiles cannot be read"},
+		{"no list", func(s map[string]string) { delete(s, "_profiles") }, "_profiles does not list profile-1a2b"},
+		{"half a list", func(s map[string]string) { s["_profiles"] = `{"1a2b":` }, "_profiles cannot be read"},
 		{"another list", func(s map[string]string) { s["_profiles"] = `{"b":{"Key":"profile-b"}}` }, "_profiles does not list profile-1a2b"},
 	} {
 		values := map[string]string{}
@@ -164,7 +168,10 @@ func TestADamagedStateIsRecognized(t *testing.T) {
 		for key, value := range values {
 			state[ipn.StateKey(key)] = []byte(value)
 		}
-		err := checkState(state)
+		resumed, err := checkState(state)
+		if want := test.name == "before the last write of its first join"; want != (resumed == "profile-1a2b") {
+			t.Errorf("%s: resumed with %q", test.name, resumed)
+		}
 		if (test.fault == "") != (err == nil) || (err != nil && (!strings.HasPrefix(err.Error(), test.fault) || !isDamaged(err))) {
 			t.Errorf("%s: %v", test.name, err)
 		}

@@ -47,6 +47,7 @@ type tailnet struct {
 	hints     hintState
 	listeners map[string]net.Listener
 	proxy     *forwardProxy // nil: none asked for
+	spareKey  string        // an auth key for when the control server asks a node that has joined to log in again
 
 	localConnections connectionSet
 
@@ -65,8 +66,12 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &tailnet{capabilities: request.Capabilities, callers: request.Callers, lost: lostFrom(request.Lost), send: send, log: log, redact: redact,
 		home: home, context: ctx, stop: cancel, listeners: map[string]net.Listener{}}
+	hasJoined := home.hasJoined()
+	if hasJoined {
+		t.spareKey = request.AuthKey
+	}
 	t.seen = observed{
-		gaveAuthKey: request.AuthKey != "" || request.ClientSecret != "" || request.ClientID != "",
+		gaveAuthKey: !hasJoined && (request.AuthKey != "" || request.ClientSecret != "" || request.ClientID != ""),
 		controlURL:  request.ControlURL,
 		caPEM:       ca.pem,
 	}
@@ -84,7 +89,7 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 		Logf:          clientLog,
 		UserLogf:      clientLog,
 	}
-	madeFrom := credentials(t.server, request, home.hasJoined())
+	madeFrom := credentials(t.server, request, hasJoined)
 	if err := startClient(ctx, t.server, madeFrom); err != nil {
 		cancel()
 		return nil, err

@@ -82,7 +82,7 @@ func tellEngine(t *testing.T, controlURL string, change func(*startRequest), pre
 	for _, prepare := range prepare {
 		prepare(c)
 	}
-	c.say(`{"type":"hello","version":3}`)
+	c.say(fmt.Sprintf(`{"type":"hello","version":%d}`, protocolVersion))
 	start := startRequest{
 		Type: "start", ID: 1, Hostname: "tka", StateDir: t.TempDir(), ControlURL: controlURL,
 		Tags: []string{}, Capabilities: []string{capability}, SocketPath: node.Addr().String(), Nonce: "n", Callers: []string{},

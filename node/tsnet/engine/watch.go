@@ -76,7 +76,7 @@ func (t *tailnet) observe(ctx context.Context, n *ipn.Notify) {
 	if !changed && !peersChanged {
 		return
 	}
-	loginAgain := false
+	loginAgain, key := false, ""
 	t.mu.Lock()
 	if n.State != nil {
 		// A node that was in and must log in again (its key has expired) is asked to; tsnet does so only at its start.
@@ -93,6 +93,10 @@ func (t *tailnet) observe(ctx context.Context, n *ipn.Notify) {
 	if n.BrowseToURL != nil {
 		t.seen.authURL = *n.BrowseToURL
 	}
+	if t.spareKey != "" && t.seen.backend == ipn.NeedsLogin {
+		loginAgain, key = true, t.spareKey
+		t.spareKey, t.seen.gaveAuthKey = "", true
+	}
 	if n.ErrMessage != nil && t.seen.backend != ipn.Running && !strings.Contains(*n.ErrMessage, "rate limited") {
 		t.seen.refused = *n.ErrMessage
 	}
@@ -104,9 +108,7 @@ func (t *tailnet) observe(ctx context.Context, n *ipn.Notify) {
 	}
 	t.mu.Unlock()
 	if loginAgain {
-		if err := t.local.StartLoginInteractive(ctx); err != nil {
-			t.log(logWarn, fmt.Sprintf("asking for a new login failed: %v", err))
-		}
+		t.loginAgain(ctx, key)
 	}
 	t.look(ctx)
 }
