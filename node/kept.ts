@@ -4,7 +4,9 @@
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import * as z from 'zod';
 import { systemClock } from '../reconciler/clock.ts';
+import { during } from '../reconciler/cluster.ts';
 import type { LoadedConfig, Problem } from './config.ts';
 import { sourced, waysToSet } from './config.ts';
 import type { Kubernetes } from './kubernetes.ts';
@@ -14,13 +16,17 @@ import type { WatchedKey } from './server-key.ts';
 import { watchServerKey } from './server-key.ts';
 import { openServerKeySecret } from './server-key-secret.ts';
 import type { Config } from './settings.ts';
-import { openStateSecret } from './state-secret.ts';
+import { type StateSecret, openStateSecret } from './state-secret.ts';
 import type { StateStore } from './tsnet/node.ts';
+
+const signins = z.object({ items: z.array(z.unknown()) });
 
 export interface Kept {
   readonly serverKey: WatchedKey;
   /** Undefined: the node keeps it in its directory. */
   readonly state: StateStore | undefined;
+  /** What is not kept as it should be, each with its remedy; empty: nothing is amiss. */
+  problems(): readonly string[];
   /** Rejects when another server has taken the state over; never resolves. */
   readonly lost: Promise<never>;
   close(): Promise<void>;
@@ -73,27 +79,50 @@ export async function openKept({ config, kubernetes, log, onWait }: KeptOptions,
   const [stateName, keyName] = [config['tailscale.stateSecret'], config['api.serverKeySecret']];
   const secretOf = (name: string) => secretAt(kubernetes, config['kubernetes.namespace'], name);
   const closes: (() => Promise<void>)[] = [];
+  let serverKey: WatchedKey | undefined;
+  let state: StateSecret | undefined;
   try {
-    let serverKey: WatchedKey;
     if (keyName === '') {
       serverKey = watchServerKey(config['tailscale.stateDir'], {
         onTrouble: (error) =>
           log.error({ reason: error.message }, 'the server key was not taken over: the last one is in force'),
       });
     } else {
-      const shared = await openServerKeySecret({ secret: secretOf(keyName), log, clock, onWait }, stop);
+      const shared = await openServerKeySecret({ secret: secretOf(keyName), log, clock, onWait, wasServing }, stop);
       closes.push(() => shared.close());
       serverKey = shared;
     }
-    if (stateName === '') return { serverKey, state: undefined, lost: new Promise(() => {}), close: closeAll };
+    if (stateName === '') {
+      return { serverKey, state: undefined, problems, lost: new Promise(() => {}), close: closeAll };
+    }
     // The next run of a server goes by the same name.
     const server = config['replicas.identity'] || hostname();
-    const state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait }, stop);
-    closes.push(() => state.close());
-    return { serverKey, state, lost: state.lost, close: closeAll };
+    state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait }, stop);
+    const opened = state;
+    closes.push(() => opened.close());
+    return { serverKey, state, problems, lost: state.lost, close: closeAll };
   } catch (error) {
     await closeAll();
     throw error;
+  }
+
+  function problems(): readonly string[] {
+    return [serverKey?.problem(), state?.problem()].filter((problem) => problem !== undefined);
+  }
+
+  /** Every installation makes its key before it joins, and long before its first session. */
+  async function wasServing(): Promise<string | undefined> {
+    if (stateName !== '' && (await secretOf(stateName).read(stop)).values.size > 0) {
+      return `${secretOf(stateName).name} holds a node that has joined`;
+    }
+    const namespace = config['operator.namespace'];
+    const answer = signins.parse(
+      await kubernetes.custom.listNamespacedCustomObject(
+        { group: 'tka.specht-labs.de', version: 'v1alpha1', namespace, plural: 'tkasignins', limit: 1 },
+        during(stop),
+      ),
+    );
+    return answer.items.length === 0 ? undefined : `there are sessions in ${namespace}`;
   }
 
   async function closeAll(): Promise<void> {

@@ -63,6 +63,7 @@ export function fakeSecret(values: Readonly<Record<string, string>> = {}): FakeS
       for (;;) {
         if (secret.trouble) throw secret.trouble;
         yield secret.content;
+        signal.throwIfAborted();
         const changed = Promise.withResolvers<void>();
         watchers.push(changed.resolve);
         // The aborter's reason, as it is.

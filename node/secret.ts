@@ -32,7 +32,7 @@ export interface Secret {
   read(signal: AbortSignal): Promise<SecretContent>;
   /** Resolves with what it is then; a ConflictError: it has changed since. */
   patch(change: SecretChange, signal: AbortSignal): Promise<SecretContent>;
-  /** What it is now, then each change; ends when the API server ends it. */
+  /** What it is now, then each change; ends when the API server ends it, rejects with a SecretError when it is deleted. */
   watch(signal: AbortSignal): AsyncIterable<SecretContent>;
 }
 
@@ -53,10 +53,7 @@ export function secretAt(cluster: Pick<Cluster, 'core' | 'watch'>, namespace: st
       return contentOf(await answer);
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
-      throw new SecretError(
-        `${title} does not exist: make it, empty, with \`kubectl apply -k manifests/\` or \`kubectl create secret generic ${name} -n ${namespace}\``,
-        { cause: error },
-      );
+      throw missing(title, namespace, name, error);
     }
   };
   return {
@@ -76,9 +73,17 @@ export function secretAt(cluster: Pick<Cluster, 'core' | 'watch'>, namespace: st
         // The watch's own envelope; what an error event has in place of a Secret has no data either.
         const { type, object } = event as { readonly type: string; readonly object: V1Secret };
         if (type === 'ADDED' || type === 'MODIFIED') yield contentOf(object);
+        else if (type === 'DELETED') throw missing(title, namespace, name);
       }
     },
   };
+}
+
+function missing(title: string, namespace: string, name: string, cause?: unknown): SecretError {
+  return new SecretError(
+    `${title} does not exist: make it, empty, with \`kubectl apply -k manifests/\` or \`kubectl create secret generic ${name} -n ${namespace}\``,
+    { cause },
+  );
 }
 
 /** The annotation that goes with these values. */

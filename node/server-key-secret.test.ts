@@ -10,10 +10,13 @@ import { openServerKeySecret, rotateServerKeySecret } from './server-key-secret.
 const { signal } = new AbortController();
 const keyOf = (secret: FakeSecret): string => secret.content.values.get('server-key')?.toString() ?? '';
 
-function opening(secret: FakeSecret, clock = manualClock()) {
+function opening(secret: FakeSecret, clock = manualClock(), witness?: string) {
   const { log, lines } = listeningLog();
   const waits: string[] = [];
-  const opened = openServerKeySecret({ secret, log, clock, onWait: (words) => waits.push(words) }, signal);
+  const opened = openServerKeySecret(
+    { secret, log, clock, onWait: (words) => waits.push(words), wasServing: () => Promise.resolve(witness) },
+    signal,
+  );
   return { opened, lines, waits, clock };
 }
 
@@ -32,6 +35,35 @@ test('the first server makes a key of 32 bytes, the others take it', async (t) =
   t.deepEqual(second.key.current(), first.key.current());
   t.deepEqual((await open(t, secret)).key.current(), first.key.current());
   t.is(keyOf(secret), `${first.key.current().toString('hex')}\n`);
+});
+
+test('an empty Secret of an installation that had a key is refused, and no key is made', async (t) => {
+  const secret = fakeSecret();
+  const { opened } = opening(secret, manualClock(), 'there are sessions in tka-sessions');
+  const error = await t.throwsAsync(opened, { instanceOf: ServerKeyError });
+  t.regex(
+    error.message,
+    /holds no server key, though there are sessions in tka-sessions: it was lost\. Restore it .*tka-server rotate-key/,
+  );
+  t.deepEqual(secret.patches, []);
+  await rotateServerKeySecret(secret, signal);
+  t.is((await open(t, secret)).key.current().length, 32, 'after the remedy it starts');
+});
+
+test('a Secret that is deleted while it is watched is a problem until it is back', async (t) => {
+  const secret = fakeSecret();
+  const { key, clock, lines } = await open(t, secret);
+  const before = key.current();
+  t.is(key.problem(), undefined);
+  secret.trouble = missing;
+  secret.edit({});
+  for (let tries = 0; tries < 3; tries += 1) await clock.advance(15_000);
+  t.regex(key.problem() ?? '', /does not exist/);
+  t.deepEqual(key.current(), before);
+  t.is(lines.filter((line) => line.includes('not taken over')).length, 1);
+  secret.trouble = undefined;
+  for (let tries = 0; tries < 3; tries += 1) await clock.advance(15_000);
+  t.is(key.problem(), undefined);
 });
 
 test('a rotation is everywhere at once', async (t) => {

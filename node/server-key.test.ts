@@ -80,6 +80,37 @@ test('a rotation is noticed, at most a second later, and a file that is gone or 
   rmSync(keyPath(dir));
   now = 4000;
   t.deepEqual(watched.current(), second);
+  t.is(troubles.length, 2);
+  t.regex(
+    watched.problem() ?? '',
+    /server-key holds no server key, though this server has one in memory: it was lost\. Restore it/,
+  );
+  rotateServerKey(dir);
+  now = 5000;
+  t.is(watched.problem(), undefined);
+});
+
+test('a directory whose node has joined and whose key is gone is refused, until a key is put there', (t) => {
+  const dir = directory(t);
+  loadServerKey(dir);
+  writeFileSync(join(dir, 'own-ca.pem'), 'PEM');
+  writeFileSync(join(dir, 'tailscaled.state'), '{"_machinekey":"eA=="}');
+  rmSync(keyPath(dir));
+  t.is(loadServerKey(dir).length, 32, 'a first join that was interrupted');
+  writeFileSync(join(dir, 'tailscaled.state'), '{"_current-profile":"eA=="}');
+  rmSync(keyPath(dir));
+  t.throws(() => loadServerKey(dir), { instanceOf: ServerKeyError, message: /joined the tailnet before.*rotate-key/ });
+  t.deepEqual(readdirSync(dir).sort(), ['own-ca.pem', 'tailscaled.state']);
+  rotateServerKey(dir);
+  t.is(loadServerKey(dir).length, 32);
+});
+
+test('a directory of the Go tka, which had no key, gets one', (t) => {
+  const dir = directory(t);
+  rotateServerKey(dir);
+  rmSync(keyPath(dir));
+  writeFileSync(join(dir, 'tailscaled.state'), '{"_current-profile":"eA=="}');
+  t.is(loadServerKey(dir).length, 32);
 });
 
 test('a rotation makes the key where there is none yet', (t) => {

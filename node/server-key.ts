@@ -33,6 +33,7 @@ export function loadServerKey(stateDir: string): Buffer {
   const path = keyPath(stateDir);
   const present = readIfPresent(path);
   if (present !== undefined) return parseServerKey(present, path);
+  if (hasJoined(stateDir)) throw lost(path, 'this server has joined the tailnet before (tailscaled.state)');
   const temporary = writeTemporary(path);
   try {
     // Unlike a rename this fails where another start was quicker; then the other's key counts.
@@ -45,7 +46,16 @@ export function loadServerKey(stateDir: string): Buffer {
   return parseServerKey(readFileSync(path), path);
 }
 
+/** The key was there once, and is not any more. */
+export function lost(place: string, witness: string): ServerKeyError {
+  return new ServerKeyError(
+    `${place} holds no server key, though ${witness}: it was lost. Restore it from a backup, or make a new one with \`tka-server rotate-key\`; then everyone logs in again`,
+  );
+}
+
 export interface WatchedKey {
+  /** Why the key where it is kept is not the one in force; undefined: it is. */
+  problem(): string | undefined;
   /** The key in force. One that is gone or broken where it is kept leaves the last one in force. */
   current(): Buffer;
 }
@@ -64,22 +74,40 @@ export function watchServerKey(
   let key = loadServerKey(stateDir);
   let lookedAt = now();
   let told = '';
+  const look = (): void => {
+    if (now() - lookedAt < 1000) return;
+    lookedAt = now();
+    try {
+      const content = readIfPresent(keyPath(stateDir));
+      if (content === undefined) throw lost(keyPath(stateDir), 'this server has one in memory');
+      key = parseServerKey(content, keyPath(stateDir));
+      told = '';
+    } catch (error) {
+      if (!(error instanceof ServerKeyError)) throw error;
+      if (told !== error.message) onTrouble?.(error);
+      told = error.message;
+    }
+  };
   return {
     current() {
-      if (now() - lookedAt < 1000) return key;
-      lookedAt = now();
-      try {
-        const content = readIfPresent(keyPath(stateDir));
-        if (content !== undefined) key = parseServerKey(content, keyPath(stateDir));
-        told = '';
-      } catch (error) {
-        if (!(error instanceof ServerKeyError)) throw error;
-        if (told !== error.message) onTrouble?.(error);
-        told = error.message;
-      }
+      look();
       return key;
     },
+    problem() {
+      look();
+      return told === '' ? undefined : told;
+    },
   };
+}
+
+/** tka's node in this directory has joined: its own CA and the client's profile. A directory of the Go tka has no such CA. */
+function hasJoined(stateDir: string): boolean {
+  try {
+    readFileSync(join(stateDir, 'own-ca.pem'));
+    return readFileSync(join(stateDir, 'tailscaled.state'), 'latin1').includes('"_current-profile"');
+  } catch {
+    return false;
+  }
 }
 
 /** The new file belongs to whom the directory does: an administrator rotates what the server must be able to read. */

@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '../reconciler/clock.ts';
-import { ConflictError } from '../reconciler/errors.ts';
+import { ApiUnavailableError, ConflictError } from '../reconciler/errors.ts';
 import { maxSecretBytes, sealOf, type Secret, type SecretContent } from './secret.ts';
 import { claimSecret, holderAnnotations, holderOf, releasing } from './secret-hold.ts';
 import { secretKeyOf, stateNameOf } from './state-keys.ts';
@@ -29,6 +29,8 @@ export interface StateSecretOptions {
 export interface StateSecret extends StateStore {
   /** Rejects with a SecretLostError; never resolves. */
   readonly lost: Promise<never>;
+  /** Why the state is not saved, or cannot be any more; undefined: it is, or the API server is away for a moment and nothing waits for it. */
+  problem(): string | undefined;
   /** Tries once more to save what is not, and lets go of the Secret. */
   close(): Promise<void>;
 }
@@ -75,6 +77,7 @@ class HeldSecret implements StateSecret {
   #savedVersion = 0;
   #waiting: Waiting[] = [];
   #trouble = '';
+  #isAway = false;
   #wake = Promise.withResolvers<void>();
   #isLost = false;
 
@@ -93,6 +96,11 @@ class HeldSecret implements StateSecret {
 
   get lost(): Promise<never> {
     return this.#lost.promise;
+  }
+
+  problem(): string | undefined {
+    if (this.#trouble === '' || (this.#isAway && !this.#isDirty)) return undefined;
+    return `${this.name}: the tailnet state is not saved: ${this.#trouble}`;
   }
 
   read(): Promise<ReadonlyMap<string, Buffer>> {
@@ -155,6 +163,7 @@ class HeldSecret implements StateSecret {
         pauseMs = renewMs;
       } catch (error) {
         if (error instanceof SecretLostError) return this.#lose(error);
+        this.#isAway = error instanceof ApiUnavailableError;
         pauseMs = this.#trouble === '' ? retryMs.first : Math.min(retryMs.longest, pauseMs * 2);
         this.#setTrouble(reasonOf(error));
       }
