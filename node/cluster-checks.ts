@@ -8,10 +8,40 @@ import { during } from '../reconciler/cluster.ts';
 import { NotFoundError } from '../reconciler/errors.ts';
 import { findClusterInfo } from './cluster-info.ts';
 import { keptAccess } from './kept.ts';
-import type { Kubernetes } from './kubernetes.ts';
+import { type InstallationWatch, watchInstallation } from './installation-watch.ts';
+import { type Kubernetes, connectKubernetes } from './kubernetes.ts';
 import { describeLegacy, findLegacy } from './legacy.ts';
-import { preflight, untilChecked } from './preflight.ts';
+import { type PreflightDeps, installationProblems, preflight, untilChecked } from './preflight.ts';
 import type { Config } from './settings.ts';
+
+export function connectCluster(
+  config: Config,
+  { log, version }: { readonly log: Logger; readonly version: string },
+): Kubernetes {
+  const [kubeconfig, context] = [config['kubernetes.kubeconfig'], config['kubernetes.context']];
+  return connectKubernetes({
+    log,
+    version,
+    ...(kubeconfig === '' ? {} : { kubeconfig }),
+    ...(context === '' ? {} : { context }),
+  });
+}
+
+function preflightOf(kubernetes: Kubernetes, config: Config): PreflightDeps {
+  return {
+    api: kubernetes,
+    sessionsNamespace: config['operator.namespace'],
+    roles: [...new Set([...config['roles.clusterWide'], ...config['roles.namespaced']])],
+    election: config['replicas.election'],
+    access: keptAccess(config),
+  };
+}
+
+/** What checkCluster has found, as long as the server runs. */
+export function watchCluster(kubernetes: Kubernetes, config: Config, log: Logger): InstallationWatch {
+  const deps = preflightOf(kubernetes, config);
+  return watchInstallation({ check: (signal) => installationProblems(deps, signal), log, clock: systemClock });
+}
 
 /** Resolves when the cluster has been found fit; asks again while it is away. */
 export async function checkCluster(
@@ -21,18 +51,7 @@ export async function checkCluster(
   stop: AbortSignal,
   onWait: (words: string) => void,
 ): Promise<void> {
-  const roles = [...new Set([...config['roles.clusterWide'], ...config['roles.namespaced']])];
-  const check = (signal: AbortSignal) =>
-    preflight(
-      {
-        api: kubernetes,
-        sessionsNamespace: config['operator.namespace'],
-        roles,
-        election: config['replicas.election'],
-        access: keptAccess(config),
-      },
-      signal,
-    );
+  const check = (signal: AbortSignal) => preflight(preflightOf(kubernetes, config), signal);
   const { server } = kubernetes.endpoint;
   const warnings = await untilChecked(
     check,
@@ -69,12 +88,12 @@ export async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: Ab
   }
 }
 
-/** Where the API server is for those who get a kubeconfig; undefined where nobody has told. */
-export function clusterInfoOf(kubernetes: Kubernetes, config: Config, stop: AbortSignal) {
+/** Where the API server is for those who get a kubeconfig; undefined, with a warning, where it is not configured. */
+export async function clusterInfoOf(kubernetes: Kubernetes, config: Config, log: Logger, stop: AbortSignal) {
   const { server, caData, insecureSkipTlsVerify } = kubernetes.endpoint;
   const service = process.env['KUBERNETES_SERVICE_HOST'];
   const isInCluster = service !== undefined && new URL(server).hostname.replaceAll(/[[\]]/g, '') === service;
-  return findClusterInfo({
+  const found = await findClusterInfo({
     config,
     own: { server, caData, isInsecure: insecureSkipTlsVerify, isInCluster },
     async readConfigMap(namespace, name) {
@@ -86,4 +105,7 @@ export function clusterInfoOf(kubernetes: Kubernetes, config: Config, stop: Abor
       }
     },
   });
+  if (found === undefined)
+    log.warn("nobody told tka the API server's address: there will be no kubeconfigs; set clusterInfo.apiEndpoint");
+  return found;
 }

@@ -176,13 +176,13 @@ test("a caller's signal ends its call, with its own reason", async (t) => {
   await t.throwsAsync(call, { message: 'enough' });
 });
 
-test('exists tells a missing object from a forbidden one', async (t) => {
+test('a missing object is told from a forbidden one', async (t) => {
   const { kubernetes } = await start(t, ({ url }, response) => {
     json(response, url === '/here' ? 200 : url === '/missing' ? 404 : 403, { kind: 'Status', message: 'x' });
   });
-  t.true(await kubernetes.exists('/here', never));
-  t.false(await kubernetes.exists('/missing', never));
-  await t.throwsAsync(kubernetes.exists('/secret', never), { instanceOf: ForbiddenError });
+  t.truthy(await kubernetes.object('/here', never));
+  t.is(await kubernetes.object('/missing', never), undefined);
+  await t.throwsAsync(kubernetes.object('/secret', never), { instanceOf: ForbiddenError });
 });
 
 test('each request is counted once, with its verb, resource and status', async (t) => {

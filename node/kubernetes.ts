@@ -19,6 +19,7 @@ import {
   type SecurityAuthentication,
   ServerConfiguration,
   VersionApi,
+  type V1ResourceRule,
 } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
@@ -63,8 +64,10 @@ export interface Kubernetes extends Cluster {
   version(
     signal: AbortSignal,
   ): Promise<{ readonly major: string; readonly minor: string; readonly gitVersion: string }>;
-  /** Whether there is an object at this path, for example /apis/apiextensions.k8s.io/v1/customresourcedefinitions/NAME. */
-  exists(path: string, signal: AbortSignal): Promise<boolean>;
+  /** What is at this path, for example /apis/apiextensions.k8s.io/v1/customresourcedefinitions/NAME; undefined where nothing is. */
+  object(path: string, signal: AbortSignal): Promise<unknown>;
+  /** What tka itself may in this namespace, as RBAC has it; perhaps not all of it. */
+  rules(namespace: string, signal: AbortSignal): Promise<readonly V1ResourceRule[]>;
   /** Whether tka itself may. */
   may(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
   /** Over a connection of its own: what must not wait behind everything else. None is opened before it is used. */
@@ -120,17 +123,24 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
       const { major, minor, gitVersion } = await versions.getCode({}, during(signal));
       return { major, minor, gitVersion };
     },
-    async exists(path, signal) {
+    async object(path, signal) {
       const request = server.makeRequestContext(path, HttpMethod.GET);
       request.setSignal(signal);
       request.setHeaderParam('accept', 'application/json');
       try {
-        await own.http.send(request).toPromise();
-        return true;
+        const answer = await own.http.send(request).toPromise();
+        return JSON.parse(await answer.body.text()) as unknown;
       } catch (error) {
-        if (error instanceof NotFoundError) return false;
+        if (error instanceof NotFoundError) return undefined;
         throw error;
       }
+    },
+    async rules(namespace, signal) {
+      const { status } = await authorization.createSelfSubjectRulesReview(
+        { body: { spec: { namespace } } },
+        during(signal),
+      );
+      return status?.resourceRules ?? [];
     },
     async may(question, signal) {
       const body = { spec: { resourceAttributes: question } };

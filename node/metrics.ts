@@ -22,6 +22,7 @@ export interface MetricsSources {
   readonly isReady?: boolean;
   readonly node?: Pick<NodeState, 'ready' | 'restarts' | 'keyExpiry' | 'controlHeard' | 'certExpiry'>;
   readonly controlAwayMs?: number;
+  readonly installationProblems?: number;
   readonly reconciler?: Pick<
     ReconcilerState,
     'isLeading' | 'queueDepth' | 'lastListAt' | 'lastWatchEventAt' | 'nextEndAt'
@@ -103,6 +104,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
     const heard = sources().node?.controlHeard;
     return secondsSince(heard === undefined ? undefined : Date.parse(heard));
   });
+  read('tka_installation_problems', () => sources().installationProblems ?? 0);
   read('tka_control_away_seconds', () => (sources().controlAwayMs ?? 0) / 1000);
   read('tka_node_key_expiry_seconds', () => secondsUntil(sources().node?.keyExpiry));
   read('tka_cert_expiry_seconds', () => secondsUntil(sources().node?.certExpiry));

@@ -3,16 +3,32 @@ import { readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../reconciler/errors.ts';
 import { reinstall } from '../reconciler/installation.ts';
-import type { Access, PreflightApi } from './preflight.ts';
-import { PreflightError, describeAccess, isNewEnough, neededAccess, preflight, untilChecked } from './preflight.ts';
+import type { Access, AccessRule, PreflightApi } from './preflight.ts';
+import {
+  PreflightError,
+  describeAccess,
+  installationProblems,
+  isNewEnough,
+  neededAccess,
+  preflight,
+  untilChecked,
+} from './preflight.ts';
 
 const { signal } = new AbortController();
 const roles = ['view', 'edit'];
 
+/** As the manifests make it. */
+function installed(path: string): unknown {
+  const name = path.split('/').at(-1) ?? '';
+  if (path.includes('bindings/')) return { spec: { policyName: name, validationActions: ['Deny'] } };
+  return { spec: { failurePolicy: 'Fail', matchConstraints: { resourceRules: [{}] }, validations: [{}] } };
+}
+
 function api(overrides: Partial<PreflightApi> = {}): PreflightApi {
   return {
     version: () => Promise.resolve({ major: '1', minor: '36', gitVersion: 'v1.36.3' }),
-    exists: () => Promise.resolve(true),
+    object: (path) => Promise.resolve(installed(path)),
+    rules: () => Promise.resolve([]),
     may: () => Promise.resolve(true),
     ...overrides,
   };
@@ -43,14 +59,15 @@ for (const [major, minor, isEnough] of versions) {
 
 test('an old Kubernetes is the only problem, and both versions are named', async (t) => {
   const old = { major: '1', minor: '29', gitVersion: 'v1.29.4' };
-  const { problems } = await check({ version: () => Promise.resolve(old), exists: () => Promise.resolve(false) });
+  const { problems } = await check({ version: () => Promise.resolve(old), object: () => Promise.resolve(undefined) });
   t.is(problems.length, 1);
   t.regex(problems.join(), /v1\.29\.4.*1\.30 or newer/);
 });
 
 test('what is not installed is named, with the command that installs it', async (t) => {
   const { problems } = await check({
-    exists: (path) => Promise.resolve(!/customresourcedefinitions|policies\/tka-bindings/.test(path)),
+    object: (path) =>
+      Promise.resolve(/customresourcedefinitions|policies\/tka-bindings/.test(path) ? undefined : installed(path)),
   });
   t.is(problems.length, 2);
   t.regex(
@@ -61,7 +78,7 @@ test('what is not installed is named, with the command that installs it', async 
 });
 
 test('what tka may not look at is a missing right, not a crash', async (t) => {
-  const { problems } = await check({ exists: () => Promise.reject(new ForbiddenError('get', 'x', 'no')) });
+  const { problems } = await check({ object: () => Promise.reject(new ForbiddenError('get', 'x', 'no')) });
   t.regex(problems.join('\n'), /tka may not get the CustomResourceDefinition/);
 });
 
@@ -200,4 +217,107 @@ test('a stop ends the waiting', async (t) => {
     sleep: (_ms: number, signal: AbortSignal) => Promise.reject(signal.reason as Error),
   };
   await t.throwsAsync(untilChecked(scripted(away, away), deps, stop.signal), { message: 'stopped' });
+});
+
+const weakened: readonly [title: string, path: RegExp, spec: object, words: RegExp][] = [
+  [
+    'a binding that only warns',
+    /bindings\/tka-signins/,
+    { policyName: 'tka-signins', validationActions: ['Warn'] },
+    /binding of the admission policy tka-signins was changed: its validationActions are Warn, without Deny/,
+  ],
+  [
+    'a binding of another policy',
+    /bindings\/tka-signins/,
+    { policyName: 'other', validationActions: ['Deny'] },
+    /of the policy other/,
+  ],
+  [
+    'a binding that leaves something out',
+    /bindings\/tka-signins/,
+    {
+      policyName: 'tka-signins',
+      validationActions: ['Deny'],
+      matchResources: { namespaceSelector: { matchLabels: { a: 'b' } } },
+    },
+    /matchResources leave something out/,
+  ],
+  [
+    'a policy that fails open',
+    /policies\/tka-bindings/,
+    { failurePolicy: 'Ignore', validations: [{}] },
+    /admission policy tka-bindings was changed: its failurePolicy is Ignore/,
+  ],
+  ['a policy that validates nothing', /policies\/tka-bindings/, { failurePolicy: 'Fail' }, /no validations/],
+  ['a policy that matches nothing', /policies\/tka-bindings/, { validations: [{}] }, /matches no resources/],
+];
+for (const [title, at, spec, words] of weakened) {
+  test(`${title} is a problem, as a missing one is`, async (t) => {
+    const { problems } = await check({ object: (path) => Promise.resolve(at.test(path) ? { spec } : installed(path)) });
+    t.is(problems.length, 1);
+    t.regex(problems.join(), words);
+    t.regex(problems.join(), /install it again/);
+  });
+}
+
+test('what the API server writes into a binding by itself is no change', async (t) => {
+  const { problems } = await check({
+    object: (path) =>
+      Promise.resolve(
+        path.includes('bindings/')
+          ? {
+              spec: {
+                policyName: path.split('/').at(-1),
+                validationActions: ['Deny'],
+                matchResources: { matchPolicy: 'Equivalent', namespaceSelector: {}, objectSelector: {} },
+              },
+            }
+          : installed(path),
+      ),
+  });
+  t.deepEqual(problems, []);
+});
+
+const everything: AccessRule = { verbs: ['*'], apiGroups: ['*'], resources: ['*'] };
+const running = (rules: readonly AccessRule[], may: (access: Access) => boolean) => {
+  const asked: string[] = [];
+  const deps = {
+    api: api({
+      rules: () => Promise.resolve(rules),
+      may(access) {
+        asked.push(describeAccess(access));
+        return Promise.resolve(may(access));
+      },
+    }),
+    sessionsNamespace: 'tka-sessions',
+    roles,
+    election: true,
+  };
+  return { asked, problems: () => installationProblems(deps, signal) };
+};
+
+test('while the server runs, what its rules show to be allowed is not asked one by one', async (t) => {
+  // A subresource is no resource, and needs a rule of its own.
+  const { asked, problems } = running(
+    [{ ...everything, resources: ['*', 'tkasignins/status', 'serviceaccounts/token'] }],
+    () => true,
+  );
+  t.deepEqual([await problems(), asked], [[], []]);
+});
+
+test('while the server runs, a right that its rules do not show is asked for, and a problem where it is refused', async (t) => {
+  const named = [
+    { verbs: ['get', 'patch'], apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: ['other'] },
+  ];
+  const { asked, problems } = running(
+    named,
+    ({ verb, resource }) => !(verb === 'create' && resource === 'rolebindings'),
+  );
+  const found = await problems();
+  t.is(found.length, 1);
+  t.regex(found.join(), /tka may not create rolebindings\.rbac\.authorization\.k8s\.io in the whole cluster/);
+  t.true(
+    asked.includes('get leases.coordination.k8s.io tka in namespace tka-system'),
+    'another name is no right on this one',
+  );
 });

@@ -6,6 +6,7 @@
  */
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../reconciler/errors.ts';
 import { reinstall } from '../reconciler/installation.ts';
+import { type ObjectApi, missingObjects } from './installed-objects.ts';
 
 export interface Access {
   readonly verb: string;
@@ -16,12 +17,20 @@ export interface Access {
   readonly name?: string;
 }
 
-export interface PreflightApi {
+/** As RBAC has it. */
+export interface AccessRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
+export interface PreflightApi extends ObjectApi {
   version(
     signal: AbortSignal,
   ): Promise<{ readonly major: string; readonly minor: string; readonly gitVersion: string }>;
-  /** Whether there is an object at this path of the API. */
-  exists(path: string, signal: AbortSignal): Promise<boolean>;
+  /** What tka may in this namespace, by a SelfSubjectRulesReview: one request, and not always all of it. */
+  rules(namespace: string, signal: AbortSignal): Promise<readonly AccessRule[]>;
   /** Whether tka may, by a SelfSubjectAccessReview. */
   may(access: Access, signal: AbortSignal): Promise<boolean>;
 }
@@ -50,7 +59,6 @@ export class PreflightError extends Error {
 }
 
 const oldest = { major: 1, minor: 30 };
-const policies = ['tka-signins', 'tka-credentials', 'tka-bindings', 'tka-server'];
 const ownNamespace = 'tka-system';
 /** Where replicas elect their leader. */
 export const electionLease = { namespace: ownNamespace, name: 'tka' } as const;
@@ -71,12 +79,53 @@ export async function preflight(
   }
   const [installed, rights, bindings] = await Promise.all([
     missingObjects(api, sessionsNamespace, signal),
-    missingRights(api, [...neededAccess(sessionsNamespace), ...(election ? electionAccess : []), ...access], signal),
+    missingRights(api, allAccess({ sessionsNamespace, election, access }), signal),
     unbindableRoles(api, roles, signal),
   ]);
   const problems = [...installed, ...rights];
   if (roles.length > 0 && bindings.length === roles.length) problems.push(...bindings);
   return { problems, warnings: problems.length > 0 ? [] : bindings };
+}
+
+/** The same while the server runs, by few requests: what its rules do not show to be allowed is asked one by one. */
+export async function installationProblems(deps: PreflightDeps, signal: AbortSignal): Promise<readonly string[]> {
+  const { api, sessionsNamespace } = deps;
+  const needed = allAccess(deps);
+  // What is needed in the whole cluster is seen where no RoleBinding of tka's is.
+  const place = ({ namespace = 'default' }: Access): string => namespace;
+  const rules = new Map(
+    await Promise.all(
+      [...new Set(needed.map(place))].map(
+        async (namespace) => [namespace, await api.rules(namespace, signal)] as const,
+      ),
+    ),
+  );
+  const unseen = needed.filter((access) => !rules.get(place(access))?.some((rule) => allows(rule, access)));
+  const [installed, rights] = await Promise.all([
+    missingObjects(api, sessionsNamespace, signal),
+    missingRights(api, unseen, signal),
+  ]);
+  return [...installed, ...rights];
+}
+
+function allows(rule: AccessRule, { verb, group, resource, subresource, name }: Access): boolean {
+  const has = (values: readonly string[] | undefined, value: string): boolean =>
+    values?.includes(value) === true || values?.includes('*') === true;
+  const names = rule.resourceNames ?? [];
+  return (
+    has(rule.verbs, verb) &&
+    has(rule.apiGroups, group) &&
+    has(rule.resources, subresource === undefined ? resource : `${resource}/${subresource}`) &&
+    (names.length === 0 || (name !== undefined && names.includes(name)))
+  );
+}
+
+function allAccess({
+  sessionsNamespace,
+  election,
+  access = [],
+}: Pick<PreflightDeps, 'sessionsNamespace' | 'election' | 'access'>): readonly Access[] {
+  return [...neededAccess(sessionsNamespace), ...(election ? electionAccess : []), ...access];
 }
 
 /** An API server that has just come back knows neither accounts nor roles for some moments, and refuses everybody. */
@@ -184,42 +233,6 @@ const electionAccess: readonly Access[] = [
   { ...leases, verb: 'get', name: electionLease.name },
   { ...leases, verb: 'patch', name: electionLease.name },
 ];
-
-async function missingObjects(
-  api: PreflightApi,
-  sessionsNamespace: string,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const crd = 'tkasignins.tka.specht-labs.de';
-  const wanted = [
-    {
-      path: `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd}`,
-      what: `the CustomResourceDefinition ${crd}`,
-    },
-    { path: `/api/v1/namespaces/${sessionsNamespace}`, what: `the namespace ${sessionsNamespace}` },
-    ...policies.flatMap((name) => [
-      {
-        path: `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
-        what: `the admission policy ${name}`,
-      },
-      {
-        path: `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
-        what: `the binding of the admission policy ${name}`,
-      },
-    ]),
-  ];
-  const answers = await Promise.all(
-    wanted.map(async ({ path, what }) => {
-      try {
-        return (await api.exists(path, signal)) ? undefined : `${what} is not installed: ${reinstall}`;
-      } catch (error) {
-        if (!(error instanceof ForbiddenError)) throw error;
-        return `tka may not get ${what}: its rights are in manifests/cluster/rbac.yaml; ${reinstall}`;
-      }
-    }),
-  );
-  return answers.filter((problem) => problem !== undefined);
-}
 
 async function missingRights(
   api: PreflightApi,

@@ -16,9 +16,9 @@ import { recordingWarnings, roleWarnings } from './config.ts';
 import { type HealthSources, readiness, startHealth } from './health.ts';
 import { startAuthorization } from './authorization.ts';
 import { startBindable } from './bindable.ts';
-import { checkCluster, clusterInfoOf, reportLegacy } from './cluster-checks.ts';
+import { checkCluster, clusterInfoOf, connectCluster, reportLegacy, watchCluster } from './cluster-checks.ts';
 import { createClusterProxy } from './cluster-proxy.ts';
-import { type ControlContact, contactOf } from './control-contact.ts';
+import { contactOf } from './control-contact.ts';
 import { createApp } from './http/app.ts';
 import { callerFrom, createIdentify } from './http/caller.ts';
 import { longestPeriodMs } from './http/grants.ts';
@@ -26,8 +26,7 @@ import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
 import { joining } from './join.ts';
 import { openKept } from './kept.ts';
-import { loginHoldOf } from './login-hold.ts';
-import { connectKubernetes } from './kubernetes.ts';
+import { type Started, loginHoldOf, notesOf, problemsOf } from './login-hold.ts';
 import { createMetrics } from './metrics.ts';
 import { releaseStartupMemory } from './startup-memory.ts';
 import { listReplicas, newsMs, replicasOf } from './replicas.ts';
@@ -61,16 +60,10 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
 
   /** What to stop, the last started first. */
   const downs: { readonly what: string; readonly down: () => Promise<void> | void }[] = [];
-  const started: {
-    proxy?: Proxy;
-    node?: TailnetNode;
-    reconciler?: Reconciler;
-    contact?: ControlContact;
-    waitsFor?: string;
-  } = {
+  const started: Started & { proxy?: Proxy; node?: TailnetNode; reconciler?: Reconciler; waitsFor?: string } = {
     waitsFor: 'the server is starting',
   };
-  const loginHold = () => loginHoldOf({ contact: started.contact });
+  const loginHold = () => loginHoldOf({ contact: started.contact, problems: problemsOf(started) });
   let isStopping = false;
   try {
     stop.throwIfAborted();
@@ -78,6 +71,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       () => ({
         isReady: readiness(healthSources, false).status === 'ready',
         ...(started.node && { node: started.node.state }),
+        installationProblems: problemsOf(started).length,
         ...(started.contact && { controlAwayMs: started.contact.awayMs() }),
         ...(started.reconciler && { reconciler: started.reconciler.state, sessions: started.reconciler.list() }),
       }),
@@ -94,7 +88,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       startup: () => started.waitsFor,
       isStopping: () => isStopping,
       loginHold: () => loginHold()?.message,
-      notes: () => [started.contact?.describe()].filter((note) => note !== undefined),
+      notes: () => notesOf(started),
       version,
       scrape: () => metrics.scrape(),
       now: () => Date.now(),
@@ -106,22 +100,19 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
     const tracing = await openTracing(loaded, { version, log });
     downs.push({ what: 'traces', down: () => tracing.stop() });
 
-    const kubernetes = connectKubernetes({
-      log,
-      version,
-      ...(config['kubernetes.kubeconfig'] === '' ? {} : { kubeconfig: config['kubernetes.kubeconfig'] }),
-      ...(config['kubernetes.context'] === '' ? {} : { context: config['kubernetes.context'] }),
-    });
+    const kubernetes = connectCluster(config, { log, version });
     downs.push({ what: 'connections to the API server', down: () => kubernetes.close() });
     const onWait = (waitsFor: string): void => void (started.waitsFor = waitsFor);
     await checkCluster(kubernetes, config, log, stop, onWait);
     await reportLegacy(kubernetes, log, stop);
-    const clusterInfo = await clusterInfoOf(kubernetes, config, stop);
-    if (clusterInfo === undefined)
-      log.warn("nobody told tka the API server's address: there will be no kubeconfigs; set clusterInfo.apiEndpoint");
+    const clusterInfo = await clusterInfoOf(kubernetes, config, log, stop);
 
     const kept = await openKept({ config, kubernetes, log, onWait }, stop);
+    started.kept = kept;
     downs.push({ what: 'what is kept', down: () => kept.close() });
+    const installation = watchCluster(kubernetes, config, log);
+    started.installation = installation;
+    downs.push({ what: 'the watch of the installation', down: () => installation.stop() });
     const keys = createSessionKeys(() => kept.serverKey.current());
 
     const replicas = replicasOf(config, kubernetes, () => started.node?.state);

@@ -109,6 +109,11 @@ export const definitions = {
     absent: 'before it did',
     note: 'Looked at every 15 s; a control server says something every minute.',
   },
+  tka_installation_problems: {
+    type: 'gauge',
+    help: "Things wrong with tka's installation: missing or weakened admission policies, missing rights, a state or a key that is not kept.",
+    note: 'Looked at every 30 s. Above 0 logins are refused, and /readyz says what is wrong.',
+  },
   tka_control_away_seconds: {
     type: 'gauge',
     help: 'Time since contact with the control server was lost, in seconds; 0 while there is contact.',

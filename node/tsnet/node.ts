@@ -83,6 +83,8 @@ export interface NodeState {
   /** RFC 3339: the end of the certificate that TLS listeners serve; absent before there is one. */
   readonly certExpiry?: string;
   readonly health: readonly string[];
+  /** Why something of the node's own state is not saved; absent: it is. */
+  readonly unsaved?: string;
   /** Times the engine was started again. */
   readonly restarts: number;
 }

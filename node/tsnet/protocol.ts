@@ -172,6 +172,7 @@ const state = z.object({
   controlAway: z.string().exactOptional(),
   certExpiry: z.string().exactOptional(),
   health: z.array(z.string()),
+  unsaved: z.string().exactOptional(),
 });
 /** Hints that an identity may have changed. */
 const peers = z.object({ type: z.literal('peers') });

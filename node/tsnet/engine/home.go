@@ -30,6 +30,7 @@ type home struct {
 	state ipn.StateStore
 	ca    caKeeper
 	piped *pipeStore // nil: state is in dir
+	filed *fileStore // nil: Node keeps the state
 	// The profile of a first join that was interrupted before its last write; see finish.
 	unfinished ipn.StateKey
 }
@@ -58,7 +59,8 @@ func openHome(request *startRequest, send func(any), changed func(), log logger.
 		if err != nil {
 			return nil, err
 		}
-		return &home{dir: request.StateDir, state: files, ca: fileCA(filepath.Join(request.StateDir, caFile)), unfinished: resumed}, nil
+		filed := &fileStore{StateStore: files, changed: changed, failed: map[ipn.StateKey]string{}}
+		return &home{dir: request.StateDir, state: filed, filed: filed, ca: fileCA(filepath.Join(request.StateDir, caFile)), unfinished: resumed}, nil
 	}
 	pretendKubernetes()
 	piped := newPipeStore(request.State, send, changed)
@@ -84,7 +86,7 @@ func (h *home) hasJoined() bool {
 // problem is why something of the state is not saved; empty: it is.
 func (h *home) problem() string {
 	if h.piped == nil {
-		return ""
+		return h.filed.problem()
 	}
 	return h.piped.problem()
 }

@@ -252,6 +252,7 @@ type state struct {
 	ControlAway  string   `json:"controlAway,omitempty"`  // when contact with the control server was lost; absent: there is contact
 	CertExpiry   string   `json:"certExpiry,omitempty"`   // of the certificate that TLS listeners serve
 	Health       []string `json:"health"`
+	Unsaved      string   `json:"unsaved,omitempty"` // why something of the node's own state is not saved
 }
 
 // preamble comes before a connection's own bytes on the unix socket: four bytes of length, big endian, then this as JSON.

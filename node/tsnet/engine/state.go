@@ -52,6 +52,7 @@ func (o observed) state() state {
 	}
 	if o.unsaved != "" {
 		s.Health = append(s.Health, "State not saved: "+o.unsaved)
+		s.Unsaved = brief(o.unsaved)
 	}
 	for _, address := range o.addresses {
 		s.Addresses = append(s.Addresses, address.String())
