@@ -82,7 +82,7 @@ for (const moment of ['before', 'after'] as const) {
         hasJoinedUnhit = stack.tka.isRunning;
         if (hasJoinedUnhit) t.true(n > 3, `${n - 1} writes`);
         await stack.stopTka();
-        await stack.startTka(run());
+        await stack.startTka(run({ authKey }));
         const made = (await machines()).filter((id) => !older.includes(id));
         t.is(made.length, 1, `${moment} write ${n}: machines ${made.join(', ')}`);
         await stack.stopTka();
@@ -125,6 +125,7 @@ async function deletedKey(): Promise<TkaOverrides> {
 }
 
 test.serial('a server whose node key has expired logs in again by its auth key, as the same machine', async (t) => {
+  if (!stack.tka.isRunning) await stack.startTka(run());
   const before = await machines();
   await stack.stopTka();
   await stack.headscale.cli(['nodes', 'expire', '-i', before.at(-1) ?? '']);

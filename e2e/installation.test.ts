@@ -98,7 +98,15 @@ test.serial(
       'open sessions stay active',
     );
     t.true((await metric()) >= 4);
-    t.true(logOf(stack, since).filter(({ msg }) => msg.startsWith('the installation is damaged')).length >= 3);
+    const told = (): string =>
+      logOf(stack, since)
+        .filter(({ msg }) => msg === 'the installation is damaged: new logins are refused')
+        .map((line) => JSON.stringify(line))
+        .join();
+    await until(() => problems.slice(0, 3).every((problem) => problem.test(told())), {
+      what: 'the log to name each',
+      timeoutMs: 5000,
+    });
 
     await kubectl(['apply', '--server-side', '--force-conflicts', '-f', manifest('admission.yaml')]);
     await kubectl(['create', '-f', '-'], keyBefore);

@@ -32,8 +32,8 @@ export function watchInstallation({ check, log, clock }: InstallationWatchDeps):
     const before = new Set(known);
     known = found.filter((problem) => suspected.has(problem) || before.has(problem));
     suspected = new Set(found);
-    for (const problem of known) {
-      if (!before.has(problem)) log.error({ problem }, 'the installation is damaged: new logins are refused');
+    if (known.some((problem) => !before.has(problem))) {
+      log.error({ problems: known }, 'the installation is damaged: new logins are refused');
     }
     if (before.size > 0 && known.length === 0) log.info({}, 'the installation is whole again');
   };

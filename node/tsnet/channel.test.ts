@@ -2,9 +2,9 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { type Channel, openChannel } from './channel.ts';
 import { EngineGoneError, EngineRequestError, ProtocolMismatchError } from './errors.ts';
-import { type EngineEvent, MAX_LINE } from './protocol.ts';
+import { type EngineEvent, MAX_LINE, PROTOCOL_VERSION } from './protocol.ts';
 
-const HELLO = '{"type":"hello","version":5}\n';
+const HELLO = `{"type":"hello","version":${PROTOCOL_VERSION}}\n`;
 
 interface Side {
   readonly channel: Channel;
