@@ -108,7 +108,8 @@ test.serial(
       timeoutMs: 5000,
     });
 
-    await kubectl(['apply', '--server-side', '--force-conflicts', '-f', manifest('admission.yaml')]);
+    // By the client: two owners' validationActions would be merged by the server.
+    await kubectl(['apply', '-f', manifest('admission.yaml')]);
     await kubectl(['create', '-f', '-'], keyBefore);
     await kubectl(['replace', '--force', '-f', '-'], roleBefore);
     await until(async () => (await stack.tka.readyz()).status === 200, {
