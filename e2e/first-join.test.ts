@@ -123,13 +123,3 @@ async function deletedKey(): Promise<TkaOverrides> {
   await stack.headscale.cli(['preauthkeys', 'delete', '--id', String(Math.max(...keys.map(({ id }) => id)))]);
   return { authKey };
 }
-
-test.serial('a server whose node key has expired logs in again by its auth key, as the same machine', async (t) => {
-  if (!stack.tka.isRunning) await stack.startTka(run());
-  const before = await machines();
-  await stack.stopTka();
-  await stack.headscale.cli(['nodes', 'expire', '-i', before.at(-1) ?? '']);
-  await stack.startTka(run());
-  t.deepEqual(await machines(), before);
-  t.regex(stack.tka.readLog(), /asks this node to log in again: the auth key is used/);
-});

@@ -20,7 +20,7 @@ export class Gate implements AsyncDisposable {
   #held: { readonly pattern: RegExp; readonly released: Promise<void>; readonly release: () => void } | undefined;
   #waiting = 0;
   #strike:
-    | { readonly pattern: RegExp; left: number; readonly moment: 'before' | 'after'; readonly then: () => void }
+    | { readonly pattern: RegExp; left: number; readonly moment: 'before' | 'after'; readonly strikes: () => void }
     | undefined;
 
   private constructor(upstream: string, caFile: string) {
@@ -47,8 +47,8 @@ export class Gate implements AsyncDisposable {
   }
 
   /** Calls back before the nth request from now that looks like this is passed on, or when its answer has come; the caller never sees an answer. */
-  strike(pattern: RegExp, nth: number, moment: 'before' | 'after', then: () => void): void {
-    this.#strike = { pattern, left: nth, moment, then };
+  strike(pattern: RegExp, nth: number, moment: 'before' | 'after', strikes: () => void): void {
+    this.#strike = { pattern, left: nth, moment, strikes };
   }
 
   /** From now on answers to requests that look like this are kept back: the API server has carried them out. */
@@ -75,7 +75,7 @@ export class Gate implements AsyncDisposable {
     const strike =
       this.#strike?.pattern.test(line) === true && (this.#strike.left -= 1) === 0 ? this.#strike : undefined;
     if (strike?.moment === 'before') {
-      strike.then();
+      strike.strikes();
       res.destroy();
       return;
     }
@@ -93,7 +93,7 @@ export class Gate implements AsyncDisposable {
         answer.pipe(res);
       };
       if (strike !== undefined) {
-        strike.then();
+        strike.strikes();
         res.destroy();
         return;
       }
