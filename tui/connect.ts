@@ -17,6 +17,7 @@ import type { Interaction } from './interaction.ts';
 import { isClusterName, type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
 import { withoutSecrets } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
+import { type KubectlAddress, kubectlAddress } from './kubectl-address.ts';
 import { observeApi } from './observed-api.ts';
 import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
 import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
@@ -33,6 +34,8 @@ export interface Connection {
   readonly proxy: string | undefined;
   /** Whether this machine has a way of its own to the URL, past its proxy settings. */
   readonly goesDirect: (url: string) => boolean;
+  /** The same cluster by what kubectl resolves on this machine. */
+  readonly addressFor: (url: string) => Promise<KubectlAddress>;
   close(): void;
 }
 
@@ -120,6 +123,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     }),
     proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
     goesDirect: (url) => isDirect(url, network),
+    addressFor: (url) => kubectlAddress(url, isDirect(url, network) ? network : undefined),
     ...(judged.peer === undefined ? {} : { peer: judged.peer }),
     trust,
     isSame: trust === 'pinned' || mayPin ? sameAs(target) : sameServersAmong(target.known),

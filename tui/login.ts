@@ -58,11 +58,12 @@ export async function logIn(runtime: Runtime, options: LogInOptions): Promise<Lo
   return withOpenSession(runtime, { ...options, check }, async ({ opened, reached, stages, contextName, signal }) => {
     const { flags, warn } = options;
     stages.begin('kubeconfig');
-    const { server, proxy, goesDirect, isSame } = reached;
+    const { server, proxy, goesDirect, addressFor, isSame } = reached;
     const merged = await place(runtime, {
       server,
       proxy,
       goesDirect,
+      addressFor,
       isSame,
       opened,
       flags,

@@ -9,6 +9,7 @@ import { writeCredential, writePeriod, writeUntil } from './credential-cache.ts'
 import { UserError, usageError } from './errors.ts';
 import { execEntry } from './exec-plugin.ts';
 import type { PlacementFlags, WishFlags } from './flags.ts';
+import type { KubectlAddress } from './kubectl-address.ts';
 import type { Fields, KubeconfigDocument, MergeResult } from './kubeconfig-entries.ts';
 import type { OpenedSession } from './opening.ts';
 import { kubectlProxyFor } from './proxy.ts';
@@ -23,6 +24,8 @@ export interface Placement {
   readonly proxy: string | undefined;
   /** Whether this machine has a way of its own to a URL, past its proxy settings. */
   readonly goesDirect: (url: string) => boolean;
+  /** The same cluster by what kubectl resolves on this machine. */
+  readonly addressFor: (url: string) => Promise<KubectlAddress>;
   readonly opened: OpenedSession;
   readonly isSame: SameServer;
   readonly flags: Pick<WishFlags, 'namespace' | 'insecureSkipTlsVerify'> & PlacementFlags;
@@ -156,13 +159,18 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
   );
 }
 
-async function clusterFields(runtime: Runtime, { opened, flags, goesDirect, warn }: Placement): Promise<Fields> {
+async function clusterFields(
+  runtime: Runtime,
+  { opened, flags, goesDirect, addressFor, warn }: Placement,
+): Promise<Fields> {
   const { access } = opened;
-  const proxy = await kubectlProxyFor(access.url, runtime.env, goesDirect(access.url));
+  const address = await addressFor(access.url);
+  const proxy = await kubectlProxyFor(address.url, runtime.env, goesDirect(address.url));
   if (proxy.warning !== undefined) warn(proxy.warning);
   const insecure = flags.insecureSkipTlsVerify === true && access.insecureSkipTlsVerify;
   return {
-    server: access.url,
+    server: address.url,
+    'tls-server-name': address.serverName,
     'certificate-authority-data': access.ca === undefined ? undefined : Buffer.from(access.ca).toString('base64'),
     // client-go refuses an entry with a CA that also skips verification.
     'insecure-skip-tls-verify': insecure && access.ca === undefined ? true : undefined,

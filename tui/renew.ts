@@ -64,7 +64,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
   const remembered = { server: rememberedServer(contexts, sameServers(runtime.env)) };
   const reached = await reach(runtime, way, { purpose: 'act', interaction, remembered, warn, signal });
   try {
-    const { server, api, proxy, goesDirect, isSame } = reached;
+    const { server, api, proxy, goesDirect, addressFor, isSame } = reached;
     const timeoutMs = flags.timeoutMs ?? 60_000;
     const session = await findSession(reached, { ...options, meant: meant.session, contexts, signal });
     const own = ownEntries(files, { server, session: session.session }, isSame);
@@ -92,7 +92,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       const { kubeconfig } = flags;
       const placement = { inlineToken: own.isInline, insecureSkipTlsVerify: own.skipsTlsVerify };
       const placed = { ...placement, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
-      await place(runtime, { server, proxy, goesDirect, isSame, opened, flags: placed, warn, signal });
+      await place(runtime, { server, proxy, goesDirect, addressFor, isSame, opened, flags: placed, warn, signal });
     } else if (readCredential(runtime.env, { server, session: opened.session }) !== undefined) {
       keepCredential(runtime.env, { server, opened });
       keepEnding(runtime.env, { server, opened, now: runtime.now() });

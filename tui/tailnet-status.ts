@@ -25,7 +25,8 @@ export function readStatus(status: unknown, prefs?: unknown): Tailnet {
   return {
     self: { ...self, online: self.expired !== true },
     peers: Object.values(fields(peers)).flatMap((peer) => readNode(peer, suffix) ?? []),
-    namesResolve: MagicDNSEnabled === true && !userspace,
+    // `tailscale up --accept-dns=false` is told by the settings alone.
+    namesResolve: MagicDNSEnabled === true && !userspace && fields(prefs)['CorpDNS'] !== false,
     ...(userspace ? { userspace } : {}),
     suffix,
     ...controlIn(prefs),

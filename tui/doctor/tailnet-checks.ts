@@ -45,8 +45,8 @@ export const tailnetChecks: readonly Check[] = [
         );
       }
       return warning(
-        'names of the tailnet do not resolve on this machine: tka finds its server without, kubectl may not',
-        'Turn MagicDNS on: tailscale set --accept-dns=true, and DNS > MagicDNS in the admin console.',
+        'names of the tailnet do not resolve on this machine: tka login gives kubectl the address instead',
+        'Contexts of before: log in again. Or turn MagicDNS on: tailscale set --accept-dns=true, and DNS > MagicDNS in the admin console.',
       );
     },
   },
