@@ -80,6 +80,23 @@ for (const protocol of everyProtocol) {
   });
 }
 
+/** Posts to the kubelet's `run` through the node's proxy, which needs no upgraded connection. */
+async function runByKubelet(words: string): Promise<Awaited<ReturnType<typeof kubectl>>> {
+  const node = (await admin('get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}')).trim();
+  const container = (await admin('get', 'pod', pod, '-o', 'jsonpath={.spec.containers[0].name}')).trim();
+  const path = `/api/v1/nodes/${node}/proxy/run/default/${pod}/${container}?cmd=${words}`;
+  return kubectl(stack, alice, 'websocket', ['create', '--raw', path, '-f', '-'], '{}');
+}
+
+test("a command by the kubelet's own run is in the audit, with its pod", async (t) => {
+  const since = Date.now();
+  const { code, stdout, stderr } = await runByKubelet('echo+ran');
+  t.is(code, 0, stderr);
+  t.regex(stdout, /ran/);
+  const line = await logged(stack, { event: 'k8s', resource: 'nodes', subresource: 'proxy' }, since);
+  t.like(line, { verb: 'create', status: 200, pod: `default/${pod}`, command: ['echo', 'ran'] });
+});
+
 /** What a recording shows, headers and times left out; a last line that is not whole yet is left out too. */
 function writtenIn(recording: string): string {
   const [, ...lines] = readFileSync(recording, 'utf8').split('\n').slice(0, -1);
@@ -148,6 +165,29 @@ test('an exec is recorded where the operator asks for it, without what was typed
   t.not(spdy.code, 0);
   t.is(spdy.stdout, '');
   t.regex(spdy.stderr, /would have to be recorded/);
+
+  const byKubelet = await runByKubelet('echo+unseen');
+  t.not(byKubelet.code, 0);
+  t.notRegex(byKubelet.stdout, /unseen/);
+  t.regex(byKubelet.stderr, /would have to be recorded/);
+});
+
+test('an ephemeral container is in the audit with its command, and the attach to it is recorded', async (t) => {
+  t.timeout(90_000);
+  const directory = join(stack.dir, 'debug-recordings');
+  await stack.restartTka({ config: { recording: { directory } } });
+  t.teardown(() => stack.restartTka());
+  const since = Date.now();
+  const words = ['sh', '-c', 'read line; echo "read $line"'];
+  const debug = ['debug', pod, '-i', `--image=${stack.node.image}`, '--container=debugger', '--profile=general', '--'];
+  const { stderr } = await kubectl(stack, alice, 'websocket', [...debug, ...words], 'it\n');
+  const line = await logged(stack, { event: 'k8s', subresource: 'ephemeralcontainers' }, since);
+  t.like(line, { name: pod, container: 'debugger', image: stack.node.image, command: words, status: 200 }, stderr);
+  const attached = await logged(stack, { event: 'k8s', subresource: 'attach', phase: 'end' }, since);
+  t.like(attached, { name: pod, container: 'debugger', status: 101 });
+  const recording = readdirSync(directory).find((name) => name.includes(String(attached['requestId'])));
+  const [header = ''] = readFileSync(join(directory, recording ?? ''), 'utf8').split('\n');
+  t.like(JSON.parse(header), { version: 2, tka: { pod, container: 'debugger', subresource: 'attach' } });
 });
 
 test('no credential of the whole run is in the log', (t) => {
