@@ -28,6 +28,8 @@ test('without a command there is help, and no mistake', async (t) => {
 
 const mistakes = [
   ['nope'],
+  ['help', 'nope'],
+  ['help', 'logni'],
   ['login', '--nope'],
   ['login', 'x'],
   ['login', '-o', 'xml'],

@@ -24,8 +24,14 @@ export class RefusedError extends UserError {
   readonly status: number;
   readonly code: string | undefined;
 
-  constructor(status: number, code: string | undefined, message: string, advice: readonly string[]) {
-    super(message, advice, exitCodeOf(status));
+  constructor(
+    status: number,
+    code: string | undefined,
+    message: string,
+    advice: readonly string[],
+    exitCode: ExitCode = exitCodeOf(status),
+  ) {
+    super(message, advice, exitCode);
     this.name = 'RefusedError';
     this.status = status;
     this.code = code;

@@ -32,7 +32,13 @@ export async function runProgram(runtime: Runtime, given: readonly string[]): Pr
     if (version === true) {
       await (await import('./commands/version.ts')).version(runtime, ['--client']);
     } else if (operands.length > 0 || unknown.length > 0) {
-      await program.parseAsync(argv, { from: 'user' });
+      const [first, topic] = operands;
+      const isHelpOfNone =
+        first === 'help' &&
+        topic !== undefined &&
+        !program.commands.some((one) => [one.name(), ...one.aliases()].includes(topic));
+      // As if it had been called: commander says that there is none, and which may be meant.
+      await program.parseAsync(isHelpOfNone && topic !== 'help' ? [topic] : argv, { from: 'user' });
       await cleanUpAfter(runtime, operands[0]);
     } else if (isInteractive(runtime, nonInteractive)) {
       const home = act<HomeFlags>(async (one, flags) => (await import('./commands/home.ts')).home(one, flags));

@@ -2,8 +2,8 @@
 import type { LoginRequest } from '../node/http/contract.ts';
 import { printableWhoami } from './identity.ts';
 import type { Api } from './api.ts';
-import { RefusedError } from './errors.ts';
-import { describeGrant, rolesOf } from './grant.ts';
+import { exitCodes, RefusedError } from './errors.ts';
+import { describeGrant, foresee, rolesOf } from './grant.ts';
 
 export interface RefusalContext {
   readonly api: Api;
@@ -15,8 +15,11 @@ export interface RefusalContext {
 export async function explainRefusal(error: unknown, context: RefusalContext): Promise<unknown> {
   if (!(error instanceof RefusedError)) return error;
   const advice = await remedies(error, context);
-  if (advice.length === 0) return error;
-  return new RefusedError(error.status, error.code, error.message, [...error.advice, ...advice]);
+  const { status, code, message } = error;
+  const isDenied = code === 'unprocessable' && (await isPeriodTooLong(context));
+  if (advice.length === 0 && !isDenied) return error;
+  const exitCode = isDenied ? exitCodes.denied : error.exitCode;
+  return new RefusedError(status, code, message, [...error.advice, ...advice], exitCode);
 }
 
 async function remedies({ code, advice }: RefusedError, context: RefusalContext): Promise<readonly string[]> {
@@ -50,6 +53,16 @@ async function remedies({ code, advice }: RefusedError, context: RefusalContext)
     default:
       return [];
   }
+}
+
+/** A longer period than the policy grants is denied by it, as a role would be; the server's status does not tell it from a mistake. */
+async function isPeriodTooLong(context: RefusalContext): Promise<boolean> {
+  const { period } = context.wish;
+  if (period === undefined) return false;
+  const { parseDurationMs } = await import('../node/http/contract.ts');
+  const forecast = foresee(await readRules(context), context.wish);
+  if (forecast.kind !== 'chosen') return false;
+  return (parseDurationMs(period) ?? 0) > (parseDurationMs(forecast.rule.period) ?? Infinity);
 }
 
 /** None where the server does not say in a moment: the refusal counts, not its ornaments. */

@@ -27,7 +27,7 @@ test('no grant, a role that is not granted, an ambiguous grant and too long a pe
       422,
       'unprocessable',
       '1h at most',
-      1,
+      3,
       /grants view in the whole cluster for 1h/,
     ],
   ];
