@@ -31,9 +31,9 @@ test.after.always(async () => {
 sessionCases(theWorld);
 cleanupCases(theWorld);
 hindranceCases(theWorld);
-repairCases(theWorld);
 admissionCases(theWorld);
 massCases(theWorld);
 replicaCases(theWorld);
+repairCases(theWorld);
 crashCases(theWorld);
 upgradeCases(theWorld);

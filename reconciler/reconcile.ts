@@ -40,6 +40,7 @@ export async function reconcile(deps: ReconcileDeps, name: string): Promise<numb
   const { phase, groups } = plan(signin, observed, deps.clock.now());
   if (phase === 'held-by-others') return await reportForeignHold(deps, signin);
   try {
+    if (phase === 'live' && groups.length > 0 && !(await isStillLive(deps, signin))) return undefined;
     if (phase === 'live' && !isProvisioned(signin)) await assertRoleExists(deps, signin);
     for (const group of groups) await settle(group.map((action) => carryOut(deps, name, action)));
   } catch (error) {
@@ -178,6 +179,19 @@ async function readOrUndefined(
     if (error instanceof NotFoundError) return undefined;
     throw error;
   }
+}
+
+/**
+ * Nothing is given to a session that is gone or being ended, though the cache may be behind. One without a status has just been
+ * made, and nothing was given to it yet.
+ */
+async function isStillLive({ cache, signins, signal }: ReconcileDeps, signin: TkaSignin): Promise<boolean> {
+  if (signin.status === undefined) return true;
+  const found = await readOrUndefined({ signins, signal }, signin.metadata.name);
+  if (found?.metadata.uid === signin.metadata.uid && found.metadata.deletionTimestamp === undefined) return true;
+  if (found === undefined) cache.released(signin);
+  else cache.written(found);
+  return false;
 }
 
 /** A binding to a role that does not exist is accepted, and then garbles every denial its subject is shown. */

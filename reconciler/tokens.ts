@@ -83,6 +83,8 @@ export function createTokens(deps: TokensDeps): Tokens {
           if (isWanted()) minting.delete(uid);
         });
       minting.set(uid, minted);
+      // Those who wait for it hear of its failure; perhaps all of them have left.
+      minted.catch(() => undefined);
       return publicPart(await withSignal(minted, patience()));
     }
   };

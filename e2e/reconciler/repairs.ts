@@ -125,6 +125,36 @@ export function repairCases(world: () => World): void {
     await leader.reconciler.end(signin.metadata.name, 'logout', patience());
   });
 
+  test.serial('a session that is gone, though nobody told, is given no account and no binding again', async (t) => {
+    let isDeaf = false;
+    const deaf: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+      const isNews = /\/tkasignins\?/.test(options.path) && (isDeaf || options.path.includes('watch=true'));
+      if (isNews) throw new Error('nothing is told of TkaSignins');
+      return dispatch(options, handler);
+    };
+    await using running = await world().run({ interceptors: [deaf] });
+    const signin = await signIn(running, login('alice'));
+    const { name } = signin.metadata;
+    await until(() => running.reconciler.get(name)?.status !== undefined, { what: 'a status', timeoutMs: 5000 });
+    isDeaf = true;
+    const which = ['signin', name, '-n', namespace];
+    await world().stack.kubectl(['patch', ...which, '--type=merge', '-p={"metadata":{"finalizers":null}}']);
+    await world().stack.kubectl(['delete', ...which]);
+    running.requests.take();
+    await deleteAccount(signin);
+    const asked: string[] = [];
+    await until(() => asked.push(...running.requests.take()) > 0 && asked.includes('get tkasignins 404'), {
+      what: 'a look at the session itself',
+      timeoutMs: 10_000,
+    });
+    t.false(asked.includes('create serviceaccounts 201'), asked.join());
+    t.is(running.reconciler.get(name), undefined);
+    await world()
+      .admin.rbac.deleteClusterRoleBinding({ name: accountName(signin) })
+      .catch(() => undefined);
+    await world().empty();
+  });
+
   test.serial('all accounts deleted at once: every session is usable again', async (t) => {
     await using running = await world().run();
     const signins = await Promise.all(Array.from({ length: 30 }, (_, i) => signIn(running, login(`s${i}`))));
