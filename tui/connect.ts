@@ -107,7 +107,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     isKnown: judged.pin?.cluster !== undefined,
     api: observeApi(plainApi, {
       explainAbsent: (error) => explainAbsent(plainApi, server, error, signal),
-      onWait: () => onWait?.(`Waiting for ${server} to answer ...`),
+      onWait: () => (onWait ?? warn)(`Waiting for ${server} to answer ...`),
       onAnswer: () => {
         if (mayPin) pin.keepOnce();
       },

@@ -199,6 +199,18 @@ test('a kubeconfig that cannot be read as one is exit code 1', async (t) => {
   t.is(code, 1);
 });
 
+test('a kubeconfig that is read-only, and a cache that cannot be written, are found', async (t) => {
+  const { runtime, examine } = await createMachine(t);
+  chmodSync(join(runtime.home, '.kube', 'config'), 0o400);
+  t.like((await examine()).findings['kubeconfig'], { state: 'failed' });
+  t.regex((await examine()).findings['kubeconfig']?.finding ?? '', /cannot be written: it is read-only/);
+  const cache = join(runtime.home, '.cache', 'tka');
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  // Where the file that is tried would be there is a directory, as root may write anywhere.
+  mkdirSync(join(cache, `doctor.${process.pid}.tmp`));
+  t.regex((await examine()).findings['cache']?.finding ?? '', /cannot be written \(\w+\)/);
+});
+
 test('a kubeconfig that others can read is named, with the command that closes it', async (t) => {
   const { runtime, examine } = await createMachine(t);
   const path = join(runtime.home, '.kube', 'config');

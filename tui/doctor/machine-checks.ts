@@ -1,6 +1,9 @@
 /** This machine: what runs the command, the user's kubeconfig, kubectl, and tka's own files. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { tryWriting } from '../atomic-write.ts';
 import { cacheDirectory } from '../directories.ts';
+import { systemCode } from '../errors.ts';
 import { printable } from '../output.ts';
 import { posixWord } from '../posix-word.ts';
 import { type Check, failed, ok, skipped, warning } from './check.ts';
@@ -17,7 +20,7 @@ export const machineChecks: readonly Check[] = [
   {
     name: 'kubeconfig',
     async run({ kubeconfig, runtime }) {
-      const { paths, files, own } = await kubeconfig();
+      const { paths, files, own, destination } = await kubeconfig();
       const present = paths.filter((path) => existsSync(path));
       if (present.length === 0) return ok('not present; tka login will create it');
       const open = runtime.platform === 'win32' ? [] : present.filter(isOpenToOthers);
@@ -27,6 +30,8 @@ export const machineChecks: readonly Check[] = [
           `chmod 600 ${open.map(posixWord).join(' ')}`,
         );
       }
+      const { checkWritable } = await import('../kubeconfig-write.ts');
+      checkWritable(destination);
       const broken = brokenEntries(files, own, runtime.env);
       if (broken.length > 0)
         return failed(broken.map((line) => printable(line, 200)).join('; '), ['Log in again: tka login']);
@@ -63,9 +68,12 @@ export const machineChecks: readonly Check[] = [
         );
       }
       try {
-        accessSync(path, constants.W_OK);
-      } catch {
-        return warning(`${path} cannot be written, so kubectl asks the server each time it runs`, 'Make it yours.');
+        tryWriting(join(path, 'doctor'), 16 * 1024);
+      } catch (error) {
+        const code = systemCode(error);
+        if (code === undefined) throw error;
+        const remedy = code === 'ENOSPC' || code === 'EDQUOT' ? 'Free some space.' : 'Make it yours, and writable.';
+        return warning(`${path} cannot be written (${code}), so kubectl asks the server each time it runs`, remedy);
       }
       return ok(path);
     },
