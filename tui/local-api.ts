@@ -35,7 +35,7 @@ export async function askTailscaled(
   const program = findProgram(env['PATH'] ?? '');
   const answer = program === undefined ? undefined : await askProgram(program, env, options);
   if (answer !== undefined) return { status: answer };
-  throw failure ?? absent('no tailscaled answers on this machine');
+  throw failure ?? absent('no tailscaled answers on this machine', undefined, isCi(env));
 }
 
 const usualSockets = [
@@ -142,12 +142,18 @@ async function askProgram(
   }
 }
 
-function absent(message: string, cause?: unknown): TailnetError {
+function absent(message: string, cause?: unknown, inCi = false): TailnetError {
   const advice = [
+    ...(inCi ? ['In CI, join the tailnet for one command: tka exec --join -- COMMAND'] : []),
     'Install Tailscale, or start its daemon (for example: sudo systemctl start tailscaled).',
     'If it listens elsewhere, say where: TKA_TAILSCALE_SOCKET, or `tka config set tailscale.socket PATH`.',
   ];
   return new TailnetError('absent', message, advice, cause);
+}
+
+function isCi(env: Runtime['env']): boolean {
+  const { CI = '' } = env;
+  return CI !== '' && CI !== 'false';
 }
 
 function forbidden(path: string, cause?: unknown): TailnetError {

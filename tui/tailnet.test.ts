@@ -208,3 +208,16 @@ test('a server that never ends its answer is given up', async (t) => {
   const asked = readTailnet(createTestRuntime(t, { socket }), { signal, timeoutMs: 100 });
   await t.throwsAsync(asked, { instanceOf: TailnetError, message: /does not answer/ });
 });
+
+for (const [CI, expected] of [
+  ['true', /tka exec --join/],
+  ['false', /^Install Tailscale/],
+] as const) {
+  test(`without a tailscaled, CI=${CI}: the first remedy is ${expected.source}`, async (t) => {
+    const env = { HOME: '/nonexistent', PATH: '/nonexistent', CI };
+    const { signal } = new AbortController();
+    const asked = askTailscaled({ env }, { signal, timeoutMs: 1000, usual: ['/nonexistent/socket'] });
+    const error = await t.throwsAsync(asked, { instanceOf: TailnetError });
+    t.regex(error?.advice[0] ?? '', expected);
+  });
+}
