@@ -49,6 +49,8 @@ export interface Tap {
 }
 
 const unrecorded = 'it could not be recorded any more';
+/** How far one side may be read ahead of what the other has taken. At Node's own 64 KiB each chunk would stop the reader. */
+const aheadBytes = 256 * 1024;
 const handshakeMs = 60_000;
 /** A caller that does not read must not keep the API server's side. */
 const cutMs = 500;
@@ -277,7 +279,7 @@ function relay(
 
 function splice(from: Duplex, to: Duplex, pass: (chunk: Buffer) => boolean): void {
   from.on('data', (chunk: Buffer) => {
-    if (!pass(chunk)) from.pause();
+    if (!pass(chunk) && to.writableLength >= aheadBytes) from.pause();
   });
   to.on('drain', () => from.resume());
   from.on('end', () => to.end());

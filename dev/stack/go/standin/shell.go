@@ -73,6 +73,10 @@ func runTool(ctx context.Context, args []string) error {
 	case "cat":
 		_, err := io.Copy(to.Stdout, to.Stdin)
 		return err
+	case "count":
+		count, err := io.Copy(io.Discard, to.Stdin)
+		fmt.Fprintln(to.Stdout, count)
+		return err
 	case "bytes":
 		return writeBytes(to.Stdout, args[1:])
 	}

@@ -1,0 +1,140 @@
+/**
+ * `node bench/streams.ts`: bulk data through `kubectl exec`, by the API server alone and through tka, in both directions, over websocket
+ * and over SPDY. The pod is the stand-in kubelet of dev/stack, which counts what it reads and makes what it writes.
+ *
+ * Each round runs every way once. Seconds are medians; beside them the processor time of each program, which says where the time goes,
+ * and does not move with what else the machine does. Prints Markdown.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { policyOf } from '../dev/stack/policy.ts';
+import { startStack } from '../dev/stack/stack.ts';
+import { Person } from '../e2e/person.ts';
+import { interleave, interval, median } from './rounds.ts';
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '7' }, megabytes: { type: 'string', default: '100' } },
+});
+const rounds = Number(values.rounds);
+const bytes = Number(values.megabytes) * 1_000_000;
+const user = 'bench@example.com';
+
+await using stack = await startStack({
+  users: [user],
+  policy: policyOf({ [user]: [{ role: 'cluster-admin', period: '8h', priority: 1 }] }),
+});
+await (await stack.addStandIn()).addPod('pod');
+const person = new Person(stack, user);
+await person.login('--mode', 'proxy', '--use');
+const machine = stack.machine(user);
+const kubectl = join(stack.binDir, 'kubectl');
+
+const programs = ['kubectl', 'tailscaled', 'tka-engine', 'node', 'apiserver', 'standin'] as const;
+type Used = Record<(typeof programs)[number], number>;
+const used: Record<string, Used[]> = {};
+
+const ways = Object.fromEntries(
+  (['in', 'out'] as const).flatMap((direction) =>
+    (['websocket', 'SPDY'] as const).flatMap((protocol) =>
+      (['direct', 'tka'] as const).map((way) => [
+        `${direction} ${protocol} ${way}`,
+        () => run(direction, protocol, way),
+      ]),
+    ),
+  ),
+);
+const samples = await interleave(rounds, ways, (round) => {
+  // The first is thrown away.
+  if (round === 0) for (const name in used) used[name] = [];
+  process.stderr.write(`streams: round ${round} of ${rounds}\n`);
+});
+
+const lines = ['| what | direct, s | tka, s | ratio |', '|---|---|---|---|'];
+const costs = [`| processor time, s | ${programs.join(' | ')} |`, `|---${'|---'.repeat(programs.length)}|`];
+for (const what of ['in websocket', 'in SPDY', 'out websocket', 'out SPDY']) {
+  const [direct = [], tka = []] = [samples[`${what} direct`], samples[`${what} tka`]];
+  lines.push(`| ${what} | ${median(direct).toFixed(2)} | ${median(tka).toFixed(2)} | ${interval(tka, direct)} |`);
+  for (const way of ['direct', 'tka']) {
+    const times = used[`${what} ${way}`] ?? [];
+    const cells = programs.map((program) => median(times.map((one) => one[program])).toFixed(2));
+    costs.push(`| ${what}, ${way} | ${cells.join(' | ')} |`);
+  }
+}
+console.log([...lines, '', ...costs].join('\n'));
+
+async function run(direction: 'in' | 'out', protocol: 'websocket' | 'SPDY', way: 'direct' | 'tka'): Promise<number> {
+  const command =
+    direction === 'in' ? ['exec', '-i', 'pod', '--', 'count'] : ['exec', 'pod', '--', 'bytes', `${bytes}`];
+  const kubeconfig = way === 'direct' ? stack.kubeconfig : person.kubeconfig;
+  const env = {
+    ...process.env,
+    HOME: machine.home,
+    PATH: `${stack.binDir}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+    ...(way === 'direct' ? {} : { HTTPS_PROXY: machine.proxy }),
+    KUBECTL_REMOTE_COMMAND_WEBSOCKETS: String(protocol === 'websocket'),
+  };
+  const before = processorTimes();
+  const startedAt = performance.now();
+  // head, for kubectl reads a file as fast as the disk is, and a pipe from here would cost this process.
+  const child = spawn(
+    'sh',
+    [
+      '-c',
+      `head -c ${direction === 'in' ? bytes : 0} /dev/zero | exec "$@"`,
+      'sh',
+      kubectl,
+      `--kubeconfig=${kubeconfig}`,
+      ...command,
+    ],
+    {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  let received = 0;
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (direction === 'in') text += chunk.toString();
+  });
+  const [code] = (await once(child, 'close')) as [number | null]; // the event's own
+  const seconds = (performance.now() - startedAt) / 1000;
+  const carried = direction === 'in' ? Number(text) : received;
+  if (code !== 0 || carried !== bytes) throw new Error(`${direction} ${protocol} ${way}: ${code}, ${carried} bytes`);
+  const after = processorTimes();
+  const entries = programs.map((program) => [program, (after[program] ?? 0) - (before[program] ?? 0)]);
+  (used[`${direction} ${protocol} ${way}`] ??= []).push(Object.fromEntries(entries) as Used); // all of them
+  return seconds;
+}
+
+/** Seconds by program, of this stack's processes and of children that have ended. */
+function processorTimes(): Partial<Used> {
+  const times: Partial<Used> = {};
+  const add = (program: string, ticks: number): void => {
+    const known = programs.find((name) => program.includes(name) || (name === 'kubectl' && program === 'children'));
+    if (known !== undefined) times[known] = (times[known] ?? 0) + ticks / 100;
+  };
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      const own = Number(stat[11]) + Number(stat[12]);
+      if (Number(pid) === process.pid) add('children', Number(stat[13]) + Number(stat[14]));
+      else if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(stack.dir) || isOurs(pid)) add(nameOf(pid), own);
+    } catch {
+      // It has ended.
+    }
+  }
+  return times;
+}
+
+function isOurs(pid: string): boolean {
+  return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(stack.dir);
+}
+
+function nameOf(pid: string): string {
+  const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  return args.join(' ').includes('apiserver') ? 'apiserver' : ((args[0] ?? '').split('/').at(-1) ?? '');
+}
