@@ -37,7 +37,7 @@ const cases: readonly Case[] = [
   {
     stage: 'Check grants',
     arrange: ({ stub }) => rules(stub, [view, { ...view, role: 'edit' }]),
-    sight: /Which role\?[^]*take/,
+    sight: /Which role\?[^]*select/,
   },
   { stage: 'Log in', arrange: ({ stub }) => stub.answer('POST /api/v1alpha1/login', never) },
   {
