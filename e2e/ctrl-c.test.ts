@@ -20,6 +20,8 @@ interface Ground {
 
 interface Case {
   readonly stage: string;
+  /** Default: the stage. */
+  readonly title?: string;
   readonly arrange?: (ground: Ground) => void;
   /** Default: a spinner before the stage. */
   readonly sight?: RegExp;
@@ -56,7 +58,10 @@ const cases: readonly Case[] = [
   },
   { stage: 'Verify access', arrange: ({ stub }) => stub.answer('GET /api/v1alpha1/kubeconfig', never) },
   {
-    stage: 'Write kubeconfig',
+    // It is checked that the kubeconfig can be written before a session is opened.
+    stage: 'Find the server',
+    title: 'Find the server, the kubeconfig locked',
+    sight: /waiting for the lock/,
     arrange({ home }) {
       mkdirSync(join(home, '.kube'));
       writeFileSync(join(home, '.kube', 'config.lock'), '');
@@ -64,8 +69,8 @@ const cases: readonly Case[] = [
   },
 ];
 
-for (const { stage, arrange, sight } of cases) {
-  test(`in "${stage}"`, async (t) => {
+for (const { stage, title = stage, arrange, sight } of cases) {
+  test(`in "${title}"`, async (t) => {
     if (!hasTerminals()) return skip(t);
     const stub = await startStubServer();
     t.teardown(() => stub.close());
@@ -85,7 +90,7 @@ for (const { stage, arrange, sight } of cases) {
 
     t.is(await terminal.exitCode(), 130);
     const last = await terminal.screen();
-    t.regex(last, new RegExp(`✗ ${stage} .*stopped$`));
+    t.regex(last, new RegExp(`✗ ${stage} .*stopped$`, 'm'));
     t.notRegex(last, /error|\n\s+at /);
     t.deepEqual(await terminal.modes(), { cursor: true, alternateScreen: false });
     t.regex(await terminal.settings(), /(?<!-)\bicanon\b[^]*(?<!-)\becho\b/);
