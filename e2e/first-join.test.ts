@@ -13,16 +13,9 @@ import { until } from '../dev/stack/until.ts';
 import { Gate, kubeconfigThrough } from './replicas/gate.ts';
 
 const secretsManifest = fileURLToPath(new URL('../manifests/cluster/secrets.yaml', import.meta.url));
-const keySchema = z.object({ key: z.string() });
 const keysSchema = z.array(z.object({ id: z.coerce.number() }));
 
 let stack: Stack;
-
-/** Good for one machine, as the documentation asks for. */
-async function singleUseKey(): Promise<string> {
-  const output = await stack.headscale.cli(['preauthkeys', 'create', '--tags', serverTag, '-e', '1h', '-o', 'json']);
-  return keySchema.parse(JSON.parse(output)).key;
-}
 
 /** A server whose state is in Secrets. */
 const run = ({ config, ...others }: TkaOverrides = {}): TkaOverrides => ({
@@ -62,7 +55,7 @@ for (const moment of ['before', 'after'] as const) {
         await kubectl('delete', 'secret/tka-0-state', '-n', 'tka-system');
         await kubectl('apply', '--server-side', '-f', secretsManifest);
         gate.strike(/^PATCH .*\/secrets\/tka-0-state$/, n, moment, () => stack.killTka('SIGKILL'));
-        const authKey = await singleUseKey();
+        const authKey = await stack.headscale.authKey({ owner: serverTag });
         const kubeconfig = await kubeconfigThrough(stack, gate);
         await stack.startTka(
           run({
