@@ -149,7 +149,6 @@ const rows: readonly Row[] = [
   {
     title: 'the rules of the ClusterRole tka',
     damage: () => kubectl('patch', 'clusterrole', 'tka', '--type=merge', '-p={"rules":[]}'),
-    login: [422, /tka may not create clusterrolebindings/],
     start:
       /tka may not create clusterrolebindings\.rbac\.authorization\.k8s\.io in the whole cluster: .*kubectl apply -k OVERLAY/,
   },
