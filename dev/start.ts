@@ -21,6 +21,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifests = join(root, 'manifests/cluster');
 const replicas = 'jsonpath={.spec.replicas}';
 const ownAccount = 'system:serviceaccount:tka-system:tka';
+/** By this field of a user the admission policies tell the account from somebody who may impersonate it alone. */
+const credentialId = 'authentication.kubernetes.io/credential-id';
 
 const { values, positionals } = parseArgs({
   options: {
@@ -121,7 +123,8 @@ function nameOf(object: unknown): string {
 function asOwnAccount(kubeconfig: string): string {
   // kubectl's own output: one context with its cluster and user.
   const parsed = JSON.parse(kubeconfig) as { users: { user: Record<string, unknown> }[] };
-  for (const { user } of parsed.users) user['as'] = ownAccount;
+  for (const { user } of parsed.users)
+    Object.assign(user, { as: ownAccount, 'as-user-extra': { [credentialId]: ['npm-start'] } });
   return JSON.stringify(parsed);
 }
 

@@ -25,6 +25,7 @@ import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
 import { type Clients, type Cluster, during } from '../reconciler/cluster.ts';
 import { NotFoundError } from '../reconciler/errors.ts';
+import { impersonationHeaders } from './kubernetes/impersonation.ts';
 import { createTransport, type RequestCount, serverOf } from './kubernetes/transport.ts';
 
 export interface KubernetesOptions {
@@ -96,8 +97,9 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
     ...(options.onRequest && { onRequest: options.onRequest }),
     ...(options.interceptors && { interceptors: options.interceptors }),
   };
-  const own = createTransport({ ...shared, kubeConfig });
-  const apart = createTransport({ ...shared, kubeConfig });
+  const impersonation = impersonationIn(options, kubeConfig);
+  const own = createTransport({ ...shared, kubeConfig, impersonation });
+  const apart = createTransport({ ...shared, kubeConfig, impersonation });
   const server = new ServerConfiguration(serverOf(kubeConfig), {});
   const configuration = createConfiguration({ baseServer: server, httpApi: own.http });
 
@@ -194,6 +196,13 @@ function loadKubeConfig({ kubeconfig, context }: KubernetesOptions): KubeConfig 
     );
   }
   return kubeConfig;
+}
+
+/** Of a file that was named: the default places and a pod's account impersonate no one. */
+function impersonationIn({ kubeconfig = '' }: KubernetesOptions, kubeConfig: KubeConfig) {
+  const user = kubeConfig.getCurrentUser();
+  if (kubeconfig === '' || user === null) return {};
+  return impersonationHeaders(readFileSync(kubeconfig, 'utf8'), user.name);
 }
 
 function endpointOf(cluster: NonNullable<ReturnType<KubeConfig['getCurrentCluster']>>): ClusterEndpoint {

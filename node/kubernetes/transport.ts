@@ -24,6 +24,8 @@ export interface TransportOptions {
   /** Around every request, outermost last: undici's interceptors. */
   readonly interceptors?: readonly Dispatcher.DispatcherComposeInterceptor[];
   readonly onRequest?: (request: RequestCount) => void;
+  /** Headers of each request, besides those that the client makes of the kubeconfig. */
+  readonly impersonation?: Readonly<Record<string, string[]>>;
   readonly userAgent: string;
 }
 
@@ -58,14 +60,17 @@ export function createTransport(options: TransportOptions): Transport {
   const { kubeConfig, onRequest, userAgent } = options;
   let pool: { readonly material: Material; readonly dispatcher: Dispatcher } | undefined;
 
-  async function connect(): Promise<{ readonly dispatcher: Dispatcher; readonly headers: Record<string, string> }> {
+  async function connect(): Promise<{
+    readonly dispatcher: Dispatcher;
+    readonly headers: Record<string, string | string[]>;
+  }> {
     const { material, headers } = await credentials(kubeConfig);
     if (pool === undefined || !isSame(pool.material, material)) {
       const before = pool?.dispatcher;
       pool = { material, dispatcher: createPool(kubeConfig, material, options.interceptors ?? []) };
       before?.close().catch(() => undefined);
     }
-    return { dispatcher: pool.dispatcher, headers: { ...headers, 'user-agent': userAgent } };
+    return { dispatcher: pool.dispatcher, headers: { ...options.impersonation, ...headers, 'user-agent': userAgent } };
   }
 
   async function send(request: RequestContext, check = (): void => {}): Promise<ResponseContext> {
