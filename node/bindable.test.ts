@@ -41,7 +41,7 @@ function start({ sessions = () => [everywhere, inPlaces(['a', 'b'])], roles }: A
         return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
       },
     },
-    log: { info: (line: object) => lines.push(line), warn: () => undefined } as unknown as BindableDeps['log'],
+    log: { info: (line: object) => lines.push(line), warn: () => undefined },
     clock,
   });
   return { ended, asked, lines, clock, running, answer: (next: typeof may) => (may = next) };

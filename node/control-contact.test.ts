@@ -28,10 +28,10 @@ function setup(t: ExecutionContext, { loginsMs = 60_000, sessionsMs = 600_000 } 
   return {
     contact,
     log,
-    at(seconds: number) {
+    at: (seconds: number): void => {
       ms = seconds * 1000;
     },
-    says(state: Partial<NodeState>) {
+    says: (state: Partial<NodeState>): void => {
       node.emit('state', { ...FIRST_STATE, status: 'Running', ready: true, ...state });
     },
   };

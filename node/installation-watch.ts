@@ -13,7 +13,7 @@ export interface InstallationWatch {
 
 export interface InstallationWatchDeps {
   /** Rejects where nothing can be said. */
-  check(signal: AbortSignal): Promise<readonly string[]>;
+  readonly check: (signal: AbortSignal) => Promise<readonly string[]>;
   readonly log: Record<'info' | 'error' | 'debug', (fields: object, message: string) => void>;
   readonly clock: Clock;
 }

@@ -112,7 +112,9 @@ function contentProblems(loaded: LoadedConfig, key: Way | 'tailscale.idTokenFile
 /** A setting that names a file which cannot be read. */
 export function unreadable(loaded: LoadedConfig, key: SettingKey, error: unknown): Problem {
   const { code = 'unreadable' } = error as NodeJS.ErrnoException;
-  const message = `${sourced(loaded, key)}: cannot read ${String(loaded.values[key])} (${code}); make the file readable, or change ${waysToSet(key)}`;
+  const value = loaded.values[key];
+  const path = typeof value === 'string' ? value : JSON.stringify(value);
+  const message = `${sourced(loaded, key)}: cannot read ${path} (${code}); make the file readable, or change ${waysToSet(key)}`;
   return { keys: [key], message };
 }
 

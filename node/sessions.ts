@@ -35,7 +35,7 @@ export interface SessionsDeps {
   /** The proxy's token of a session. */
   proxyToken(session: { readonly name: string; readonly uid: string }): string;
   readonly retryAfterSeconds: number;
-  now(): Date;
+  readonly now: () => Date;
 }
 
 /** Beyond the period, so that a session of 10 minutes can still get its token: TokenRequest's minimum is 600 s. */

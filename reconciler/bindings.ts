@@ -128,7 +128,11 @@ function createApi({ rbac }: Clients): Api {
 
 function renamed(binding: DesiredBinding, name: string): DesiredBinding {
   const { object } = binding;
-  return { ...binding, name, object: { ...object, metadata: { ...object.metadata, name } } };
+  return {
+    ...binding,
+    name,
+    object: Object.assign({}, object, { metadata: Object.assign({}, object.metadata, { name }) }),
+  };
 }
 
 function describe({ name, namespace }: Where): string {

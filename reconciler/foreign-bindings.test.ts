@@ -21,11 +21,18 @@ const by = (name: string, subjects: RbacV1Subject[], namespace?: string) => ({
   subjects,
 });
 
+function changed<T extends object | undefined>(object: T, fields: object): T {
+  return Object.assign({}, object, fields);
+}
+
 const ours: readonly (readonly [string, V1RoleBinding])[] = [
   ['of a live session', hers.object],
-  ['under another of its names', { ...his.object, metadata: { ...his.object.metadata, name: `${his.name}-2` } }],
+  [
+    'under another of its names',
+    changed(his.object, { metadata: changed(his.object.metadata, { name: `${his.name}-2` }) }),
+  ],
   ['of a session that has ended, which the sweep removes', desired(dead).bindings[0]?.object ?? hers.object],
-  ['of an account in another namespace', by('x', [{ ...account('x'), namespace: 'default' }])],
+  ['of an account in another namespace', by('x', [changed(account('x'), { namespace: 'default' })])],
   ['of a user with another name', by('x', [{ kind: 'User', name: 'system:serviceaccount:default:x' }])],
   ['of all accounts of the cluster', by('x', [{ kind: 'Group', name: 'system:serviceaccounts' }])],
   ['of nobody', by('x', [])],
@@ -45,15 +52,15 @@ const foreign: readonly (readonly [string, V1RoleBinding, readonly string[]])[] 
     ['tka-x'],
   ],
   ['of every session at once', by('mine', [{ kind: 'Group', name: `system:serviceaccounts:${place}` }]), ['*']],
-  ["under the session's own name with another role", { ...hers.object, roleRef: role('edit') }, [hers.name]],
+  ["under the session's own name with another role", changed(hers.object, { roleRef: role('edit') }), [hers.name]],
   [
     "under the session's own name elsewhere",
-    { ...his.object, metadata: { ...his.object.metadata, namespace: 'b' } },
+    changed(his.object, { metadata: changed(his.object.metadata, { namespace: 'b' }) }),
     [his.name],
   ],
   [
     "under the session's own name with one more subject",
-    { ...his.object, subjects: [account(his.name), { kind: 'User', name: 'mallory' }] },
+    changed(his.object, { subjects: [account(his.name), { kind: 'User', name: 'mallory' }] }),
     [his.name],
   ],
   [

@@ -97,7 +97,7 @@ const classes: readonly (readonly [string, Error, URL | undefined, RegExp, RegEx
 for (const [what, error, way, message, remedy] of classes) {
   test(`${what}: a message of its own, and its remedy first`, (t) => {
     const explained = explainFailure(error, { server, proxy: way });
-    if (!(explained instanceof UserError)) return t.fail('not for users');
+    if (!(explained instanceof UserError)) throw new Error('not for users');
     t.regex(explained.message, message);
     t.regex(explained.advice[0] ?? '', remedy);
     t.is(explained.exitCode, 4);

@@ -7,6 +7,9 @@ import { buildCli, type Ran } from './cli-fixture.ts';
 import { homeDirectory } from './directories.ts';
 import { makeDirectories } from './make-directory.ts';
 
+/** It mounts a file system, or becomes another user. */
+const asRoot = process.getuid?.() === 0 ? test : test.skip;
+
 const directory = mkdtempSync(join(tmpdir(), 'tka-test-'));
 let script: string;
 test.before(async () => {
@@ -38,28 +41,30 @@ test('a directory under /proc is refused by the system, not tried for ever', (t)
   t.throws(() => makeDirectories('/proc/tka/compiled'), { code: 'ENOENT' });
 });
 
-test('without HOME and a passwd entry, help and version work, and a command names HOME and --kubeconfig', async (t) => {
-  if (process.getuid?.() !== 0) return t.pass('needs root to run as a user without a passwd entry');
-  for (const args of [
-    ['--help'],
-    ['login', '--help'],
-    ['version', '--client'],
-    ['--version'],
-    ['completion', 'bash'],
-  ]) {
-    const { code, stdout, stderr } = await run(args, {});
-    t.is(code, 0, stderr);
-    t.is(stderr, '');
-    t.not(stdout, '');
-  }
-  const login = await run(['login', '--server', 'http://127.0.0.1:1'], {});
-  t.is(login.code, 1);
-  t.regex(login.stderr, /^error: the home directory is unknown: HOME is not set/);
-  t.regex(login.stderr, /--kubeconfig/);
-  t.notRegex(login.stderr, /bug|at .*\.mjs/);
-  const named = await run(['status', '--server', 'http://127.0.0.1:1', '--kubeconfig', '/tmp/none'], {});
-  t.is(named.code, 4, named.stderr);
-});
+asRoot(
+  'without HOME and a passwd entry, help and version work, and a command names HOME and --kubeconfig',
+  async (t) => {
+    for (const args of [
+      ['--help'],
+      ['login', '--help'],
+      ['version', '--client'],
+      ['--version'],
+      ['completion', 'bash'],
+    ]) {
+      const { code, stdout, stderr } = await run(args, {});
+      t.is(code, 0, stderr);
+      t.is(stderr, '');
+      t.not(stdout, '');
+    }
+    const login = await run(['login', '--server', 'http://127.0.0.1:1'], {});
+    t.is(login.code, 1);
+    t.regex(login.stderr, /^error: the home directory is unknown: HOME is not set/);
+    t.regex(login.stderr, /--kubeconfig/);
+    t.notRegex(login.stderr, /bug|at .*\.mjs/);
+    const named = await run(['status', '--server', 'http://127.0.0.1:1', '--kubeconfig', '/tmp/none'], {});
+    t.is(named.code, 4, named.stderr);
+  },
+);
 
 for (const HOME of ['/proc', '/dev/null', '/nonexistent']) {
   test(`with HOME=${HOME} a login ends with an error that names the kubeconfig`, async (t) => {

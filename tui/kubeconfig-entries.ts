@@ -206,7 +206,7 @@ function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
       file,
       kind,
       index,
-      name: name === undefined ? '' : String(name),
+      name: typeof name === 'string' ? name : name === undefined ? '' : JSON.stringify(name),
       body: fields,
       marker: readMarker(fields['extensions']),
     };

@@ -71,7 +71,7 @@ function change(context: Context, before: Node, after: Node): boolean {
   return false;
 }
 
-type AnyPair = Pair<unknown, unknown>;
+type AnyPair = Pair;
 
 function changeMap(context: Context, before: YAMLMap, after: YAMLMap): boolean {
   const isFlow = before.flow === true;

@@ -42,7 +42,7 @@ export function endOfLine(text: string, at: number): number {
 /** Behind a node's last character: the range of a block collection covers the comments after it too. */
 export function endOfNode(node: Node): number {
   const end = node.range?.[1] ?? 0;
-  if (!('items' in node) || ('flow' in node && node.flow === true)) return end;
+  if (!('items' in node) || ('flow' in node && node.flow)) return end;
   const last: unknown = node.items.at(-1);
   const leaf =
     typeof last === 'object' && last !== null && 'key' in last && 'value' in last ? (last.value ?? last.key) : last;

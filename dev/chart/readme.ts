@@ -47,7 +47,7 @@ ${rows.join('\n')}
 export function readValues(text: string): readonly Row[] {
   const { contents } = parseDocument(text);
   if (!isMap(contents)) throw new Error('values.yaml is not a mapping');
-  return rowsOf(contents.items as readonly Pair<Node, Node | null>[], [], {}); // a parsed document's, not a made one's
+  return rowsOf(contents.items, [], {});
 }
 
 function rowsOf(

@@ -84,7 +84,7 @@ const holders: Readonly<Record<string, readonly string[]>> = {
 };
 
 async function withHolders(world: World, work: () => Promise<void>): Promise<void> {
-  const { kubectl } = world.stack;
+  const kubectl: typeof world.stack.kubectl = (...args) => world.stack.kubectl(...args);
   for (const [name, [kind = '', ...flags]] of Object.entries(holders)) await kubectl(['create', kind, name, ...flags]);
   try {
     // RBAC takes up a binding a moment later.
@@ -124,7 +124,8 @@ export function admissionCases(world: () => World): void {
   });
 
   test.serial("tka's account, pods, Secrets and settings are its installer's alone", async (t) => {
-    const { kubectl } = world().stack;
+    const { stack } = world();
+    const kubectl: typeof stack.kubectl = (...args) => stack.kubectl(...args);
     const objects = [podYaml(targetPod, 'tka'), statefulSetYaml('tka', 'tka')].join('---\n');
     t.is((await kubectl(['create', '-f', '-'], { input: objects })).code, 0);
     await withHolders(world(), async () => {
@@ -206,7 +207,8 @@ export function admissionCases(world: () => World): void {
   test.serial(
     'who is logged in is seen with admin in the whole cluster or the role tka-viewer, not with view or edit',
     async (t) => {
-      const { kubectl } = world().stack;
+      const { stack } = world();
+      const kubectl: typeof stack.kubectl = (...args) => stack.kubectl(...args);
       const roles = ['view', 'edit', 'admin', 'tka-viewer'];
       const user = (role: string): string => `sees-with-${role}`;
       for (const role of roles)

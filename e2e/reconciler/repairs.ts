@@ -96,7 +96,7 @@ export function repairCases(world: () => World): void {
     await running.reconciler.usable(signin.metadata.name, patience());
     t.is(await world().statusWith(await tokenOf(running, signin)), 200);
     const binding = await rbac.readClusterRoleBinding({ name });
-    await rbac.replaceClusterRoleBinding({ name, body: { ...binding, subjects: [] } });
+    await rbac.replaceClusterRoleBinding({ name, body: Object.assign({}, binding, { subjects: [] }) });
     // tka may not delete a binding of nobody: another takes its place.
     await until(async () => !(await isMissing(rbac.readClusterRoleBinding({ name: `${name}-2` }))), {
       what: 'another binding',

@@ -66,9 +66,12 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
 
 /** Where the Go tka described its API; what reads it there finds this one's description. */
 const redirectSwagger: ApiMiddleware = async (ctx, next) => {
-  if (ctx.method !== 'GET' || !/^\/swagger(?:\/|$)/.test(ctx.path)) return next();
-  ctx.status = 308;
-  ctx.set('Location', paths.openapi);
+  if (ctx.method === 'GET' && /^\/swagger(?:\/|$)/.test(ctx.path)) {
+    ctx.status = 308;
+    ctx.set('Location', paths.openapi);
+  } else {
+    await next();
+  }
 };
 
 function answerErrors(deps: HttpDeps): ApiMiddleware {

@@ -109,7 +109,7 @@ function readContainers(value: unknown, found: Found): void {
 
 function wordsIn(value: unknown): string[] {
   if (Array.isArray(value)) return value.map(String);
-  return value === null || value === undefined ? [] : [String(value)];
+  return value === null || value === undefined ? [] : [typeof value === 'string' ? value : JSON.stringify(value)];
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -19,9 +19,9 @@ export interface HomeServices {
   /** As findClusters (clusters.ts). */
   findClusters(options: Pick<FindOptions, 'signal' | 'onChange'>): Promise<Found>;
   /** Rejects only when aborted: that it failed is an answer. */
-  readAccess(cluster: Cluster, signal: AbortSignal): Promise<Access>;
+  readonly readAccess: (cluster: Cluster, signal: AbortSignal) => Promise<Access>;
   /** What this machine knows of a server that does not answer. */
-  recallAccess(cluster: Cluster, signal: AbortSignal): Promise<Access>;
+  readonly recallAccess: (cluster: Cluster, signal: AbortSignal) => Promise<Access>;
   startLogin(cluster: Cluster, wish: Wish): LoginRun;
   /** Moves the end of the session. */
   renew(
