@@ -81,6 +81,8 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   let knownAt = deps.now();
   /** What is being done to sessions, by UID. */
   const acting = new Map<string, Promise<void>>();
+  /** Acted on since the pass under way has listed the sessions: what that pass knows of them is of before. */
+  const settled = new Set<string>();
   const limited = createLimiter(actionsAtOnce);
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -113,6 +115,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       deps.log.error({ err: error }, 'open streams could not be looked at');
     });
     try {
+      settled.clear();
       const sessions = live();
       const found = await identitiesOf([...new Set(sessions.map(nodeOf))].filter((node) => node !== ''));
       const at = deps.now();
@@ -230,13 +233,16 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
    * nor may the next change wait until they are gone.
    */
   function act({ metadata: { uid } }: TkaSignin, work: () => Promise<void>): void {
-    if (acting.has(uid)) return;
+    if (acting.has(uid) || settled.has(uid)) return;
     const done = limited(async () => {
       if (!stopping.signal.aborted) await work();
     });
     acting.set(
       uid,
-      done.finally(() => acting.delete(uid)),
+      done.finally(() => {
+        acting.delete(uid);
+        settled.add(uid);
+      }),
     );
   }
 
