@@ -130,6 +130,12 @@ const broken: readonly [string, (path: string) => void, RegExp][] = [
   ['is no YAML', (path) => writeFileSync(path, 'a: [\n'), /not valid YAML/],
   ['has a key twice', (path) => writeFileSync(path, 'users: []\nusers: []\n'), /not valid YAML/],
   ['is a list', (path) => writeFileSync(path, '- a\n'), /not a kubeconfig/],
+  ['is a manifest', (path) => writeFileSync(path, 'apiVersion: v1\nkind: Pod\n'), /not a kubeconfig: kind is "Pod"/],
+  [
+    'is of another version',
+    (path) => writeFileSync(path, 'kind: Config\napiVersion: v2\n'),
+    /not a kubeconfig: apiVersion is "v2"/,
+  ],
   ['has users that are no list', (path) => writeFileSync(path, 'users: {a: b}\n'), /not a kubeconfig: users/],
   ['has an entry that is no map', (path) => writeFileSync(path, 'clusters: [a]\n'), /clusters\[0\]/],
   ['is a directory', (path) => mkdirSync(path), /is a directory/],

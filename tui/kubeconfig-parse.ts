@@ -1,9 +1,10 @@
 /**
  * The text of a kubeconfig as a document, by what kubectl accepts: null or missing lists are empty, a file without content is
  * an empty kubeconfig, keys may repeat outside of the lists (the last one counts), `<<` merges, and of several YAML documents
- * the first one counts. Anything else throws a UserError that names the file; nothing that is later written back is lost.
+ * the first one counts. apiVersion and kind may be missing, but not be those of another object. Anything else throws a
+ * UserError that names the file; nothing that is later written back is lost.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument, type YAMLMap } from 'yaml';
 import { UserError } from './errors.ts';
 
 /** What a kubeconfig without content is. */
@@ -68,6 +69,7 @@ function checkSyntax(document: Document, path: string): void {
 function checkShape(document: Document, path: string): void {
   const { contents } = document;
   if (!isMap(contents)) throw notKubeconfig(path, 'top level is not a mapping');
+  checkHeader(contents, path);
   for (const key of ['clusters', 'users', 'contexts', 'current-context']) {
     const pairs = contents.items.filter((pair) => isScalar(pair.key) && pair.key.value === key);
     // kubectl reads the last one, and a change to either would lose the other.
@@ -80,6 +82,20 @@ function checkShape(document: Document, path: string): void {
       const value = isAlias(item) ? item.resolve(document) : item;
       if (!isEmpty(value) && !isMap(value)) throw notKubeconfig(path, `${key}[${index}] is not a mapping`);
     });
+  }
+}
+
+/** kubectl loads no file of another kind or version: a login added to a manifest would be of no use, and damage it. */
+function checkHeader(contents: YAMLMap, path: string): void {
+  for (const [key, expected] of [
+    ['apiVersion', 'v1'],
+    ['kind', 'Config'],
+  ] as const) {
+    const pair = contents.items.findLast(({ key: name }) => isScalar(name) && name.value === key);
+    const value = isScalar(pair?.value) ? pair.value.value : (pair?.value ?? null);
+    if (value === null || value === '' || value === expected) continue;
+    const found = typeof value === 'string' ? `"${value}"` : 'not a string';
+    throw notKubeconfig(path, `${key} is ${found} (expected "${expected}")`);
   }
 }
 
