@@ -14,7 +14,7 @@ const remaining = (screen: string): number | undefined => {
 async function loggedIn(terminal: Terminal): Promise<number> {
   await terminal.waitFor(/❯ stack +cluster-admin/);
   await terminal.press('Enter');
-  const seconds = remaining(await terminal.waitFor(/cluster-admin .* 8:00:\d\d left/));
+  const seconds = remaining(await terminal.waitFor(/cluster-admin .* (?:8:00|7:59):\d\d left/));
   if (seconds === undefined) throw new Error('no countdown');
   return seconds;
 }

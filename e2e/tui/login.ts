@@ -60,7 +60,7 @@ export function loginCases(place: () => Place): void {
     await place().stack.policy.write(tiedPolicy);
     try {
       const terminal = await place().open(t, 'alice@example.com', ['login']);
-      t.regex(await terminal.waitFor(/❯ \w+[^]*take/), /edit +edit in default/);
+      t.regex(await terminal.waitFor(/❯ \w+[^]*enter select/), /edit +edit in default/);
       await terminal.press('Down', 'Enter');
       t.is(await terminal.exitCode(), 0, await terminal.screen());
       t.regex(await terminal.screen(), /role +view in the whole cluster/);
