@@ -131,7 +131,7 @@ test('login --inline-token writes no plugin and keeps no token in the cache', as
   t.is(user?.exec, undefined);
   t.regex(String(user?.['token']), /\.c2lnbmF0dXJl$/);
   t.deepEqual(
-    filesUnder(join(cli.home, '.cache', 'tka', 'credentials')).filter((path) => !path.endsWith('.until')),
+    filesUnder(join(cli.home, '.cache', 'tka', 'credentials')).filter((path) => !/\.(?:until|period)$/.test(path)),
     [],
   );
 });
