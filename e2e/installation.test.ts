@@ -43,6 +43,7 @@ const metric = async (): Promise<number> => {
   const text = await (await fetch(`${stack.tka.health}/metrics`)).text();
   return Number(/^tka_installation_problems (\S+)$/m.exec(text)?.[1]);
 };
+const serverPolicy = ['validatingadmissionpolicy', 'tka-server'];
 const key = ['secret', 'tka-server-key', '-n', 'tka-system'];
 const role = ['role', 'tka', '-n', 'tka-sessions'];
 
@@ -67,6 +68,8 @@ test.serial(
     await kubectl(['delete', 'validatingadmissionpolicy', 'tka-signins']);
     const warn = '{"spec":{"validationActions":["Warn"]}}';
     await kubectl(['patch', 'validatingadmissionpolicybinding', 'tka-bindings', '--type=merge', '-p', warn]);
+    const never = '{"spec":{"matchConditions":[{"name":"never","expression":"false"}]}}';
+    await kubectl(['patch', ...serverPolicy, '--type=merge', '-p', never]);
     await kubectl(['delete', ...key]);
     const withoutEvents = JSON.stringify([
       { op: 'test', path: '/rules/4/resources', value: ['events'] },
@@ -79,6 +82,7 @@ test.serial(
       /the binding of the admission policy tka-bindings was changed: its validationActions are Warn, without Deny/,
       /tka may not create events in namespace tka-sessions/,
       /Secret tka-system\/tka-server-key does not exist/,
+      /its matchConditions is always false: delete it \(kubectl delete validatingadmissionpolicy tka-server\), then install/,
     ];
     const ready = await until(
       async () => {
@@ -97,7 +101,7 @@ test.serial(
       200,
       'open sessions stay active',
     );
-    t.true((await metric()) >= 4);
+    t.true((await metric()) >= 5);
     const told = (): string =>
       logOf(stack, since)
         .filter(({ msg }) => msg === 'the installation is damaged: new logins are refused')
@@ -110,6 +114,9 @@ test.serial(
 
     // By the client: two owners' validationActions would be merged by the server.
     await kubectl(['apply', '-f', manifest('admission.yaml')]);
+    // As the problem says: to apply alone would leave the other program's condition in place.
+    await kubectl(['delete', ...serverPolicy]);
+    await kubectl(['apply', '-f', manifest('admission-server.yaml')]);
     await kubectl(['create', '-f', '-'], keyBefore);
     await kubectl(['replace', '--force', '-f', '-'], roleBefore);
     await until(async () => (await stack.tka.readyz()).status === 200, {

@@ -13,16 +13,10 @@ import {
   preflight,
   untilChecked,
 } from './preflight.ts';
+import { installed } from './testing/installed-policies.ts';
 
 const { signal } = new AbortController();
 const roles = ['view', 'edit'];
-
-/** As the manifests make it. */
-function installed(path: string): unknown {
-  const name = path.split('/').at(-1) ?? '';
-  if (path.includes('bindings/')) return { spec: { policyName: name, validationActions: ['Deny'] } };
-  return { spec: { failurePolicy: 'Fail', matchConstraints: { resourceRules: [{}] }, validations: [{}] } };
-}
 
 function api(overrides: Partial<PreflightApi> = {}): PreflightApi {
   return {
@@ -217,65 +211,6 @@ test('a stop ends the waiting', async (t) => {
     sleep: (_ms: number, signal: AbortSignal) => Promise.reject(signal.reason as Error),
   };
   await t.throwsAsync(untilChecked(scripted(away, away), deps, stop.signal), { message: 'stopped' });
-});
-
-const weakened: readonly [title: string, path: RegExp, spec: object, words: RegExp][] = [
-  [
-    'a binding that only warns',
-    /bindings\/tka-signins/,
-    { policyName: 'tka-signins', validationActions: ['Warn'] },
-    /binding of the admission policy tka-signins was changed: its validationActions are Warn, without Deny/,
-  ],
-  [
-    'a binding of another policy',
-    /bindings\/tka-signins/,
-    { policyName: 'other', validationActions: ['Deny'] },
-    /of the policy other/,
-  ],
-  [
-    'a binding that leaves something out',
-    /bindings\/tka-signins/,
-    {
-      policyName: 'tka-signins',
-      validationActions: ['Deny'],
-      matchResources: { namespaceSelector: { matchLabels: { a: 'b' } } },
-    },
-    /matchResources leave something out/,
-  ],
-  [
-    'a policy that fails open',
-    /policies\/tka-bindings/,
-    { failurePolicy: 'Ignore', validations: [{}] },
-    /admission policy tka-bindings was changed: its failurePolicy is Ignore/,
-  ],
-  ['a policy that validates nothing', /policies\/tka-bindings/, { failurePolicy: 'Fail' }, /no validations/],
-  ['a policy that matches nothing', /policies\/tka-bindings/, { validations: [{}] }, /matches no resources/],
-];
-for (const [title, at, spec, words] of weakened) {
-  test(`${title} is a problem, as a missing one is`, async (t) => {
-    const { problems } = await check({ object: (path) => Promise.resolve(at.test(path) ? { spec } : installed(path)) });
-    t.is(problems.length, 1);
-    t.regex(problems.join(), words);
-    t.regex(problems.join(), /install it again/);
-  });
-}
-
-test('what the API server writes into a binding by itself is no change', async (t) => {
-  const { problems } = await check({
-    object: (path) =>
-      Promise.resolve(
-        path.includes('bindings/')
-          ? {
-              spec: {
-                policyName: path.split('/').at(-1),
-                validationActions: ['Deny'],
-                matchResources: { matchPolicy: 'Equivalent', namespaceSelector: {}, objectSelector: {} },
-              },
-            }
-          : installed(path),
-      ),
-  });
-  t.deepEqual(problems, []);
 });
 
 const everything: AccessRule = { verbs: ['*'], apiGroups: ['*'], resources: ['*'] };
