@@ -60,3 +60,32 @@ test('when the time is up it fails with what went wrong last', async (t) => {
   const patience = createPatience(options({ signal: AbortSignal.timeout(50) }));
   await t.throwsAsync(patience(failing(busy, busy).ask), { is: busy });
 });
+
+test('when the time is up during another attempt it fails with what went wrong before', async (t) => {
+  const controller = new AbortController();
+  const patience = createPatience(options({ signal: controller.signal }));
+  let attempts = 0;
+  const ask = (): Promise<never> => {
+    attempts += 1;
+    if (attempts === 1) return Promise.reject(refused);
+    const timeout = new DOMException('The operation timed out', 'TimeoutError');
+    controller.abort(timeout);
+    return Promise.reject(timeout);
+  };
+  await t.throwsAsync(patience(ask), { is: refused });
+  t.is(attempts, 2);
+});
+
+test('Ctrl-C during another attempt is not reported as what went wrong before', async (t) => {
+  const controller = new AbortController();
+  const interrupted = new Error('interrupted');
+  const patience = createPatience(options({ signal: controller.signal }));
+  let attempts = 0;
+  const ask = (): Promise<never> => {
+    attempts += 1;
+    if (attempts === 1) return Promise.reject(refused);
+    controller.abort(interrupted);
+    return Promise.reject(interrupted);
+  };
+  await t.throwsAsync(patience(ask), { is: interrupted });
+});

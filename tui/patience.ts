@@ -25,13 +25,17 @@ export function createPatience({ signal, warn, now, strangerMs = 10_000 }: Patie
   let hasAnswered = false;
   let hasWarned = false;
   return async (ask) => {
+    let failure: UserError | undefined;
     for (let pauseMs = 200; ; pauseMs = Math.min(2000, pauseMs * 2)) {
       try {
         const answer = await ask();
         hasAnswered = true;
         return answer;
       } catch (error) {
-        if (!(error instanceof UserError) || !isPassing(error)) throw error;
+        // The attempt that the deadline cut short says less than the one before.
+        if (!(error instanceof UserError)) throw isTimedOut(signal) ? (failure ?? error) : error;
+        if (!isPassing(error)) throw error;
+        failure = error;
         hasAnswered ||= error instanceof RefusedError;
         if (!hasAnswered && now().getTime() + pauseMs - startedAt > strangerMs) throw error;
         if (!hasWarned) warn(`${error.message}: trying again`);
@@ -46,9 +50,12 @@ async function pause(ms: number, signal: AbortSignal, failure: UserError): Promi
   try {
     await delay(ms, undefined, { signal });
   } catch (aborted) {
-    if (signal.reason instanceof Error && signal.reason.name === 'TimeoutError') throw failure;
-    throw aborted;
+    throw isTimedOut(signal) ? failure : aborted;
   }
+}
+
+function isTimedOut({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof Error && reason.name === 'TimeoutError';
 }
 
 function isPassing(error: UserError): boolean {
