@@ -121,7 +121,7 @@ async function refuseUnbindable(
   const unbindable = () =>
     refuse(
       `tka may not bind the role ${role} ${scope}`,
-      `whoever runs it can add the role to ${key} and to manifests/cluster/bindable-roles.yaml`,
+      `ask the admin of tka to add the role to ${key} and to manifests/cluster/bindable-roles.yaml`,
     );
   if (!roles.includes(role)) throw unbindable();
   const missing = await Promise.all([
@@ -143,7 +143,7 @@ async function refuseUnbindable(
     ),
   ]);
   const message = missing.find((problem) => problem !== undefined);
-  if (message !== undefined) throw refuse(message, "whoever keeps the tailnet's policy can correct the rule");
+  if (message !== undefined) throw refuse(message, 'ask your tailnet admin to correct the rule');
 }
 
 function notYet(role: string, cause: unknown): ApiError {
@@ -206,7 +206,7 @@ function translate(error: unknown, retryAfterSeconds: number): unknown {
     return new ApiError(422, 'unprocessable', error.message, {
       advice: [
         `log in with --period ${needed} or longer, or with --mode proxy`,
-        "ask whoever runs tka to set the clock of the server's machine",
+        "ask the admin of tka to set the clock of the server's machine",
       ],
     });
   }
@@ -214,7 +214,7 @@ function translate(error: unknown, retryAfterSeconds: number): unknown {
     return new ApiError(404, 'not_found', 'the session has ended', { advice: ['run `tka login`'] });
   }
   if (error instanceof SessionFailedError) {
-    return new ApiError(422, 'unprocessable', error.message, { advice: ['ask whoever runs this cluster'] });
+    return new ApiError(422, 'unprocessable', error.message, { advice: ['ask the admin of this cluster'] });
   }
   return error;
 }

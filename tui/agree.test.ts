@@ -21,7 +21,7 @@ for (const problem of ['logged-out', 'stopped', 'starting'] as const) {
   test(`a server that was agreed to is not looked for elsewhere while tailscaled is ${problem}, though named by hand`, async (t) => {
     const error = await t.throwsAsync(checkTrust(claim(problem), undefined), { instanceOf: TailnetError });
     t.like(error, { exitCode: 4, problem });
-    t.regex(error?.message ?? '', /nobody can tell which machine http:\/\/tka is: tailscaled is off/);
+    t.regex(error?.message ?? '', /cannot tell which machine http:\/\/tka is: tailscaled is off/);
     t.regex(error?.advice.join('\n') ?? '', /tailscale up\n.*tka clusters forget prod$/);
   });
 }

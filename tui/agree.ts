@@ -45,7 +45,7 @@ function isImpostor({ server, pin, problem, isProxied }: Claim): boolean {
 }
 
 function cannotTell(server: string, problem: TailnetError, remedy: string): TailnetError {
-  const message = `nobody can tell which machine ${server} is: ${problem.message}`;
+  const message = `cannot tell which machine ${server} is: ${problem.message}`;
   return new TailnetError(problem.problem, message, [...problem.advice, remedy], problem);
 }
 
@@ -83,7 +83,7 @@ async function askAboutChange(
   }
   const details = [
     `You agreed to ${before}; now it is ${now}.`,
-    'If whoever runs it has not moved it, somebody else answers in its place.',
+    'If its operator has not moved it, another machine answers in its place.',
   ];
   if (await interaction.confirm({ title: `Trust ${server} again, although it is another machine?`, details })) {
     return 'agreed';

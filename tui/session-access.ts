@@ -62,8 +62,8 @@ export async function withinDeadline<T>(
   } catch (error) {
     signal.throwIfAborted();
     if (!deadline.aborted || error instanceof UserError) throw error;
-    throw new UnreachableError(`${server} was not done within ${Math.ceil(timeoutMs / 1000)} s`, [
-      'Try again, or allow more time with --timeout 2m. `tka status` shows whether the session came about.',
+    throw new UnreachableError(`timed out after ${Math.ceil(timeoutMs / 1000)} s waiting for ${server}`, [
+      'Try again, or allow more time with --timeout 2m. To see whether a session was opened: tka status',
     ]);
   }
 }

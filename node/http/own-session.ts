@@ -44,7 +44,7 @@ export function defaultSession(own: readonly SessionView[], caller: Caller): Ses
 /** Throws where the session will not become usable as things are. */
 export function refuseBrokenSession(session: SessionView): void {
   if (session.problem === undefined) return;
-  throw new ApiError(422, 'unprocessable', session.problem, { advice: ['ask whoever runs this cluster'] });
+  throw new ApiError(422, 'unprocessable', session.problem, { advice: ['ask the admin of this cluster'] });
 }
 
 /** The `session` of the query; throws 400 where it is there twice or is no name. */

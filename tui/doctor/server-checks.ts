@@ -31,7 +31,7 @@ export const serverChecks: readonly Check[] = [
       if (trust === 'unverifiable') {
         if ((await ifKnown(tailnet())) === undefined) return skipped('unknown: tailscaled not reachable');
         return warning(
-          `nobody here says which machine ${origin} is, so it cannot be recognised`,
+          `the local tailscaled does not know which machine ${origin} is, so its identity cannot be checked`,
           'With a local tailscaled that knows it as a peer, it is pinned at the first login.',
         );
       }

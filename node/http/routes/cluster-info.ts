@@ -8,7 +8,7 @@ export function clusterInfoRoute(deps: HttpDeps): ApiMiddleware {
     const info = deps.clusterInfo();
     if (info === undefined) {
       throw new ApiError(503, 'unavailable', "this server does not know the API server's address", {
-        advice: ['whoever runs it can set clusterInfo.apiEndpoint'],
+        advice: ['ask the admin of tka to set clusterInfo.apiEndpoint'],
       });
     }
     ctx.body = info;

@@ -93,7 +93,7 @@ function wishedCluster(ctx: ApiContext, deps: HttpDeps): { readonly mode: Mode; 
     'unprocessable',
     `the mode ${mode ?? 'direct'} is not offered by this server${reasonOf(deps, mode)}`,
     {
-      advice: [other === undefined ? 'whoever runs it can set clusterInfo.apiEndpoint' : `ask for mode=${other}`],
+      advice: [other === undefined ? 'ask the admin of tka to set clusterInfo.apiEndpoint' : `ask for mode=${other}`],
     },
   );
 }

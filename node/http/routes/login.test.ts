@@ -35,7 +35,7 @@ const logins: readonly [
     undefined,
     403,
     { code: 'no_grant' },
-    /whoever keeps the policy.* the capability specht-labs\.de\/cap\/tka/,
+    /your tailnet admin .* the capability specht-labs\.de\/cap\/tka/,
   ],
   [
     'no grant but a dropped rule',

@@ -143,7 +143,7 @@ function noGrant(caller: Caller, capability: string): ApiError {
     });
   }
   return new ApiError(403, 'no_grant', "the tailnet's policy grants you nothing here", {
-    advice: [...reasons, `ask whoever keeps the policy of your tailnet to grant you the capability ${capability}`],
+    advice: [...reasons, `ask your tailnet admin to grant you the capability ${capability}`],
   });
 }
 

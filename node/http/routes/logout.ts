@@ -35,7 +35,7 @@ async function endAll(sessions: readonly SessionView[], gone: AbortSignal, deps:
   if (failed === undefined) return;
   if (!time.aborted) throw failed.reason;
   throw new ApiError(503, 'unavailable', 'the access is not gone yet', {
-    advice: ['log out again, and tell whoever runs this cluster if that does not help'],
+    advice: ['log out again; if that does not help, tell the admin of this cluster'],
     retryAfterSeconds: deps.settings.retryAfterSeconds,
     cause: failed.reason,
   });
