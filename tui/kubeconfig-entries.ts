@@ -163,6 +163,8 @@ export interface OwnEntries {
   /** Arguments of the plugin. */
   readonly args: readonly string[];
   readonly skipsTlsVerify: boolean;
+  /** The cluster's `proxy-url`. */
+  readonly proxyUrl?: string;
 }
 
 /** How a session was placed; undefined where no file has it. */
@@ -175,10 +177,12 @@ export function ownEntries(
   const cluster = findOwn(files, 'cluster', marker, isSame)?.body;
   if (user === undefined || cluster === undefined) return undefined;
   const { args } = toRecord(user['exec']);
+  const { 'proxy-url': proxyUrl } = cluster;
   return {
     isInline: typeof user['token'] === 'string',
     args: Array.isArray(args) ? args.map(String) : [],
     skipsTlsVerify: cluster['insecure-skip-tls-verify'] === true,
+    ...(typeof proxyUrl === 'string' ? { proxyUrl } : {}),
   };
 }
 

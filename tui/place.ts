@@ -10,9 +10,9 @@ import { UserError, usageError } from './errors.ts';
 import { execEntry } from './exec-plugin.ts';
 import type { PlacementFlags, WishFlags } from './flags.ts';
 import type { KubectlAddress } from './kubectl-address.ts';
-import type { Fields, KubeconfigDocument, MergeResult } from './kubeconfig-entries.ts';
+import type { Fields, KubeconfigDocument, MergeResult, OwnEntries } from './kubeconfig-entries.ts';
 import type { OpenedSession } from './opening.ts';
-import { kubectlProxyFor } from './proxy.ts';
+import { isProxyUrlOf, kubectlProxyFor } from './proxy.ts';
 import type { Runtime } from './runtime.ts';
 import type { SameServer } from './same-server.ts';
 import { accessExpiry } from './session-access.ts';
@@ -130,7 +130,7 @@ export function otherNames(name: string, { role, namespaces }: Pick<OpenedSessio
 }
 
 async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {
-  const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries }] = await Promise.all([
+  const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries, ownEntries }] = await Promise.all([
     import('./kubeconfig-file.ts'),
     import('./kubeconfig-entries.ts'),
   ]);
@@ -154,7 +154,10 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
   };
   return editKubeconfig(
     kubeconfigPaths(runtime.env, flags.kubeconfig),
-    ({ files, destination }) => mergeEntries(files, destination, entries),
+    ({ files, destination }) => {
+      const before = ownEntries(files, entries.marker, isSame);
+      return mergeEntries(files, destination, { ...entries, cluster: { ...staleProxy(before), ...entries.cluster } });
+    },
     { signal, create: true, onWait: placement.warn },
   );
 }
@@ -177,6 +180,16 @@ async function clusterFields(
     ...(proxy.url === undefined ? {} : { 'proxy-url': proxy.url }),
   };
 }
+
+/** Removes the `proxy-url` of a login before; one that was set by hand stays. */
+function staleProxy(before: OwnEntries | undefined): Fields {
+  const { proxyUrl, args = [] } = before ?? {};
+  if (proxyUrl === undefined) return {};
+  const recorded = args.find((arg) => arg.startsWith(proxyFlag))?.slice(proxyFlag.length);
+  return recorded !== undefined && isProxyUrlOf(proxyUrl, recorded) ? { 'proxy-url': undefined } : {};
+}
+
+const proxyFlag = '--proxy=';
 
 function userFields(runtime: Runtime, { server, proxy, opened, flags }: Placement): Fields {
   if (flags.inlineToken === true) return { exec: undefined, token: opened.access.token };

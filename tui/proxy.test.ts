@@ -29,6 +29,7 @@ const choices: readonly [string, Record<string, string>, string, string | undefi
   ['an empty NO_PROXY', { HTTP_PROXY: 'http://p:1', NO_PROXY: ' , ' }, 'http://tka', 'http://p:1'],
   ['a lower case variable that is empty', { http_proxy: '', HTTP_PROXY: 'http://p:1' }, 'http://tka', 'http://p:1'],
   ['a proxy without a scheme', { HTTP_PROXY: 'p:3128' }, 'http://tka', 'http://p:3128'],
+  ['a proxy without a scheme for https', { HTTPS_PROXY: 'p:3128' }, 'https://tka', 'http://p:3128'],
 ];
 for (const [what, env, url, expected] of choices) {
   test(`the proxy with ${what}`, async (t) => {
@@ -65,14 +66,45 @@ test('where this machine has a way of its own, kubectl is told nothing, and its 
   t.is(warning, 'kubectl asks the proxy http://p:1 for tka.tail.example unless NO_PROXY names it: add it there');
 });
 
-const forKubectl: readonly [string, Record<string, string>, string, object][] = [
+const proxied = { url: 'http://p:1' };
+const forKubectl: [string, Record<string, string>, string, object][] = [
   ['no proxy', {}, 'https://prod', {}],
-  ['HTTPS_PROXY, which it knows', { HTTPS_PROXY: 'http://p:1', ALL_PROXY: 'http://all:1' }, 'https://prod', {}],
+  ['HTTPS_PROXY', { HTTPS_PROXY: 'http://p:1', ALL_PROXY: 'http://all:1' }, 'https://prod', proxied],
+  ['HTTPS_PROXY without a scheme', { https_proxy: 'p:1' }, 'https://prod', proxied],
+  ['HTTPS_PROXY with a password', { HTTPS_PROXY: 'http://u:secret@p:1' }, 'https://prod', {}],
+  ['HTTPS_PROXY by SOCKS4', { HTTPS_PROXY: 'socks4://p:1' }, 'https://prod', {}],
+  ['HTTP_PROXY', { HTTP_PROXY: 'http://p:1' }, 'https://prod', {}],
   ['ALL_PROXY', { ALL_PROXY: 'socks5h://p:1' }, 'https://prod', { url: 'socks5://p:1' }],
   ['ALL_PROXY by http', { all_proxy: 'http://p:1' }, 'https://prod:6443', { url: 'http://p:1' }],
   ['ALL_PROXY and NO_PROXY', { ALL_PROXY: 'http://p:1', NO_PROXY: 'prod' }, 'https://prod', {}],
   ['ALL_PROXY and this machine', { ALL_PROXY: 'http://p:1' }, 'https://127.0.0.1:6443', {}],
+  ['HTTPS_PROXY and this machine', { HTTPS_PROXY: 'http://p:1' }, 'https://[::1]:6443', {}],
 ];
+// As golang.org/x/net/http/httpproxy reads it, and as this command does.
+for (const [noProxy, url, expected] of [
+  ['prod', 'https://prod', {}],
+  ['other', 'https://prod', proxied],
+  ['*', 'https://prod', {}],
+  ['example.com', 'https://k8s.example.com', {}],
+  ['example.com', 'https://notexample.com', proxied],
+  ['.example.com', 'https://example.com', proxied],
+  ['*.example.com', 'https://k8s.example.com', {}],
+  ['a, prod:6443', 'https://prod:6443', {}],
+  ['prod:443', 'https://prod:6443', proxied],
+  ['10.0.0.0/8', 'https://10.1.2.3:6443', {}],
+  ['10.0.0.0/8', 'https://11.1.2.3:6443', proxied],
+  ['10.0.0.0/99', 'https://10.1.2.3:6443', proxied],
+  ['fd7a:115c:a1e0::/48', 'https://[fd7a:115c:a1e0::1]/k8s', {}],
+  ['fd00::/8', 'https://10.1.2.3', proxied],
+  ['fd7a::1', 'https://[fd7a::1]', {}],
+  ['[fd7a::1]:443', 'https://[fd7a::1]', {}],
+] as const)
+  forKubectl.push([
+    `HTTPS_PROXY and NO_PROXY=${noProxy} for ${url}`,
+    { HTTPS_PROXY: 'http://p:1', NO_PROXY: noProxy },
+    url,
+    expected,
+  ]);
 for (const [what, env, url, expected] of forKubectl) {
   test(`kubectl is told about ${what}`, async (t) => {
     t.deepEqual(await kubectlProxyFor(url, env), expected);

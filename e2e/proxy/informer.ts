@@ -1,15 +1,13 @@
 /**
  * What a program with a Kubernetes client library does: an informer over ConfigMaps of the namespace it is told, by the
- * kubeconfig that KUBECONFIG names. Prints `VERB NAME` for whatever it hears.
+ * kubeconfig that KUBECONFIG names. The library reads `proxy-url` in it, not the variables that kubectl heeds. Prints `VERB NAME`
+ * for each event.
  */
 import { KubeConfig, CoreV1Api, makeInformer } from '@kubernetes/client-node';
 
 const [namespace = 'default'] = process.argv.slice(2);
 const config = new KubeConfig();
 config.loadFromDefault();
-// The library reads `proxy-url` and not the variable that kubectl heeds.
-const proxyUrl = process.env['HTTPS_PROXY'];
-config.clusters = config.clusters.map((cluster) => ({ ...cluster, ...(proxyUrl === undefined ? {} : { proxyUrl }) }));
 
 const api = config.makeApiClient(CoreV1Api);
 const informer = makeInformer(config, `/api/v1/namespaces/${namespace}/configmaps`, () =>

@@ -2,7 +2,7 @@
  * What a credential is worth in other hands: in somebody else's, on another machine, at another door. All that is refused is
  * refused in the same words, so that nobody learns which sessions there are.
  */
-import { cp } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { policyOf } from '../../dev/stack/policy.ts';
@@ -31,6 +31,10 @@ export function stolenCredentials(stackOf: () => Stack, { alice, bob, rules }: P
     const [from, to] = [stack.machine(alice).home, join(stack.machine(bob).home, 'stolen')];
     for (const dir of ['.kube', '.cache']) await cp(join(from, dir), join(to, dir), { recursive: true });
     const env = { HOME: to, KUBECONFIG: join(to, '.kube', 'config') };
+    // The entry names the owner's own way into the tailnet: the thief replaces it by theirs.
+    const stolen = await readFile(env.KUBECONFIG, 'utf8');
+    t.true(stolen.includes(`proxy-url: ${stack.machine(alice).proxy}`));
+    await writeFile(env.KUBECONFIG, stolen.replaceAll(stack.machine(alice).proxy, stack.machine(bob).proxy));
     const { code, stdout, stderr } = await stack.runAs(bob, 'kubectl', ['get', 'namespaces'], { env });
     t.is(code, 1);
     t.is(stdout, '');

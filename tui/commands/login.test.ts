@@ -153,11 +153,25 @@ test('the proxy variables are used, and what kubectl has to know of them is writ
     sendJson(response, 200, JSON.parse(JSON.stringify(kubeconfig).replace('127.0.0.1:6443', 'prod.example')));
   });
   // The stub answers requests in absolute form, as a proxy would.
-  const ran = await cli.run(['login', '--server', 'http://tka'], { ALL_PROXY: stub.url });
-  t.is(ran.code, 0, ran.stderr);
+  const login = async (env: Record<string, string>): Promise<unknown> => {
+    const ran = await cli.run(['login', '--server', 'http://tka'], { HTTP_PROXY: stub.url, ...env });
+    t.is(ran.code, 0, ran.stderr);
+    const { clusters, users } = readKubeconfigAt(cli.kubeconfig);
+    t.true(users[0]?.user.exec?.args.includes(`--proxy=${stub.url}`));
+    return clusters[0]?.cluster['proxy-url'];
+  };
+  t.is(await login({ HTTP_PROXY: '', ALL_PROXY: stub.url }), stub.url);
   t.is(stub.requests[0]?.headers.host, 'tka');
-  t.is(readKubeconfigAt(cli.kubeconfig).clusters[0]?.cluster['proxy-url'], stub.url);
-  t.true(readKubeconfigAt(cli.kubeconfig).users[0]?.user.exec?.args.includes(`--proxy=${stub.url}`));
+  t.is(
+    await login({ HTTPS_PROXY: stub.url, NO_PROXY: 'prod.example' }),
+    undefined,
+    'named by NO_PROXY at a later login',
+  );
+  t.is(await login({ HTTPS_PROXY: stub.url }), stub.url);
+  t.is(await login({}), undefined, 'no proxy leads to the cluster at a later login');
+  const text = readFileSync(cli.kubeconfig, 'utf8');
+  writeFileSync(cli.kubeconfig, text.replace(/^( +)server: https:.*$/m, '$&\n$1proxy-url: http://by-hand:1'));
+  t.is(await login({}), 'http://by-hand:1', 'set by hand');
 });
 
 test('a login leaves a line for prompts: when it ends, in which role, where', async (t) => {
