@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import test from 'ava';
+import anyTest from 'ava';
 import {
   EngineGoneError,
   EngineNotFoundError,
@@ -11,6 +11,9 @@ import {
   ProtocolMismatchError,
 } from './errors.ts';
 import { start, until } from './node-fixture.ts';
+
+// One after another: twenty engines that start at once on a busy machine do not greet in time.
+const test = anyTest.serial;
 
 /** A server that keeps requests until a test answers them. */
 function server() {
