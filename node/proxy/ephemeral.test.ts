@@ -68,6 +68,31 @@ const unreadable: readonly (readonly [title: string, headers: Readonly<Record<st
   ['no JSON', { 'Content-Type': 'application/json' }, '{'],
   ['bytes that are no UTF-8', { 'Content-Type': 'application/json' }, '"\xff"'],
   ['two documents of YAML', { 'Content-Type': 'application/yaml' }, `${yaml}---\n${yaml}`],
+  [
+    'JSON with a list twice, of which the API server keeps the first command',
+    { 'Content-Type': 'application/json' },
+    '{"spec":{"ephemeralContainers":[{"name":"a","command":["id"]}],"ephemeralContainers":[{"name":"a"}]}}',
+  ],
+  [
+    'YAML with a key twice',
+    { 'Content-Type': 'application/yaml' },
+    'spec:\n  ephemeralContainers: [{command: [id]}]\n  ephemeralContainers: []\n',
+  ],
+  [
+    'YAML with a merge key',
+    { 'Content-Type': 'application/apply-patch+yaml' },
+    'spec:\n  ephemeralContainers:\n  - <<: {command: [id]}\n',
+  ],
+  [
+    'YAML with a tag',
+    { 'Content-Type': 'application/yaml' },
+    'spec: {ephemeralContainers: [{!!binary Y29tbWFuZA==: [id]}]}\n',
+  ],
+  [
+    'YAML of more than 16 KiB',
+    { 'Content-Type': 'application/yaml' },
+    `${yaml}${Array.from({ length: 2000 }, (_, i) => `x${i}: 1\n`).join('')}`,
+  ],
   ['a nesting without an end', { 'Content-Type': 'application/json' }, `${'['.repeat(200_000)}${']'.repeat(200_000)}`],
   [
     'a container copied from the pod',

@@ -1,20 +1,24 @@
 /**
  * Ephemeral containers (`kubectl debug`): the body of a request to `pods/NAME/ephemeralcontainers` says what is to run in the pod,
  * and is read for the audit before it is forwarded as it came. What cannot be read is undefined: protobuf, CBOR, a compressed body, a JSON
- * patch that copies a container from elsewhere in the pod.
+ * patch that copies a container from elsewhere in the pod, and what the API server may read differently (a key that is there twice,
+ * YAML's merge keys and tags).
  */
-import { parse } from 'yaml';
+import { isScalar, parseDocument, visit } from 'yaml';
 import type { Attributes } from './attributes.ts';
 import type { Entry } from './admission.ts';
 import type { AuditLog } from './audit.ts';
 import type { Carrier } from './carrier.ts';
 import { type HeaderPairs, pairsOf } from './headers.ts';
 import type { Recorder } from './recording.ts';
+import { hasRepeatedKey } from './repeated-keys.ts';
 
 export type EphemeralContainers = Required<Pick<Attributes, 'command'>> & Pick<Attributes, 'container' | 'image'>;
 
 /** More than any pod has; the API server's own limit is 3 MiB. */
 export const mostBodyBytes = 1024 * 1024;
+/** YAML takes a hundred times as long as JSON to parse, and all other requests wait for it. */
+const mostYamlBytes = 16 * 1024;
 
 export function isEphemeral({ resource, subresource, verb }: Attributes): boolean {
   return resource === 'pods' && subresource === 'ephemeralcontainers' && verb !== 'get' && verb !== 'watch';
@@ -67,9 +71,32 @@ function documentIn(body: Buffer, headers: HeaderPairs): unknown {
   if (encoding !== '' && encoding !== 'identity') throw new TypeError('a compressed body');
   const type = valueOf('content-type').split(';', 1)[0]?.trim() ?? '';
   const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
-  if (type === '' || /^application\/(?:[a-z-]+\+)?json$/.test(type)) return JSON.parse(text);
-  if (/^application\/(?:[a-z-]+\+)?yaml$/.test(type)) return parse(text);
+  if (type === '' || /^application\/(?:[a-z-]+\+)?json$/.test(type)) {
+    const value: unknown = JSON.parse(text);
+    if (hasRepeatedKey(text)) throw new TypeError('a key that is there twice');
+    return value;
+  }
+  if (/^application\/(?:[a-z-]+\+)?yaml$/.test(type)) return valueOfYaml(text);
   throw new TypeError('a body of another type');
+}
+
+/** Throws for what YAML 1.1, which the API server reads, makes something else of, and for more than one document. */
+function valueOfYaml(text: string): unknown {
+  if (text.length > mostYamlBytes) throw new TypeError('a long text');
+  const document = parseDocument(text, { logLevel: 'error', uniqueKeys: false });
+  const [problem] = document.errors;
+  if (problem !== undefined) throw problem;
+  visit(document, {
+    Node(_, node) {
+      if (node.tag !== undefined) throw new TypeError('a tag');
+    },
+    // With `uniqueKeys`, the parser compares each key with each.
+    Map(_, { items }) {
+      const keys = items.map(({ key }) => (isScalar(key) ? String(key.value) : '<<'));
+      if (keys.includes('<<') || new Set(keys).size < keys.length) throw new TypeError('a merge key, or one twice');
+    },
+  });
+  return document.toJS();
 }
 
 type Operation = Readonly<Record<string, unknown>> & { readonly path: string };
