@@ -39,8 +39,11 @@ type callerConnection struct {
 
 	isActive atomic.Bool // a request is under way
 	isLast   atomic.Bool // it ends with the answer under way
+	isEnding atomic.Bool // no further request of it is served
 	once     sync.Once
-	over     chan struct{}
+	over     context.Context // ends with the connection, and what is under way on it with that
+	setOver  context.CancelFunc
+	served   chan struct{} // closed when the HTTP server has done with it: there is no further request
 }
 
 // serveDecided returns when the connection has ended.
@@ -54,8 +57,10 @@ func (h *handOver) serveDecided(peer halfCloser, c *caller) {
 	}
 	who := c.whoIs(ctx)
 	connection := &callerConnection{
-		halfCloser: peer, beneath: c.connection, hand: h, channel: channel, caller: c, pinned: pinOf(who), over: make(chan struct{}),
+		halfCloser: peer, beneath: c.connection, hand: h, channel: channel, caller: c, pinned: pinOf(who), served: make(chan struct{}),
 	}
+	connection.over, connection.setOver = context.WithCancel(context.Background())
+	defer connection.setOver()
 	if !channel.register(connection) {
 		return
 	}
@@ -64,7 +69,9 @@ func (h *handOver) serveDecided(peer halfCloser, c *caller) {
 		TLS: c.tls, Identity: who,
 	})
 	_ = channel.server.Serve(&singleListener{connection: connection})
-	<-connection.over
+	<-connection.over.Done()
+	// Node.js takes a question about a connection that was closed for a broken engine, and ends the channel.
+	<-connection.served
 	channel.sendSoon(closedMessage{Type: "closed", Connection: connection.id})
 	channel.unregister(connection)
 }
@@ -80,7 +87,13 @@ func newCarrier() *http.Server {
 		Protocols: http1(),
 		ErrorLog:  log.New(io.Discard, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connectionKey{}, c)
+			connection, ok := c.(*callerConnection)
+			if !ok {
+				return ctx
+			}
+			ctx, cancel := context.WithCancel(context.WithValue(ctx, connectionKey{}, connection))
+			context.AfterFunc(connection.over, cancel)
+			return ctx
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if connection, ok := c.(*callerConnection); ok {
@@ -107,6 +120,11 @@ func http1() *http.Protocols {
 type connectionKey struct{}
 
 func (c *callerConnection) serve(w http.ResponseWriter, r *http.Request) {
+	if c.isEnding.Load() {
+		panic(http.ErrAbortHandler) // it was sent before the end was known; the answer could not be
+	}
+	// The last answer's own time, which a cut makes short, is not this one's.
+	_ = c.SetWriteDeadline(time.Now().Add(stalledAfter))
 	defer func() {
 		if reason := recover(); reason != nil {
 			c.end() // the caller must see that the answer is not whole
@@ -130,6 +148,9 @@ func (c *callerConnection) serve(w http.ResponseWriter, r *http.Request) {
 // note follows the server's states: a connection that is to end does so before its next request.
 func (c *callerConnection) note(state http.ConnState) {
 	c.isActive.Store(state == http.StateActive)
+	if state == http.StateClosed || state == http.StateHijacked {
+		close(c.served)
+	}
 	if state == http.StateIdle && (c.isLast.Load() || c.channel.draining()) {
 		_ = c.Close()
 	}
@@ -139,10 +160,11 @@ func (c *callerConnection) note(state http.ConnState) {
 // addresses (timewait.go), a connection that is closed over unread bytes is reset, and what the peer has not yet read is lost with
 // the engine.
 func (c *callerConnection) Close() error {
+	c.isEnding.Store(true)
 	c.once.Do(func() {
 		c.channel.unregister(c) // nothing depends on Node.js any more
 		go func() {
-			defer close(c.over)
+			defer c.setOver()
 			defer c.beneath.Close()
 			_ = c.SetDeadline(time.Now().Add(lingerAfterNode))
 			if c.CloseWrite() != nil {
@@ -156,8 +178,9 @@ func (c *callerConnection) Close() error {
 
 // end breaks the connection off, whatever is under way on it.
 func (c *callerConnection) end() {
+	c.isEnding.Store(true)
 	_ = c.beneath.Close()
-	c.once.Do(func() { close(c.over) })
+	c.once.Do(c.setOver)
 }
 
 func (c *callerConnection) endIfIdle() {
@@ -174,7 +197,7 @@ type singleListener struct {
 
 func (l *singleListener) Accept() (net.Conn, error) {
 	if l.isAccepted {
-		<-l.connection.over
+		<-l.connection.over.Done()
 		return nil, net.ErrClosed
 	}
 	l.isAccepted = true

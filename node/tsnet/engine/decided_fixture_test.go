@@ -202,6 +202,7 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 		WithheldPrefixes: []string{"access-control-"}, Added: []string{"x-protect", "yes"},
 	})
 	f.channels <- c
+	closed := map[uint32]bool{}
 	lines := bufio.NewScanner(c.conn)
 	for lines.Scan() {
 		fields := strings.Split(lines.Text(), "\x1f")
@@ -213,6 +214,9 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 		case "ask":
 			ask := askMessage{HasBody: fields[3] == "1", Version: fields[4], Method: fields[5], Target: fields[6], Headers: fields[7:]}
 			_, _ = fmt.Sscan(fields[1]+" "+fields[2], &ask.Connection, &ask.Request)
+			if closed[ask.Connection] {
+				f.t.Error("a question about a connection that is closed")
+			}
 			f.mu.Lock()
 			f.asked = append(f.asked, ask)
 			decide := f.decide
@@ -221,6 +225,10 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 				decide = forwardAll
 			}
 			decide(c, ask)
+		case "closed":
+			var message closedMessage
+			_ = json.Unmarshal(lines.Bytes(), &message)
+			closed[message.Connection] = true
 		case "ended":
 			var ended endedMessage
 			_, _ = fmt.Sscan(strings.Join(fields[1:], " "), &ended.Request, &ended.Status, &ended.SentBytes, &ended.ReceivedBytes)

@@ -84,7 +84,7 @@ func (x *exchange) reply() (any, error) {
 	case answer := <-x.q.answers:
 		return answer, nil
 	case <-x.in.Context().Done():
-	case <-x.on.over:
+	case <-x.on.over.Done():
 	case <-x.on.channel.broken:
 	case <-late.C:
 	}
