@@ -40,7 +40,7 @@ export class OlderServerError extends UserError {
   constructor(server: string, cause?: unknown) {
     const advice = [
       'Use the command that came with it, or have the server upgraded: see "From the Go tka" in docs/upgrade.md.',
-      'No session was opened. `tka cluster-info` and `tka logout` work with it.',
+      'This command leaves no session open there; `tka cluster-info` and `tka logout` work with it.',
     ];
     super(`${server} runs an older tka, such as the Go server, which this command cannot use`, advice, 1, cause);
     this.name = 'OlderServerError';

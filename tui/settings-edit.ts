@@ -66,7 +66,7 @@ function change(text: string, path: string, key: string, value: SettingValue | u
     document.contents = document.createNode({}) as never;
     document.commentBefore = commentBefore;
   }
-  if (!isMap(document.contents)) throw new UserError(`${path} is no map of keys and values`, ['Correct the file.']);
+  if (!isMap(document.contents)) throw new UserError(`${path}: top level is not a mapping`, ['Correct the file.']);
   const steps = key.split('.');
   if (value === undefined) {
     if (!document.hasIn(steps)) return undefined;

@@ -46,6 +46,6 @@ const refusals: readonly [title: string, decide: () => unknown][] = [
 ];
 for (const [title, attempt] of refusals) {
   test(`${title} is answered like any other refusal`, (t) => {
-    t.like(t.throws(attempt), { status: 401, message: 'this is no session of yours that goes on: run `tka login`' });
+    t.like(t.throws(attempt), { status: 401, message: 'your tka session has ended or is not yours; run: tka login' });
   });
 }

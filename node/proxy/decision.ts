@@ -41,7 +41,7 @@ export function decide(deps: DecisionDeps, caller: ProxyCaller, token: string | 
   const session = read === undefined ? undefined : deps.session(read.session);
   const isKey = read !== undefined && deps.keys.isKeyOf(read.key, session?.uid);
   if (session === undefined || !isKey || !holds(deps, session, caller)) {
-    throw new Refusal(401, 'this is no session of yours that goes on: run `tka login`');
+    throw new Refusal(401, 'your tka session has ended or is not yours; run: tka login');
   }
   return session;
 }

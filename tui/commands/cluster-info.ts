@@ -30,11 +30,11 @@ export async function clusterInfo(runtime: Runtime, flags: ClusterInfoFlags): Pr
       await writeData(runtime, flags.output, value, url);
       return;
     }
-    const authority = info.insecure_skip_tls_verify ? 'any certificate' : "the system's roots";
+    const authority = info.insecure_skip_tls_verify ? 'not verified' : 'system roots';
     const rows = [
       ['server', reached.server],
       ['cluster', url],
-      ['trusts', info.ca_data === '' ? authority : 'its own CA (-o json has it)'],
+      ['CA', info.ca_data === '' ? authority : 'custom (see -o json)'],
       ...labels.map(([key, text]) => ['label', `${key}=${text}`]),
     ];
     runtime.stdout.write(renderTable(rows));

@@ -118,7 +118,7 @@ test('what the server says of its cluster is shown without its escapes', async (
     runtime.out.text,
     `server   http://tka
 cluster  https://k8s.example
-trusts   its own CA (-o json has it)
+CA       custom (see -o json)
 label    env=prod
 `,
   );

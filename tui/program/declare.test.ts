@@ -148,9 +148,15 @@ const mistakes: readonly (readonly [string, RegExp])[] = [
   ['login --timeout 0s', /looks like 30s or 2m/],
   ['login -p 70000', /from 1 to 65535/],
   ['exec --tags a,,b -- x', /A list looks like/],
-  ['completion tcsh', /bash, zsh, fish, powershell/],
   ['clusters forget', /missing required argument 'name'/],
 ];
+for (const command of ['completion', 'integration']) {
+  test(`tka ${command} tcsh: the shell is unsupported, and the supported ones are named`, async (t) => {
+    await t.throwsAsync(parse([command, 'tcsh']), {
+      message: 'unsupported shell "tcsh" (bash, zsh, fish, powershell)',
+    });
+  });
+}
 for (const [line, expected] of mistakes) {
   test(`tka ${line}: a mistake, and what is meant`, async (t) => {
     const said = await parse(line.split(' '));

@@ -1,5 +1,6 @@
 /** The flags that several commands have, each declared once. */
 import { Argument, InvalidArgumentError, Option } from 'commander';
+import { usageError } from '../errors.ts';
 import { type OutputForm, shells } from '../flags.ts';
 
 /** Recognised before and after the name of the command. */
@@ -53,7 +54,10 @@ export function kubeconfigOption(what = 'the kubeconfig to change'): Option {
 }
 
 export function shellArgument(): Argument {
-  return new Argument('<shell>', shells.join(', ')).choices(shells);
+  return new Argument('<shell>', shells.join(', ')).choices(shells).argParser((shell: string) => {
+    if (shells.some((known) => known === shell)) return shell;
+    throw usageError(`unsupported shell ${JSON.stringify(shell)} (${shells.join(', ')})`);
+  });
 }
 
 export function parseList(text: string): readonly string[] {
