@@ -1,6 +1,7 @@
 /**
  * The kubelet's own API behind `nodes/NAME/proxy`: which of its calls reach into a container, with what command, and which only
- * read. The paths are those of pkg/kubelet/server. Whether the name has a scheme or a port (`https:NAME:10250`) makes no difference.
+ * read. The paths are those of pkg/kubelet/server/server.go in Kubernetes 1.36, and `spec` and `cri` of older ones. Whether the
+ * name has a scheme or a port (`https:NAME:10250`) makes no difference.
  */
 export interface KubeletCall {
   readonly pod?: string;
@@ -11,12 +12,13 @@ export interface KubeletCall {
 /** `segments`: decoded, after `proxy`. */
 export function kubeletCallIn(segments: readonly string[], query: URLSearchParams): KubeletCall {
   const [call = '', namespace, pod, ...rest] = segments;
-  // `run` has its words in one parameter and splits them at spaces; `exec` has a parameter for each.
+  // `run` has its words in one parameter and splits them at spaces; `exec` has a parameter for each. Older kubelets also take `cmd` of
+  // `run` from a form in the body, which is not read here.
   const command = [...query.getAll('command'), ...query.getAll('cmd').flatMap((words) => words.split(' '))];
   if (!intoPod.has(call) || namespace === undefined || pod === undefined)
     return command.length === 0 ? {} : { command };
-  // The container comes last, after the pod's UID where that is given.
-  const container = rest.at(-1);
+  // The container comes last, after the pod's UID where that is given. A port forward is to the pod: only the UID may follow.
+  const container = call === 'portForward' ? undefined : rest.at(-1);
   return {
     pod: `${namespace}/${pod}`,
     ...(container === undefined ? {} : { container }),
