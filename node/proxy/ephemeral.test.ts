@@ -53,6 +53,12 @@ const readable: readonly (readonly [type: string, body: string, expected: object
     patch({ op: 'add', path: `${at}/0/command/0`, value: 'x' }, { op: 'add', path: `${at}/0/args/-`, value: 'y' }),
     { command: ['x', 'y'] },
   ],
+  // A path of the longest body is read within the time of a test.
+  [
+    'application/json-patch+json',
+    patch({ op: 'add', path: `${'/ephemeralContainers'.repeat(50_000)}\n`, value: 'x' }),
+    { command: [] },
+  ],
   ['application/json', '{}', { command: [] }],
 ];
 for (const [type, body, wanted] of readable) {

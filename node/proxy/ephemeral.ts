@@ -107,10 +107,11 @@ function isPatch(value: unknown): value is readonly Operation[] {
 
 /** Of a JSON patch (RFC 6902). */
 function readOperation({ path, op, value }: Operation, found: Found): void {
-  const [, rest] = /\/ephemeralContainers(\/.*)?$/i.exec(path) ?? [];
-  if (!/\/ephemeralContainers(?:\/|$)/i.test(path)) return search(value, found);
+  const segments = path.split('/');
+  const list = segments.findIndex((segment, i) => i > 0 && segment.toLowerCase() === 'ephemeralcontainers');
+  if (list === -1) return search(value, found);
   if (op === 'copy' || op === 'move') throw new TypeError('what is copied is not in the body');
-  const [, , field] = (rest ?? '').split('/');
+  const field = segments[list + 2];
   readContainers(field === undefined ? value : { [field]: value }, found);
 }
 
