@@ -18,12 +18,14 @@ import { installed } from './testing/installed-policies.ts';
 const { signal } = new AbortController();
 const roles = ['view', 'edit'];
 
+const isEveryRole = ({ verb, name }: Access): boolean => verb === 'bind' && name === undefined;
+
 function api(overrides: Partial<PreflightApi> = {}): PreflightApi {
   return {
     version: () => Promise.resolve({ major: '1', minor: '36', gitVersion: 'v1.36.3' }),
     object: (path) => Promise.resolve(installed(path)),
     rules: () => Promise.resolve([]),
-    may: () => Promise.resolve(true),
+    may: (access) => Promise.resolve(!isEveryRole(access)),
     ...overrides,
   };
 }
@@ -211,6 +213,12 @@ test('a stop ends the waiting', async (t) => {
     sleep: (_ms: number, signal: AbortSignal) => Promise.reject(signal.reason as Error),
   };
   await t.throwsAsync(untilChecked(scripted(away, away), deps, stop.signal), { message: 'stopped' });
+});
+
+test('the right to bind every ClusterRole, which an empty list of roles gives, is a warning', async (t) => {
+  const { problems, warnings } = await check({ may: () => Promise.resolve(true) });
+  t.deepEqual(problems, []);
+  t.regex(warnings.join(), /tka may bind every ClusterRole.* tka-bindable-roles, which must not be empty/);
 });
 
 const everything: AccessRule = { verbs: ['*'], apiGroups: ['*'], resources: ['*'] };

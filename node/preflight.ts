@@ -63,6 +63,11 @@ const ownNamespace = 'tka-system';
 /** Where replicas elect their leader. */
 export const electionLease = { namespace: ownNamespace, name: 'tka' } as const;
 
+/** Without a name: RBAC takes an empty list of names for all of them. */
+const bindEveryRole: Access = { verb: 'bind', group: 'rbac.authorization.k8s.io', resource: 'clusterroles' };
+const unlimited =
+  'tka may bind every ClusterRole, not only those of roles.clusterWide and roles.namespaced: name these in resourceNames of the ClusterRole tka-bindable-roles, which must not be empty';
+
 export async function preflight(
   { api, sessionsNamespace, roles, election, access = [] }: PreflightDeps,
   signal: AbortSignal,
@@ -77,14 +82,15 @@ export async function preflight(
     const problem = `operator.namespace is ${ownNamespace}, tka's own namespace: sessions need one of their own; remove the key for tka-sessions`;
     return { problems: [problem], warnings: [] };
   }
-  const [installed, rights, bindings] = await Promise.all([
+  const [installed, rights, bindings, everyRole] = await Promise.all([
     missingObjects(api, sessionsNamespace, signal),
     missingRights(api, allAccess({ sessionsNamespace, election, access }), signal),
     unbindableRoles(api, roles, signal),
+    api.may(bindEveryRole, signal),
   ]);
   const problems = [...installed, ...rights];
   if (roles.length > 0 && bindings.length === roles.length) problems.push(...bindings);
-  return { problems, warnings: problems.length > 0 ? [] : bindings };
+  return { problems, warnings: problems.length > 0 ? [] : [...bindings, ...(everyRole ? [unlimited] : [])] };
 }
 
 /** The same while the server runs, by few requests: what its rules do not show to be allowed is asked one by one. */

@@ -132,6 +132,8 @@ export const refused: readonly Record<string, unknown>[] = [
   { replicas: 3 },
   { roles: { clusterWide: 'view' } },
   { roles: { clusterWide: ['a/b'] } },
+  // To RBAC an empty list of names is every ClusterRole.
+  { roles: { clusterWide: [], namespaced: [] } },
   { modes: ['indirect'] },
   { modes: [] },
   { controlUrl: 'hs.example' },
