@@ -66,6 +66,11 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
       'the cache directory cannot be written, or others can write to it, so kubectl will ask the server each time it runs',
     );
   }
+  if (flags.inlineToken !== true && modeOf(opened) === 'direct') {
+    const { warningOfOldKubectl } = await import('./kubectl-version.ts');
+    const warning = await warningOfOldKubectl(runtime);
+    if (warning !== undefined) warn(warning);
+  }
   keepEnding(runtime.env, { server, opened, now: runtime.now() });
   return merged;
 }

@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
+import { writeKubectl } from '../doctor/machine-fixture.ts';
 import { answers, calls, filesUnder, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
 import { sendJson, stubKubeconfig, stubToken } from '../stub-server.ts';
 
@@ -173,6 +174,26 @@ test('the proxy variables are used, and what kubectl has to know of them is writ
   writeFileSync(cli.kubeconfig, text.replace(/^( +)server: https:.*$/m, '$&\n$1proxy-url: http://by-hand:1'));
   t.is(await login({}), 'http://by-hand:1', 'set by hand');
 });
+
+for (const [version, args, warned] of [
+  ['v1.23.17', ['--mode', 'direct'], true],
+  ['v1.9.0', ['--mode', 'direct'], true],
+  ['v1.24.0', ['--mode', 'direct'], false],
+  ['v1.36.3', ['--mode', 'direct'], false],
+  ['unknown', ['--mode', 'direct'], false],
+  ['v1.23.17', ['--mode', 'proxy'], false],
+  ['v1.23.17', ['--mode', 'direct', '--inline-token'], false],
+] as const) {
+  test(`login ${args.join(' ')} with kubectl ${version} ${warned ? 'warns of' : 'says nothing of'} its version`, async (t) => {
+    const { stub, cli } = await setup(t);
+    const bin = join(cli.home, 'bin');
+    mkdirSync(bin);
+    writeKubectl(bin, { version });
+    const ran = await cli.run(['login', '--server', stub.url, ...args], { PATH: `${bin}:/usr/bin:/bin` });
+    t.is(ran.code, 0, ran.stderr);
+    t.is(ran.stderr.includes(`kubectl ${version}`) && ran.stderr.includes('1.24 or newer'), warned, ran.stderr);
+  });
+}
 
 test('a login leaves a line for prompts: when it ends, in which role, where', async (t) => {
   const { stub, cli } = await setup(t, {
