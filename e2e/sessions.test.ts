@@ -189,6 +189,24 @@ test.serial('a printed kubeconfig is all that kubectl needs', async (t) => {
   t.regex(names, /namespace\/default/);
 });
 
+test.serial("kubectl reaches tka at the node's address with tls-server-name, and by no other name", async (t) => {
+  await json('login');
+  const [cluster = ''] = (await alice.kubectl('config', 'get-clusters')).stdout.trim().split('\n').slice(1);
+  const at = (name: string) =>
+    alice.kubectl(
+      'config',
+      'set-cluster',
+      cluster,
+      `--server=https://${stack.tka.ip}/k8s`,
+      `--tls-server-name=${name}`,
+    );
+  await at('tka.tail.test');
+  const right = await alice.kubectl('get', 'namespaces', '-o', 'name');
+  t.regex(right.stdout, /namespace\/default/, right.stderr);
+  await at('other.tail.test');
+  t.regex((await alice.kubectl('get', 'namespaces')).stderr, /certificate is valid for .*tka\.tail\.test/);
+});
+
 test.serial('20 kubectls at once with a credential that has ended ask the server once', async (t) => {
   t.timeout(120_000);
   const { session } = await alice.login();
