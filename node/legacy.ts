@@ -3,7 +3,8 @@
  * schema, a ServiceAccount `tka-user-NAME` beside each, and a ClusterRoleBinding `tka-user-NAME-binding`. Nobody ends
  * those sessions any more: the bindings would live for ever.
  *
- * findLegacy() reports what the credential in hand may see; tka's own rights show the bindings alone. removeLegacy()
+ * findLegacy() reports what the credential in hand may see; tka's own rights show the bindings and the
+ * sign-ins, not the accounts. removeLegacy()
  * is for an administrator's credential: bindings first, because they are the access, each object by its UID.
  */
 import type { V1ClusterRoleBinding, V1ServiceAccount } from '@kubernetes/client-node';

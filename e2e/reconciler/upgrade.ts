@@ -101,6 +101,9 @@ export function upgradeCases(world: () => World): void {
         'ClusterRoleBinding tka-user-alice-binding (cluster-admin)',
         'ClusterRoleBinding tka-user-bob-binding (view)',
         'ClusterRoleBinding tka-user-held-binding (view)',
+        'TkaSignin tka-dev/tka-user-alice (cluster-admin)',
+        'TkaSignin tka-dev/tka-user-held (view)',
+        'TkaSignin tka-sessions/tka-user-bob (view)',
       ]);
       for (const { metadata } of running.reconciler.list()) {
         await running.reconciler.end(metadata.name, 'logout', patience());
