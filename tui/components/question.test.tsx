@@ -32,12 +32,12 @@ test('each question has its own moment and its own selection', async (t) => {
   const frames = show(t, <Question interaction={asked} graceMs={50} />);
   const first = asked.interaction.choose({ title: 'One?' }, [{ label: 'a' }, { label: 'b' }]);
   const second = asked.interaction.choose({ title: 'Two?' }, [{ label: 'c' }, { label: 'd' }]);
-  await frames.seen(/One\?[^]*take/);
+  await frames.seen(/One\?[^]*select/);
   await frames.press(keys.down, keys.enter);
   t.is(await first, 1);
   await frames.seen(/Two\?\n❯ c/);
   await frames.press(keys.enter);
-  await frames.seen(/take/);
+  await frames.seen(/select/);
   await frames.press(keys.escape);
   t.is(await second, undefined);
   await frames.seen(/^\s*$/);

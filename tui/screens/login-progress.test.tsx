@@ -85,7 +85,7 @@ test('where two rules tie, one is chosen within the screen', async (t) => {
   const { login, frames } = await showLogin(t);
   login.begin('grant');
   const chosen = login.interaction?.choose({ title: 'Which role?' }, [{ label: 'edit' }, { label: 'view' }]);
-  await frames.seen(/❯ edit[^]*take/);
+  await frames.seen(/❯ edit[^]*select/);
   await frames.press(keys.down);
   await frames.seen(/❯ view/);
   await frames.press(keys.enter);
