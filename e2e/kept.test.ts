@@ -281,7 +281,7 @@ const mistakes: readonly (readonly [string, TkaOverrides, RegExp])[] = [
   [
     'two ways to join at once',
     { env: { TS_CLIENT_SECRET: 'tskey-client-1', TS_TAGS: 'tag:tka' } },
-    /are two ways to join the tailnet: remove one/,
+    /are two ways to join the tailnet: remove all but one/,
   ],
   [
     'a client secret without tags',
