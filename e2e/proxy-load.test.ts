@@ -123,7 +123,11 @@ test.serial('slow readers, idle connections and large headers do not make the se
   await (await caller.read(entry, largePath)).rest();
   const before = await rss();
   const readers = await Promise.all(Array.from({ length: 10 }, () => caller.read(entry, largePath)));
-  const idle = await Promise.all(Array.from({ length: 200 }, () => caller.connect()));
+  // Some at a time: a network stack takes only so many attempts of one peer at once.
+  const idle: Awaited<ReturnType<Caller['connect']>>[] = [];
+  for (let i = 0; i < 10; i += 1) {
+    idle.push(...(await Promise.all(Array.from({ length: 20 }, () => caller.connect()))));
+  }
   t.teardown(() => idle.forEach((socket) => socket.destroy()));
   const header = `X-Large: ${'x'.repeat(17_000)}`;
   for (let i = 0; i < 50; i += 1) {

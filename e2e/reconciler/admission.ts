@@ -128,10 +128,13 @@ export function admissionCases(world: () => World): void {
     const kubectl: typeof stack.kubectl = (...args) => stack.kubectl(...args);
     const objects = [podYaml(targetPod, 'tka'), statefulSetYaml('tka', 'tka')].join('---\n');
     t.is((await kubectl(['create', '-f', '-'], { input: objects })).code, 0);
-    await withHolders(world(), async () => {
-      t.deepEqual(unexpected(await outcomes(world(), serverAttempts)), []);
-    });
-    await kubectl(['delete', '-f', '-', '--wait=false', '--force'], { input: objects });
+    try {
+      await withHolders(world(), async () => {
+        t.deepEqual(unexpected(await outcomes(world(), serverAttempts)), []);
+      });
+    } finally {
+      await kubectl(['delete', '-f', '-', '--wait=false', '--force'], { input: objects });
+    }
   });
 
   test.serial('tka holds no right that it does not need', async (t) => {
