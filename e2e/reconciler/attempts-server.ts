@@ -210,7 +210,15 @@ const byInstallers = ['ingrid', 'mallory'].flatMap((as): readonly Attempt[] => [
     as,
     args: () => patchOf(['statefulset', 'tka'], { spec: { template: { spec: image } } }),
   },
-  { title: `${as} restarting`, as, args: () => ['rollout', 'restart', 'statefulset/tka', '-n', namespace] },
+  {
+    // What kubectl rollout restart sends, which refuses by itself to do so twice in a second.
+    title: `${as} restarting`,
+    as,
+    args: () => {
+      const annotations = { 'kubectl.kubernetes.io/restartedAt': `${new Date().toISOString()} ${as}` };
+      return patchOf(['statefulset', 'tka'], { spec: { template: { metadata: { annotations } } } });
+    },
+  },
   {
     title: `${as} making the Secret to join with`,
     as,
