@@ -1,13 +1,22 @@
-/** What the workflow files promise: least rights, known actions, and no script that is not there. actionlint says the rest. */
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+/**
+ * What the files of .github promise: least rights, known actions, existing scripts, no test left out, no dependency without
+ * updates. actionlint checks the rest.
+ */
+import { glob, readFile, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import test from 'ava';
 import { parse } from 'yaml';
 import * as z from 'zod';
+import { endToEndTests, roomNames, roomOf } from '../test-e2e.ts';
 
 const root = join(import.meta.dirname, '../..');
 const folder = join(root, '.github/workflows');
 const rights = z.record(z.string(), z.enum(['read', 'write', 'none']));
+const stepSchema = z.looseObject({
+  uses: z.string().optional(),
+  run: z.string().optional(),
+  with: z.unknown().optional(),
+});
 const workflowSchema = z.looseObject({
   name: z.string(),
   permissions: rights,
@@ -16,9 +25,9 @@ const workflowSchema = z.looseObject({
     z.looseObject({
       permissions: rights.optional(),
       'timeout-minutes': z.number(),
-      steps: z.array(
-        z.looseObject({ uses: z.string().optional(), run: z.string().optional(), with: z.unknown().optional() }),
-      ),
+      needs: z.union([z.string(), z.array(z.string())]).optional(),
+      strategy: z.object({ matrix: z.object({ include: z.array(z.record(z.string(), z.string())) }) }).optional(),
+      steps: z.array(stepSchema),
     }),
   ),
 });
@@ -29,7 +38,9 @@ const workflows = await Promise.all(
 const jobs = workflows.flatMap((workflow) =>
   Object.entries(workflow.jobs).map(([name, job]) => ({ ...job, name: `${workflow.name}/${name}` })),
 );
-const steps = jobs.flatMap((job) => job.steps);
+const setupSchema = z.object({ runs: z.object({ steps: z.array(stepSchema) }) });
+const setup = setupSchema.parse(parse(await readFile(join(root, '.github/actions/setup/action.yml'), 'utf8')));
+const steps = [...jobs.flatMap((job) => job.steps), ...setup.runs.steps];
 
 test('a workflow may read the sources and nothing else; the one job that publishes may do that', (t) => {
   t.deepEqual(
@@ -49,23 +60,86 @@ test('a workflow may read the sources and nothing else; the one job that publish
   });
 });
 
-test("actions are GitHub's own, and a checkout leaves no credential behind", (t) => {
+test("actions are GitHub's own or this project's, and a checkout leaves no credential behind", (t) => {
   const used = steps.flatMap(({ uses }) => uses ?? []);
   t.true(used.length > 0);
-  for (const action of used) t.regex(action, /^actions\/[a-z-]+@v\d+$/);
+  for (const action of used) t.regex(action, /^actions\/[a-z-]+@v\d+$|^\.\/\.github\/actions\/setup$/);
   for (const step of steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'))) {
     t.like(step.with, { 'persist-credentials': false });
   }
 });
 
-test('scripts that are run are there', async (t) => {
+const scriptsIn = (run = ''): readonly string[] =>
+  [...run.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(([, name = '']) => name);
+
+test('every npm script that a workflow runs exists', async (t) => {
   const schema = z.object({ scripts: z.record(z.string(), z.string()) });
   const { scripts } = schema.parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
-  const named = steps.flatMap(({ run = '' }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name));
-  t.deepEqual(named, ['build:packages', 'build:image']);
-  for (const name of named) t.true(name in scripts, name);
-  const ci = steps.filter(({ run }) => run === '.ci/run');
-  t.is(ci.length, 2);
+  const named = steps.flatMap(({ run }) => scriptsIn(run));
+  t.true(named.length > 5);
+  t.deepEqual(
+    named.filter((name) => !(name in scripts)),
+    [],
+  );
+});
+
+test('the jobs of CI together run every step of `npm test`, and a release runs it whole', async (t) => {
+  const ci = jobs.filter(({ name }) => name.startsWith('ci/'));
+  const run = new Set(ci.flatMap((job) => job.steps.flatMap((step) => scriptsIn(step.run))));
+  const whole = await readFile(join(root, 'dev/test.ts'), 'utf8');
+  const scripts = [...whole.matchAll(/script: '([\w:-]+)'/g)].map(([, name = '']) => name);
+  t.true(scripts.length >= 5);
+  t.deepEqual(
+    scripts.filter((script) => !run.has(script)),
+    [],
+  );
+  t.true(jobs.some(({ name, steps: own }) => name === 'release/build' && own.some((step) => step.run === '.ci/run')));
+  // The job that branch rules name waits for all others; `stack` by way of `e2e`.
+  const others = ci.map(({ name }) => name.slice(3)).filter((name) => name !== 'passed' && name !== 'stack');
+  t.deepEqual(ci.find(({ name }) => name === 'ci/passed')?.needs, others);
+});
+
+test('every end-to-end test is in one room, and CI runs every room', async (t) => {
+  const job = jobs.find(({ name }) => name === 'ci/e2e');
+  const run = job?.strategy?.matrix.include.map(({ room = '' }) => room) ?? [];
+  t.deepEqual(run.toSorted(), roomNames.toSorted());
+  const filled = new Set((await endToEndTests()).map((file) => roomOf(file)));
+  t.deepEqual([...filled].toSorted(), roomNames.toSorted());
+});
+
+const updatesSchema = z.object({
+  updates: z.array(
+    z.looseObject({
+      'package-ecosystem': z.string(),
+      directory: z.string().optional(),
+      directories: z.array(z.string()).optional(),
+    }),
+  ),
+});
+
+test('updates are proposed for every package.json, go.mod, Dockerfile, workflow and action', async (t) => {
+  const { updates } = updatesSchema.parse(parse(await readFile(join(root, '.github/dependabot.yml'), 'utf8')));
+  const patterns = {
+    npm: 'package.json',
+    gomod: '{node,dev,bench}/**/go.mod',
+    docker: 'Dockerfile',
+    'github-actions': '.github/actions/*/action.yml',
+  };
+  for (const [ecosystem, pattern] of Object.entries(patterns)) {
+    const covered = updates
+      .filter((update) => update['package-ecosystem'] === ecosystem)
+      .flatMap(({ directory, directories = [] }) => (directory === undefined ? directories : [directory]));
+    const found: string[] = [];
+    for await (const file of glob(pattern, { cwd: root })) found.push(file);
+    t.true(found.length > 0, ecosystem);
+    for (const file of found) {
+      const folder = join('/', dirname(file));
+      t.true(
+        covered.some((path) => path === folder || (path.endsWith('/*') && dirname(folder) === path.slice(0, -2))),
+        `${ecosystem}: ${folder}`,
+      );
+    }
+  }
 });
 
 const releaseSchema = z.object({
