@@ -4,6 +4,7 @@
  *
  * The time without contact is kept here and not in the engine: an engine that is restarted meanwhile does not start it again.
  */
+import { type Clock, systemClock } from '../reconciler/clock.ts';
 import { controlHost } from './http/subject.ts';
 import type { Config } from './settings.ts';
 import type { NodeState } from './tsnet/node.ts';
@@ -28,8 +29,8 @@ export interface ControlContactDeps {
   readonly loginsMs: number;
   readonly sessionsMs: number;
   readonly log: Record<'info' | 'warn', (fields: object, message: string) => void>;
-  /** Milliseconds of a clock that only goes forward. */
-  now(): number;
+  /** Its `now` only goes forward. */
+  readonly clock: Clock;
   /** Milliseconds since the epoch, as the engine's. */
   date(): number;
 }
@@ -47,22 +48,22 @@ export function contactOf(
     loginsMs: config['limits.offlineLoginSeconds'] * 1000,
     sessionsMs: config['limits.unknownGrantSeconds'] * 1000,
     log,
-    now: () => performance.now(),
+    clock: { ...systemClock, now: () => performance.now() },
     date: () => Date.now(),
   });
 }
 
 export function followControl(deps: ControlContactDeps): ControlContact {
-  const { node, server, log } = deps;
+  const { node, server, log, clock } = deps;
   // A session that is opened when grants are past confirming would end at once.
   const loginsMs = Math.min(deps.loginsMs, deps.sessionsMs);
   let since: number | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const awayMs = (): number => (since === undefined ? 0 : Math.max(0, deps.now() - since));
+  let cancelClosed = (): void => {};
+  const awayMs = (): number => (since === undefined ? 0 : Math.max(0, clock.now() - since));
 
   const onState = ({ ready, controlAway }: NodeState): void => {
     if (controlAway !== undefined) {
-      const lost = deps.now() - Math.max(0, deps.date() - Date.parse(controlAway));
+      const lost = clock.now() - Math.max(0, deps.date() - Date.parse(controlAway));
       if (since !== undefined) {
         since = Math.min(since, lost);
         return;
@@ -77,10 +78,10 @@ export function followControl(deps: ControlContactDeps): ControlContact {
         },
         'no contact with the control server: grants cannot be confirmed',
       );
-      timer = setTimeout(sayClosed, Math.max(0, loginsMs - awayMs())).unref();
+      cancelClosed = clock.schedule(sayClosed, loginsMs - awayMs());
     } else if (ready && since !== undefined) {
       log.info({ server, awaySeconds: Math.round(awayMs() / 1000) }, 'contact with the control server again');
-      clearTimeout(timer);
+      cancelClosed();
       since = undefined;
     }
   };
@@ -100,7 +101,7 @@ export function followControl(deps: ControlContactDeps): ControlContact {
         : `no contact with the control server ${server} for ${Math.round(awayMs() / 1000)} s`,
     stop() {
       node.off('state', onState);
-      clearTimeout(timer);
+      cancelClosed();
     },
   };
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { loginHoldOf } from './login-hold.ts';
+import { loginHoldOf, notesOf, problemsOf } from './login-hold.ts';
 
 test('logins are served with contact, and without it until their limit', (t) => {
   t.is(loginHoldOf({ contact: undefined, problems: [] }), undefined);
@@ -28,4 +28,38 @@ test('a damaged installation holds logins, first of all, and each problem is nam
       'new logins are refused: the admission policy tka-signins is not installed: install it again; tka may not create events',
     advice: 'open sessions stay active; tell the admin of this server',
   });
+});
+
+test('one problem of the installation holds logins', (t) => {
+  const hold = loginHoldOf({ contact: undefined, problems: ['tka may not create events'] });
+  t.is(hold?.message, 'new logins are refused: tka may not create events');
+});
+
+const listing = (...problems: readonly string[]) => ({ problems: () => problems });
+const unsaved = { state: { unsaved: 'disk full' } };
+
+test('a server that has started nothing yet, or only healthy parts, has no problems and no notes', (t) => {
+  t.deepEqual([problemsOf({}), notesOf({})], [[], []]);
+  t.deepEqual(problemsOf({ installation: listing(), kept: listing(), node: { state: {} } }), []);
+});
+
+test('problems of the installation, of what is kept and of the node are all listed', (t) => {
+  t.deepEqual(problemsOf({ installation: listing('policy'), kept: listing('key', 'other'), node: unsaved }), [
+    'policy',
+    'key',
+    'other',
+    'the tailnet state is not saved: disk full',
+  ]);
+  t.deepEqual(problemsOf({ node: unsaved }), ['the tailnet state is not saved: disk full']);
+});
+
+test('a tailnet state that is not saved is told once, by the Secret that has its name', (t) => {
+  const told = 'Secret tka-0-state: the tailnet state is not saved (403)';
+  t.deepEqual(problemsOf({ kept: listing('key', told), node: unsaved }), ['key', told]);
+});
+
+test('a control server that is away is a note, with contact there is none', (t) => {
+  const contact = { awayMs: () => 0, isPastLogins: () => false, stop: () => {} };
+  t.deepEqual(notesOf({ contact: { ...contact, describe: () => 'no contact' } }), ['no contact']);
+  t.deepEqual(notesOf({ contact: { ...contact, describe: () => undefined } }), []);
 });

@@ -179,6 +179,22 @@ test('a flood of logins is answered 429 with the time to wait, and stores nothin
   t.is(answer.headers['retry-after'], '20');
 });
 
+test('a login that is held is answered 503 with the reason, stores nothing and takes none of the logins there are', async (t) => {
+  let taken = 0;
+  const limiter = { take: () => void (taken += 1) };
+  const hold = { code: 'control_unreachable', message: 'no contact for 901 s', advice: 'retry later' } as const;
+  await using fixture = await createFixture({ deps: { limiter, loginHold: () => hold } });
+  const answer = await fixture.call('POST', paths.login);
+  t.is(answer.status, 503);
+  t.like(answer.json, { code: 'control_unreachable', message: 'no contact for 901 s' });
+  t.regex(answer.text, /retry later/);
+  t.is(answer.headers['retry-after'], '30');
+  t.deepEqual([fixture.sessions.length, taken], [0, 0]);
+  t.deepEqual(fixture.logins, ['failed control_unreachable']);
+  await using stranger = await createFixture({ ...grantedBy(), deps: { loginHold: () => hold } });
+  t.like((await stranger.call('POST', paths.login)).json, { code: 'no_grant' });
+});
+
 test('callers without a grant leave everybody the logins there are', async (t) => {
   let taken = 0;
   const limiter = { take: () => void (taken += 1) };
