@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import test from 'ava';
 import { parsePage, readPage, readPages, root } from './markdown.ts';
 
@@ -22,13 +22,25 @@ test('every relative link leads to a file of the project, and every fragment to 
   t.deepEqual(broken, []);
 });
 
-test('the index names every page', async (t) => {
-  const index = await readPage('docs/README.md');
-  const pages = (await readPages()).map(({ path }) => path);
-  const missing = pages.filter(
-    (path) => /^docs\/[^/]+\.md$/.test(path) && path !== index.path && !index.links.includes(path.slice(5)),
+for (const folder of ['docs', 'docs/decisions']) {
+  test(`the index of ${folder} names every page in it`, async (t) => {
+    const index = await readPage(`${folder}/README.md`);
+    const pages = (await readPages()).map(({ path }) => path).filter((path) => dirname(path) === folder);
+    t.true(pages.length > 5);
+    const missing = pages.filter((path) => path !== index.path && !index.links.includes(basename(path)));
+    t.deepEqual(missing, []);
+  });
+}
+
+test('a record of a decision has at most 60 lines, a status and the sections of the others', async (t) => {
+  const records = (await readPages()).filter(
+    ({ path }) => dirname(path) === 'docs/decisions' && basename(path) !== 'README.md',
   );
-  t.deepEqual(missing, []);
+  for (const { path, text, anchors } of records) {
+    t.true(text.split('\n').length <= 61, path);
+    t.regex(text, /^# .+\n\nStatus: /, path);
+    for (const section of ['context', 'decision', 'consequences', 'figures']) t.true(anchors.has(section), `${path}: ${section}`);
+  }
 });
 
 test('headings are linked as GitHub links them, links in code are none', (t) => {
