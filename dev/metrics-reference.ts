@@ -1,13 +1,13 @@
-/** Makes docs/metrics.md from node/metrics/definitions.ts. */
+/** Makes docs/metrics.md from node/observability/metrics/definitions.ts. */
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import type { MetricDefinition } from '../node/metrics/definitions.ts';
-import { definitions, metricNames } from '../node/metrics/definitions.ts';
+import type { MetricDefinition } from '../node/observability/metrics/definitions.ts';
+import { definitions, metricNames } from '../node/observability/metrics/definitions.ts';
 
 export const metricsReferencePath = fileURLToPath(new URL('../docs/metrics.md', import.meta.url));
 
 const introduction = `\
-<!-- Made by \`npm run docs\` from node/metrics/definitions.ts: change that. -->
+<!-- Made by \`npm run docs\` from node/observability/metrics/definitions.ts: change that. -->
 
 # Metrics of the server
 

@@ -13,7 +13,7 @@ import { parse, stringify } from 'yaml';
 import { buildTools } from '../dev/stack/build.ts';
 import { startStack } from '../dev/stack/stack.ts';
 import type { ClusterStack } from '../dev/stack/stack.ts';
-import { loadConfig } from '../node/config.ts';
+import { loadConfig } from '../node/config/index.ts';
 import { blocksOf } from './deploy/page.ts';
 import { remains } from './deploy/remains.ts';
 import { fieldsBesidesInstaller, fieldsOf, flatten, objectsOf } from './deploy/objects.ts';

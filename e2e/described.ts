@@ -1,6 +1,6 @@
 /** Holds every answer of the API that a test gets to the API's own description. */
 import type { Answer } from '../dev/stack/send.ts';
-import { createConformance } from '../node/http/openapi/conformance.ts';
+import { createConformance } from '../node/testing/openapi-conformance.ts';
 import { openApiDocument } from '../node/http/openapi/document.ts';
 
 const conformance = createConformance(openApiDocument('any'));

@@ -14,7 +14,7 @@ import { startStack } from '../dev/stack/stack.ts';
 import type { Stack } from '../dev/stack/stack.ts';
 import type { TkaOverrides } from '../dev/stack/tka-server.ts';
 import { until } from '../dev/stack/until.ts';
-import { startReceiver } from '../node/tracing/receiver.ts';
+import { startReceiver } from '../node/testing/trace-receiver.ts';
 import { Person } from './person.ts';
 import { Running } from './proxy/running.ts';
 

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import type { LoadedConfig, Reading } from './config.ts';
+import type { LoadedConfig, Reading } from './config/index.ts';
 import {
   ConfigError,
   describeConfig,
@@ -16,9 +16,9 @@ import {
   recordingWarnings,
   refuse,
   roleWarnings,
-} from './config.ts';
-import type { SettingKey } from './settings.ts';
-import { messageOf } from './system-error.ts';
+} from './config/index.ts';
+import type { SettingKey } from './config/settings.ts';
+import { messageOf } from './config/system-error.ts';
 
 const version = process.env.TKA_VERSION ?? 'dev';
 
@@ -125,7 +125,7 @@ function loaded({ loaded: config, problems }: Reading): LoadedConfig {
 
 /** What `serve` needs: the values fit together too. */
 async function checked(reading: Reading, options: { readonly isServing?: boolean } = {}): Promise<LoadedConfig> {
-  const { checkedConfig } = await import('./config-check.ts');
+  const { checkedConfig } = await import('./config/check.ts');
   return checkedConfig(reading, options);
 }
 
@@ -174,7 +174,7 @@ function printConfig(loaded: LoadedConfig, isJson: boolean): void {
 }
 
 async function runServe(loaded: LoadedConfig): Promise<number> {
-  const { createLog } = await import('./log.ts');
+  const { createLog } = await import('./observability/log.ts');
   const log = createLog(loaded.values['log.level']);
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -206,19 +206,22 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
 async function rotateKey({ values }: LoadedConfig): Promise<void> {
   const name = values['api.serverKeySecret'];
   if (name !== '') {
-    const { rotateKeyInCluster } = await import('./rotate-key.ts');
+    const { rotateKeyInCluster } = await import('./persistence/rotate-key.ts');
     const secret = await rotateKeyInCluster(values, version);
     process.stdout.write(`${secret} holds another key now; servers that run have it within seconds\n`);
     return;
   }
-  const { keyPath, rotateServerKey } = await import('./server-key.ts');
+  const { keyPath, rotateServerKey } = await import('./persistence/server-key.ts');
   const stateDir = values['tailscale.stateDir'];
   rotateServerKey(stateDir);
   process.stdout.write(`${keyPath(stateDir)} is another key now; a server that runs has it within a second\n`);
 }
 
 async function runLegacyCommand({ values }: LoadedConfig, isRemoving: boolean): Promise<number> {
-  const [{ createLog }, { runLegacy }] = await Promise.all([import('./log.ts'), import('./legacy-command.ts')]);
+  const [{ createLog }, { runLegacy }] = await Promise.all([
+    import('./observability/log.ts'),
+    import('./legacy/command.ts'),
+  ]);
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort(new Error('stopped')));
   return runLegacy({

@@ -11,32 +11,38 @@ import type { Logger } from 'pino';
 import { annotations } from '../crd/tkasignin.ts';
 import { startReconciler } from '../reconciler/index.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
-import type { LoadedConfig } from './config.ts';
-import { recordingWarnings, roleWarnings } from './config.ts';
-import { type HealthSources, readiness, startHealth } from './health.ts';
-import { startAuthorization } from './authorization.ts';
-import { startBindable } from './bindable.ts';
-import { checkCluster, clusterInfoOf, connectCluster, reportLegacy, watchCluster } from './cluster-checks.ts';
-import { createClusterProxy } from './cluster-proxy.ts';
-import { contactOf } from './control-contact.ts';
+import type { LoadedConfig } from './config/index.ts';
+import { recordingWarnings, roleWarnings } from './config/index.ts';
+import { type HealthSources, readiness, startHealth } from './observability/health.ts';
+import { startAuthorization } from './sessions/authorization.ts';
+import { startBindable } from './sessions/bindable.ts';
+import {
+  checkCluster,
+  clusterInfoOf,
+  connectCluster,
+  reportLegacy,
+  watchCluster,
+} from './kubernetes/cluster-checks.ts';
+import { createClusterProxy } from './proxy/cluster-proxy.ts';
+import { contactOf } from './tailnet/control-contact.ts';
 import { createApp } from './http/app.ts';
 import { callerFrom, createIdentify } from './http/caller.ts';
 import { longestPeriodMs } from './http/grants.ts';
 import { createLoginLimiter } from './http/limits.ts';
 import { controlHost } from './http/subject.ts';
-import { joining } from './join.ts';
-import { openKept } from './kept.ts';
-import { type Started, loginHoldOf, notesOf, problemsOf } from './login-hold.ts';
-import { createMetrics } from './metrics.ts';
-import { releaseStartupMemory } from './startup-memory.ts';
-import { listReplicas, newsMs, replicasOf } from './replicas.ts';
-import { createSessions } from './sessions.ts';
+import { joining } from './tailnet/join.ts';
+import { openKept } from './persistence/index.ts';
+import { type Started, loginHoldOf, notesOf, problemsOf } from './sessions/login-hold.ts';
+import { createMetrics } from './observability/metrics/index.ts';
+import { releaseStartupMemory } from './process/startup-memory.ts';
+import { listReplicas, newsMs, replicasOf } from './sessions/replicas.ts';
+import { createSessions } from './sessions/sessions.ts';
 import type { Proxy } from './proxy/index.ts';
 import { createSessionKeys } from './proxy/session-key.ts';
-import { asConfigError, failureOf, listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet.ts';
-import { createTailnetServer } from './tailnet-server.ts';
-import { orStopped, takeDown } from './stop.ts';
-import { openTracing } from './tracing.ts';
+import { asConfigError, failureOf, listenersOf, ownNamesOf, proxyInfoOf, startTailnetNode } from './tailnet/index.ts';
+import { createTailnetServer } from './http/server.ts';
+import { orStopped, takeDown } from './process/stop.ts';
+import { openTracing } from './observability/tracing/index.ts';
 import type { TailnetNode } from './tsnet/node.ts';
 
 const drainMs = 20_000;

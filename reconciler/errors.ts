@@ -1,5 +1,5 @@
 /**
- * What can go wrong between tka and the API server, by what the catcher does next. node/kubernetes.ts translates every
+ * What can go wrong between tka and the API server, by what the catcher does next. node/kubernetes/connection.ts translates every
  * answer into one of the first group; the second group is about a session and goes on to the person who asked for it.
  */
 

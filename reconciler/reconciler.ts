@@ -80,7 +80,7 @@ export interface ReconcilerState {
   readonly nextEndAt: number | undefined;
 }
 
-/** Names of what the reconciler counts; node/metrics.ts gives them their Prometheus form. */
+/** Names of what the reconciler counts; node/observability/metrics/ gives them their Prometheus form. */
 export interface ReconcilerObserver {
   sessionEnded(reason: string, lagSeconds: number): void;
   orphanRemoved(kind: string): void;
@@ -91,7 +91,7 @@ export interface ReconcilerObserver {
   retried(): void;
 }
 
-/** Makes traces of the reconciler's work; node/tracing.ts gives them their form. */
+/** Makes traces of the reconciler's work; node/observability/tracing/ gives them their form. */
 export interface ReconcilerTrace {
   /** Runs a step of what is under way for whoever called. */
   step<T>(name: 'store' | 'usable' | 'token', work: () => Promise<T>): Promise<T>;

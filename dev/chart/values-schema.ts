@@ -1,6 +1,6 @@
 /**
  * The schema of the chart's values: by hand but for `settings`, which is what the server's configuration file may have, from
- * node/settings.ts.
+ * node/config/settings.ts.
  *
  * Not in it: secrets, which a ConfigMap must not hold, and the roles, which have a value of their own because tka's right to bind
  * them must agree. What each means is in docs/configuration.md.
@@ -8,8 +8,8 @@
 import { readFile } from 'node:fs/promises';
 import { format, resolveConfig } from 'prettier';
 import * as z from 'zod';
-import type { Setting } from '../../node/setting-kinds.ts';
-import { settingKeys, settings } from '../../node/settings.ts';
+import type { Setting } from '../../node/config/setting-kinds.ts';
+import { settingKeys, settings } from '../../node/config/settings.ts';
 
 const ownValues: ReadonlySet<string> = new Set(['roles.clusterWide', 'roles.namespaced']);
 

@@ -1,7 +1,7 @@
 /** Whatever the documentation has people type at tka is declared: no command and no flag that is not there. */
 import test from 'ava';
 import type { Command } from 'commander';
-import { flagSettings } from '../../node/config.ts';
+import { flagSettings } from '../../node/config/index.ts';
 import { declareForHelp } from '../../tui/program/help-text.ts';
 import type { Page } from './markdown.ts';
 import { readPages } from './markdown.ts';

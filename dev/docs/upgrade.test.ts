@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { parse } from 'yaml';
-import { definitions } from '../../node/metrics/definitions.ts';
+import { definitions } from '../../node/observability/metrics/definitions.ts';
 
 const text = async (path: string): Promise<string> => readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
 const page = await text('docs/upgrade.md');

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { createMetrics } from '../../node/metrics.ts';
-import type { MetricDefinition } from '../../node/metrics/definitions.ts';
-import { definitions } from '../../node/metrics/definitions.ts';
-import { parseExposition, sampleNames } from '../../node/metrics/exposition.ts';
+import { createMetrics } from '../../node/observability/metrics/index.ts';
+import type { MetricDefinition } from '../../node/observability/metrics/definitions.ts';
+import { definitions } from '../../node/observability/metrics/definitions.ts';
+import { parseExposition, sampleNames } from '../../node/testing/exposition.ts';
 import { readQuery } from './promql.ts';
 
 const file = (path: string): Promise<string> => readFile(new URL(`../../${path}`, import.meta.url), 'utf8');

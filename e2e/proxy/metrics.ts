@@ -5,9 +5,9 @@
 import test from 'ava';
 import type { Stack } from '../../dev/stack/stack.ts';
 import { until } from '../../dev/stack/until.ts';
-import { metricNames } from '../../node/metrics/definitions.ts';
-import { lintExposition, parseExposition } from '../../node/metrics/exposition.ts';
-import type { Family } from '../../node/metrics/exposition.ts';
+import { metricNames } from '../../node/observability/metrics/definitions.ts';
+import { lintExposition, parseExposition } from '../../node/testing/exposition.ts';
+import type { Family } from '../../node/testing/exposition.ts';
 import { Caller } from './caller.ts';
 
 export function whatIsCounted(stackOf: () => Stack, user: string): void {

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { describeLegacy, findLegacy, removeLegacy } from '../../node/legacy.ts';
+import { describeLegacy, findLegacy, removeLegacy } from '../../node/legacy/index.ts';
 import { until } from '../../dev/stack/until.ts';
 import { login, namespace, patience, signIn, tokenOf, type World } from './world.ts';
 

@@ -9,8 +9,8 @@ import { send } from '../../dev/stack/send.ts';
 import { type ClusterStack, startStack } from '../../dev/stack/stack.ts';
 import { until } from '../../dev/stack/until.ts';
 import { group, labels, managedByValue, plural, type TkaSignin, version } from '../../crd/tkasignin.ts';
-import { electionLease } from '../../node/preflight.ts';
-import { connectKubernetes, type Kubernetes, type KubernetesOptions } from '../../node/kubernetes.ts';
+import { electionLease } from '../../node/kubernetes/preflight.ts';
+import { connectKubernetes, type Kubernetes, type KubernetesOptions } from '../../node/kubernetes/connection.ts';
 import { type Clock, systemClock } from '../../reconciler/clock.ts';
 import { NotFoundError } from '../../reconciler/errors.ts';
 import { startReconciler } from '../../reconciler/index.ts';
@@ -279,7 +279,7 @@ export async function isMissing(read: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** As node/replicas.ts has it, at another pace. */
+/** As node/sessions/replicas.ts has it, at another pace. */
 function asReplica(cluster: Kubernetes, identity: string): Replicas {
   return {
     store: createLeaseStore(cluster.apart, electionLease),

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { clusterInfoSchema, paths, wellKnownSchema } from './contract.ts';
-import { createFixture } from './fixture.ts';
+import { createFixture } from '../testing/http.ts';
 
 const unknown: readonly [method: string, path: string, status: number, allow?: string][] = [
   ['GET', '/', 404],

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { paths } from './contract.ts';
-import { alice, createFixture, rule } from './fixture.ts';
-import type { Fixture } from './fixture.ts';
+import { alice, createFixture, rule } from '../testing/http.ts';
+import type { Fixture } from '../testing/http.ts';
 
 const audits = (fixture: Fixture) => fixture.log.filter((line) => line['audit'] === true);
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { connect } from 'node:net';
 import { paths } from './contract.ts';
-import { createFixture } from './fixture.ts';
+import { createFixture } from '../testing/http.ts';
 
 const json = { 'Content-Type': 'application/json' };
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { paths } from './contract.ts';
-import { alice, createFixture, rule } from './fixture.ts';
+import { alice, createFixture, rule } from '../testing/http.ts';
 
 const everyCall = [
   ['POST', paths.login],

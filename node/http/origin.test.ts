@@ -2,7 +2,7 @@ import test from 'ava';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { paths } from './contract.ts';
-import { createFixture } from './fixture.ts';
+import { createFixture } from '../testing/http.ts';
 
 const hosts: readonly [host: string, status: number][] = [
   ['127.0.0.1', 200],

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { alice } from './fixture.ts';
+import { alice } from '../testing/http.ts';
 import { controlHost, printable, subjectOf, usernameOf } from './subject.ts';
 
 const hosts: readonly [url: string | undefined, host: string][] = [

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { paths } from './contract.ts';
 import type { HttpTrace, TracedCall } from './deps.ts';
-import { createFixture } from './fixture.ts';
+import { createFixture } from '../testing/http.ts';
 
 interface Recorded {
   readonly call: TracedCall;

@@ -12,7 +12,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { refuseForeignRequest } from '../http/origin.ts';
-import { createTailnetServer } from '../tailnet-server.ts';
+import { createTailnetServer } from '../http/server.ts';
 import type { TailnetConnection } from '../tsnet/node.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createProxy, type Proxy, type ProxyDeps } from './index.ts';

@@ -1,10 +1,10 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import test from 'ava';
 import { paths } from '../contract.ts';
-import { createFixture } from '../fixture.ts';
+import { createFixture } from '../../testing/http.ts';
 import { operationIds, operations } from '../operations.ts';
-import type { Answered } from './conformance.ts';
-import { createConformance } from './conformance.ts';
+import type { Answered } from '../../testing/openapi-conformance.ts';
+import { createConformance } from '../../testing/openapi-conformance.ts';
 import { openApiDocument } from './document.ts';
 import { apiPage } from './page.ts';
 

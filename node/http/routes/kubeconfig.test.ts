@@ -1,8 +1,8 @@
 import test from 'ava';
 import { parse } from 'yaml';
 import { paths } from '../contract.ts';
-import { alice, createFixture, rule } from '../fixture.ts';
-import type { FixtureOptions } from '../fixture.ts';
+import { alice, createFixture, rule } from '../../testing/http.ts';
+import type { FixtureOptions } from '../../testing/http.ts';
 
 const ca = Buffer.from('a CA').toString('base64');
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { paths, sessionsResponseSchema } from '../contract.ts';
-import { alice, createFixture, rule } from '../fixture.ts';
-import type { StoredSession } from '../fixture.ts';
+import { alice, createFixture, rule } from '../../testing/http.ts';
+import type { StoredSession } from '../../testing/http.ts';
 
 const stored = (name: string, fields: Partial<StoredSession> = {}): StoredSession => ({
   subject: 'control.example|user:7',

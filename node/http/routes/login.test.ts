@@ -1,8 +1,8 @@
 import test from 'ava';
 import { loginResponseSchema, paths } from '../contract.ts';
 import { ApiError } from '../errors.ts';
-import { alice, createFixture, rule } from '../fixture.ts';
-import type { FixtureOptions } from '../fixture.ts';
+import { alice, createFixture, rule } from '../../testing/http.ts';
+import type { FixtureOptions } from '../../testing/http.ts';
 import { preferredWait } from './login.ts';
 
 const grantedBy = (...rules: string[]): FixtureOptions => ({ identity: () => Promise.resolve(alice(rules)) });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { loginResponseSchema, paths } from '../contract.ts';
 import { ApiError } from '../errors.ts';
-import { alice, createFixture, rule } from '../fixture.ts';
+import { alice, createFixture, rule } from '../../testing/http.ts';
 
 const json = { 'Content-Type': 'application/json' };
 const rules = [rule(), rule({ role: 'edit', priority: 1 })];

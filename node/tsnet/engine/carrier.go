@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// Node.js's own limits for what it reads itself (node/tailnet-server.ts).
+	// Node.js's own limits for what it reads itself (node/http/server.ts).
 	headTimeout = 10 * time.Second
 	idleTimeout = 60 * time.Second
 	bodyTimeout = 5 * time.Minute

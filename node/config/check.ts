@@ -1,0 +1,63 @@
+/**
+ * Whether the settings fit together and with this machine: what `tka-server serve` would refuse before it starts anything, and
+ * what `tka-server config` refuses for that reason too. Reads the files that settings name, asks no network.
+ *
+ * All problems are found in one pass. A check that involves a setting which was refused already is left out: its value
+ * is not what the operator wrote.
+ */
+import { readFileSync } from 'node:fs';
+import { clusterInfoProblems } from '../kubernetes/cluster-info.ts';
+import { type LoadedConfig, type Problem, type Reading, refuse, sourced, waysToSet } from './index.ts';
+import { credentialProblems, joinProblems, unreadable } from '../tailnet/join.ts';
+import { keptProblems } from '../persistence/index.ts';
+import type { SettingKey } from './settings.ts';
+
+/**
+ * Throws a ConfigError with every problem. `isServing` leaves out what matters only to a node that has not joined: serve finds that out by
+ * itself, when it knows whether the node has.
+ */
+export function checkedConfig({ loaded, problems }: Reading, { isServing = false } = {}): LoadedConfig {
+  const refused = new Set(problems.flatMap(({ keys }) => keys));
+  const further = [
+    ...joinProblems(loaded),
+    ...(isServing ? [] : credentialProblems(loaded)),
+    ...keptProblems(loaded),
+    ...clusterInfoProblems(loaded),
+    ...namespaceProblems(loaded),
+    ...roleProblems(loaded),
+    ...fileProblems(loaded),
+  ].filter(({ keys }) => !keys.some((key) => refused.has(key)));
+  refuse([...problems, ...further]);
+  return loaded;
+}
+
+function namespaceProblems(loaded: LoadedConfig): readonly Problem[] {
+  const key = 'operator.namespace';
+  const sessions = loaded.values[key];
+  if (sessions !== 'tka-system') return [];
+  const message = `${sourced(loaded, key)} is ${sessions}, tka's own namespace: sessions need one of their own; remove it for tka-sessions, or change ${waysToSet(key)}`;
+  return [{ keys: [key], message }];
+}
+
+function roleProblems(loaded: LoadedConfig): readonly Problem[] {
+  const keys = ['roles.clusterWide', 'roles.namespaced'] as const;
+  if (keys.some((key) => loaded.values[key].length > 0)) return [];
+  const message = `${keys.map((key) => sourced(loaded, key)).join(' and ')} are both empty: every login would be refused; name a role in one of them, for example with ${waysToSet(keys[0])}`;
+  return [{ keys, message }];
+}
+
+function fileProblems(loaded: LoadedConfig): readonly Problem[] {
+  return (['tailscale.caFile', 'kubernetes.kubeconfig'] as const satisfies readonly SettingKey[]).flatMap((key) => {
+    const path = loaded.values[key];
+    if (path === '') return [];
+    let content: string;
+    try {
+      content = readFileSync(path, 'utf8');
+    } catch (error) {
+      return [unreadable(loaded, key, error)];
+    }
+    if (key !== 'tailscale.caFile' || content.includes('-----BEGIN CERTIFICATE-----')) return [];
+    const message = `${sourced(loaded, key)}: ${path} holds no PEM certificate; change ${waysToSet(key)}`;
+    return [{ keys: [key], message }];
+  });
+}

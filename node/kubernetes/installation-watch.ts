@@ -1,0 +1,60 @@
+/**
+ * tka's installation while the server runs: what must hold before it serves (preflight.ts) is looked at again, every 30 s, and every
+ * 5 s while something is wrong. A problem counts when two looks in a row have found it: an API server that has just restarted refuses what
+ * is allowed, for some moments. An API server that is away is no verdict; what was found before stays.
+ */
+import { type Clock, sleep } from '../../reconciler/clock.ts';
+
+export interface InstallationWatch {
+  /** Each problem in one sentence, with its remedy; empty: there is none. */
+  problems(): readonly string[];
+  stop(): Promise<void>;
+}
+
+export interface InstallationWatchDeps {
+  /** Rejects where nothing can be said. */
+  readonly check: (signal: AbortSignal) => Promise<readonly string[]>;
+  readonly log: Record<'info' | 'error' | 'debug', (fields: object, message: string) => void>;
+  readonly clock: Clock;
+}
+
+const everyMs = 30_000;
+const againMs = 5000;
+const deadlineMs = 10_000;
+
+export function watchInstallation({ check, log, clock }: InstallationWatchDeps): InstallationWatch {
+  const stopping = new AbortController();
+  let suspected: ReadonlySet<string> = new Set();
+  let known: readonly string[] = [];
+
+  const look = async (): Promise<void> => {
+    const found = await check(AbortSignal.any([stopping.signal, AbortSignal.timeout(deadlineMs)]));
+    const before = new Set(known);
+    known = found.filter((problem) => suspected.has(problem) || before.has(problem));
+    suspected = new Set(found);
+    if (known.some((problem) => !before.has(problem))) {
+      log.error({ problems: known }, 'the installation is damaged: new logins are refused');
+    }
+    if (before.size > 0 && known.length === 0) log.info({}, 'the installation is whole again');
+  };
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await sleep(clock, suspected.size > 0 ? againMs : everyMs, stopping.signal).catch(() => {});
+      if (stopping.signal.aborted) return;
+      await look().catch((error: unknown) => {
+        log.debug(
+          { reason: error instanceof Error ? error.message : String(error) },
+          'the installation cannot be looked at',
+        );
+      });
+    }
+  };
+  const running = run();
+  return {
+    problems: () => known,
+    async stop() {
+      stopping.abort(new Error('the server is stopping'));
+      await running;
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import test from 'ava';
+import { missingObjects } from './installed-objects.ts';
+import { installed } from '../testing/installed-policies.ts';
+
+const { signal } = new AbortController();
+const missing = (object: (path: string) => unknown) =>
+  missingObjects({ object: (path) => Promise.resolve(object(path)) }, 'tka-sessions', signal);
+
+test('the policies and bindings of the manifests have no fault', async (t) => {
+  t.deepEqual(await missing(installed), []);
+});
+
+const weakened: readonly [title: string, path: RegExp, spec: object, words: RegExp][] = [
+  [
+    'a binding that only warns',
+    /bindings\/tka-signins/,
+    { policyName: 'tka-signins', validationActions: ['Warn'] },
+    /binding of the admission policy tka-signins was changed: its validationActions are Warn, without Deny/,
+  ],
+  [
+    'a binding of another policy',
+    /bindings\/tka-signins/,
+    { policyName: 'other', validationActions: ['Deny'] },
+    /of the policy other/,
+  ],
+  [
+    'a binding that leaves something out',
+    /bindings\/tka-signins/,
+    {
+      policyName: 'tka-signins',
+      validationActions: ['Deny'],
+      matchResources: { namespaceSelector: { matchLabels: { a: 'b' } } },
+    },
+    /matchResources leave something out/,
+  ],
+  [
+    'a policy that fails open',
+    /policies\/tka-bindings/,
+    { failurePolicy: 'Ignore' },
+    /admission policy tka-bindings was changed: its failurePolicy is Ignore/,
+  ],
+  ['a policy that validates nothing', /policies\/tka-bindings/, { validations: [] }, /no validations/],
+  [
+    'a policy that allows everything',
+    /policies\/tka-bindings/,
+    { validations: [{ expression: 'true' }] },
+    /validations allow everything/,
+  ],
+  [
+    'a policy with a condition that never holds',
+    /policies\/tka-bindings/,
+    {
+      matchConditions: [
+        { name: 'by-tka', expression: 'true' },
+        { name: 'never', expression: 'false' },
+      ],
+    },
+    /matchConditions is always false: delete it \(kubectl delete validatingadmissionpolicy tka-bindings\), then install/,
+  ],
+  ['a policy that matches nothing', /policies\/tka-bindings/, { matchConstraints: {} }, /matches no resources/],
+  [
+    'a policy that matches other resources',
+    /policies\/tka-credentials/,
+    { matchConstraints: { resourceRules: [{ resources: ['*'] }] } },
+    /tka-credentials was changed: it does not match serviceaccounts\/token/,
+  ],
+  [
+    'a policy that leaves objects out',
+    /policies\/tka-server/,
+    {
+      matchConstraints: {
+        objectSelector: { matchLabels: { a: 'b' } },
+        resourceRules: [{ resources: ['*/*'] }],
+      },
+    },
+    /tka-server was changed: its matchConstraints leave something out/,
+  ],
+  [
+    'a policy of the whole cluster that leaves namespaces out',
+    /policies\/tka-signins/,
+    {
+      matchConstraints: {
+        namespaceSelector: { matchLabels: { a: 'b' } },
+        resourceRules: [{ resources: ['tkasignins', 'tkasignins/status'] }],
+      },
+    },
+    /tka-signins was changed: its matchConstraints leave something out/,
+  ],
+];
+for (const [title, at, spec, words] of weakened) {
+  test(`${title} is a problem, as a missing one is`, async (t) => {
+    const problems = await missing((path) =>
+      at.test(path) ? { spec: { ...installed(path).spec, ...spec } } : installed(path),
+    );
+    t.is(problems.length, 1);
+    t.regex(problems.join(), words);
+    t.regex(problems.join(), /install it again/);
+  });
+}
+
+test('what the API server writes into policies and bindings by itself is no change', async (t) => {
+  const defaults = { matchPolicy: 'Equivalent', objectSelector: {} };
+  const object = (path: string): unknown => {
+    const { spec } = installed(path);
+    const { matchConstraints } = spec;
+    return path.includes('bindings/')
+      ? { spec: { ...spec, matchResources: { ...defaults, namespaceSelector: {} } } }
+      : {
+          spec: { ...spec, matchConstraints: { namespaceSelector: {}, ...defaults, ...(matchConstraints as object) } },
+        };
+  };
+  t.deepEqual(await missing(object), []);
+});

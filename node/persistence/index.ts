@@ -1,0 +1,131 @@
+/**
+ * What must outlive the server's process: the tailnet node's state and the server key, each in files of `tailscale.stateDir` or
+ * in a Secret. Whoever opens closes, after the node is closed.
+ */
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import * as z from 'zod';
+import { systemClock } from '../../reconciler/clock.ts';
+import { during } from '../../reconciler/cluster.ts';
+import type { LoadedConfig, Problem } from '../config/index.ts';
+import { sourced, waysToSet } from '../config/index.ts';
+import type { Kubernetes } from '../kubernetes/connection.ts';
+import type { AccessQuestion } from '../kubernetes/connection.ts';
+import { secretAt } from './secret.ts';
+import type { WatchedKey } from './server-key.ts';
+import { watchServerKey } from './server-key.ts';
+import { openServerKeySecret } from './server-key-secret.ts';
+import type { Config } from '../config/settings.ts';
+import { type StateSecret, openStateSecret } from './state-secret.ts';
+import type { StateStore } from '../tsnet/node.ts';
+
+const signins = z.object({ items: z.array(z.unknown()) });
+
+export interface Kept {
+  readonly serverKey: WatchedKey;
+  /** Undefined: the node keeps it in its directory. */
+  readonly state: StateStore | undefined;
+  /** What is not kept as it should be, each with its remedy; empty: nothing is amiss. */
+  problems(): readonly string[];
+  /** Rejects when another server has taken the state over; never resolves. */
+  readonly lost: Promise<never>;
+  close(): Promise<void>;
+}
+
+export interface KeptOptions {
+  readonly config: Config;
+  readonly kubernetes: Kubernetes;
+  readonly log: Logger;
+  /** Told what a start waits for, in words. */
+  readonly onWait: (words: string) => void;
+}
+
+export function keptProblems({ values, sources }: Pick<LoadedConfig, 'values' | 'sources'>): readonly Problem[] {
+  const keys = ['tailscale.stateSecret', 'api.serverKeySecret'] as const;
+  const [stateName, keyName] = [values[keys[0]], values[keys[1]]];
+  if (stateName === '') return [];
+  const state = sourced({ sources }, keys[0]);
+  if (keyName === '') {
+    const message = `${state} without api.serverKeySecret: the server key would be lost with the directory, and with it every kubeconfig for the proxy; set it to another Secret (manifests/ makes tka-server-key) with ${waysToSet(keys[1])}`;
+    return [{ keys, message }];
+  }
+  if (stateName === keyName) {
+    const message = `${state} and ${sourced({ sources }, keys[1])} are the same Secret: each server has a state of its own, and all have one key; name two Secrets`;
+    return [{ keys, message }];
+  }
+  return [];
+}
+
+/** What tka must be allowed to do with the Secrets of this configuration. */
+export function keptAccess(config: Config): readonly AccessQuestion[] {
+  const on = (name: string, verbs: readonly string[]): readonly AccessQuestion[] =>
+    name === ''
+      ? []
+      : verbs.map((verb) => ({
+          verb,
+          group: '',
+          resource: 'secrets',
+          namespace: config['kubernetes.namespace'],
+          name,
+        }));
+  return [
+    ...on(config['tailscale.stateSecret'], ['get', 'patch']),
+    ...on(config['api.serverKeySecret'], ['get', 'watch', 'patch']),
+  ];
+}
+
+export async function openKept({ config, kubernetes, log, onWait }: KeptOptions, stop: AbortSignal): Promise<Kept> {
+  const clock = systemClock;
+  const [stateName, keyName] = [config['tailscale.stateSecret'], config['api.serverKeySecret']];
+  const secretOf = (name: string) => secretAt(kubernetes, config['kubernetes.namespace'], name);
+  const closes: (() => Promise<void>)[] = [];
+  let serverKey: WatchedKey | undefined;
+  let state: StateSecret | undefined;
+  try {
+    if (keyName === '') {
+      serverKey = watchServerKey(config['tailscale.stateDir'], {
+        onTrouble: (error) =>
+          log.error({ reason: error.message }, 'the server key was not taken over: the last one is in force'),
+      });
+    } else {
+      const shared = await openServerKeySecret({ secret: secretOf(keyName), log, clock, onWait, wasServing }, stop);
+      closes.push(() => shared.close());
+      serverKey = shared;
+    }
+    if (stateName === '') {
+      return { serverKey, state: undefined, problems, lost: new Promise(() => {}), close: closeAll };
+    }
+    // The next run of a server goes by the same name.
+    const server = config['replicas.identity'] || hostname();
+    state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait }, stop);
+    const opened = state;
+    closes.push(() => opened.close());
+    return { serverKey, state, problems, lost: state.lost, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+
+  function problems(): readonly string[] {
+    return [serverKey?.problem(), state?.problem()].filter((problem) => problem !== undefined);
+  }
+
+  /** Every installation makes its key before it joins, and long before its first session. */
+  async function wasServing(): Promise<string | undefined> {
+    if (stateName !== '' && (await secretOf(stateName).read(stop)).values.size > 0) {
+      return `${secretOf(stateName).name} holds a node that has joined`;
+    }
+    const namespace = config['operator.namespace'];
+    const answer = signins.parse(
+      await kubernetes.custom.listNamespacedCustomObject(
+        { group: 'tka.specht-labs.de', version: 'v1alpha1', namespace, plural: 'tkasignins', limit: 1 },
+        during(stop),
+      ),
+    );
+    return answer.items.length === 0 ? undefined : `there are sessions in ${namespace}`;
+  }
+
+  async function closeAll(): Promise<void> {
+    await Promise.all(closes.map((close) => close()));
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The server key in a Secret, the same for all servers: made at a first installation by the first that finds none, watched by all. A
+ * rotation is a change of the Secret, from wherever; one that is gone or broken leaves the last key in force, as a problem. A Secret that is
+ * empty although there are signs of an earlier key has lost it: that is refused, because a new key ends every kubeconfig for the proxy.
+ */
+import { randomBytes } from 'node:crypto';
+import { sleep } from '../../reconciler/clock.ts';
+import { ApiUnavailableError } from '../../reconciler/errors.ts';
+import { type Secret, type SecretContent, sealOf, sealStateOf } from './secret.ts';
+import { retryMs, type SecretWait, untilDone } from './secret-retry.ts';
+import { lost, parseServerKey, ServerKeyError, type WatchedKey } from './server-key.ts';
+
+const keyName = 'server-key';
+
+export interface SharedKeyOptions extends SecretWait {
+  /** What shows that there was a key before, in words; undefined: nothing does, this is a first installation. */
+  wasServing(): Promise<string | undefined>;
+}
+
+export interface SharedKey extends WatchedKey {
+  close(): Promise<void>;
+}
+
+/** Waits for the API server. Rejects with a SecretError or a ServerKeyError for what an operator must look at. */
+export async function openServerKeySecret(options: SharedKeyOptions, signal: AbortSignal): Promise<SharedKey> {
+  const { secret, log, clock } = options;
+  let key = await firstKey(options, signal);
+  const closing = new AbortController();
+  let told = '';
+  const follow = async (): Promise<void> => {
+    for (let pauseMs = retryMs.first; !closing.signal.aborted;) {
+      try {
+        // A watch of a Secret that is gone says nothing.
+        take(await secret.read(closing.signal));
+        pauseMs = retryMs.first;
+        for await (const content of secret.watch(closing.signal)) take(content);
+      } catch (error) {
+        if (closing.signal.aborted) return;
+        const reason = error instanceof Error ? error.message : String(error);
+        // A watch ends by itself now and then; a key that is none, or a right that is gone, does not heal by itself.
+        if (!(error instanceof ApiUnavailableError) && reason !== told && !isTimeout(error)) {
+          log.error({ object: secret.name, reason }, 'the server key was not taken over: the last one is in force');
+          told = reason;
+        }
+        if (!isTimeout(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);
+      }
+      await sleep(clock, pauseMs, closing.signal).catch(() => {});
+    }
+  };
+  const take = (content: SecretContent): void => {
+    const next = keyIn(secret, content);
+    if (!next.equals(key)) log.info({ object: secret.name }, 'the server key is another now');
+    key = next;
+    told = '';
+  };
+  const following = follow();
+  return {
+    current: () => key,
+    problem: () => (told === '' ? undefined : told),
+    async close() {
+      closing.abort();
+      await following;
+    },
+  };
+}
+
+/** Whatever is in the Secret, another key is from now on. */
+export async function rotateServerKeySecret(secret: Secret, signal: AbortSignal): Promise<void> {
+  await secret.patch(newKey(), signal);
+}
+
+async function firstKey(options: SharedKeyOptions, signal: AbortSignal): Promise<Buffer> {
+  const { secret, log } = options;
+  const step = async (): Promise<Buffer> => {
+    const found = await secret.read(signal);
+    if (sealStateOf(found) !== 'new') return keyIn(secret, found);
+    const witness = await options.wasServing();
+    if (witness !== undefined) throw lost(secret.name, witness);
+    const made = await secret.patch({ resourceVersion: found.resourceVersion, ...newKey() }, signal);
+    log.info({ object: secret.name }, 'a server key was made');
+    return keyIn(secret, made);
+  };
+  return await untilDone(options, step, signal);
+}
+
+function newKey(): {
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly values: ReadonlyMap<string, Buffer>;
+} {
+  const values = new Map([[keyName, Buffer.from(`${randomBytes(32).toString('hex')}\n`)]]);
+  return { annotations: sealOf(values), values };
+}
+
+function keyIn(secret: Secret, { values }: SecretContent): Buffer {
+  const content = values.get(keyName);
+  if (content === undefined) {
+    throw new ServerKeyError(
+      `${secret.name} held a server key and does not any more: restore it, or make a new one with \`tka-server rotate-key\``,
+    );
+  }
+  return parseServerKey(content, secret.name);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
+}

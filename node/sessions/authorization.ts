@@ -1,0 +1,302 @@
+/**
+ * Continuous authorization: looks at the grant of every live session again, and ends what no rule in force gives any more.
+ *
+ * A pass runs every 10 s, and soon after each hint that peers have changed; the hints may be missing, the passes are the
+ * guarantee. Never two at once. One question to the engine names many nodes. A session ends when its node has left or expired,
+ * when its login name is another's, or when no rule gives it its role on all of its namespaces; its end comes forward
+ * where a login now would not get as long. A node that is missing once may be missing from a netmap that is being built, so it
+ * is asked for again before it counts as gone. While grants cannot be confirmed, because the node is down or has no contact with the
+ * control server, they hold as they were last known, for `maxUnknownMs` at most.
+ *
+ * Of several replicas each looks with its own view of the tailnet, and any may end a session: what the news has reached first counts.
+ * The other way round, news of a grant may reach the replica that admits somebody before the others. So one that has neither
+ * admitted a session nor ever seen its grant in force holds its peace for a while (`newsMs`).
+ */
+import type { Logger } from 'pino';
+import { endOf } from '../../crd/parse.ts';
+import { annotations, type TkaSignin } from '../../crd/tkasignin.ts';
+import { createLimiter, inTurns } from '../../reconciler/turns.ts';
+import type { Caller } from '../http/state.ts';
+import { endOf as sessionEnd } from './sessions.ts';
+import type { Identity } from '../tsnet/node.ts';
+
+export interface AuthorizationDeps {
+  sessions(): readonly TkaSignin[];
+  /** By stable node ID; an absent one is answered with the refusal `unknown`. Rejects while the tailnet node is away. */
+  identities(nodeIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Identity>>;
+  /** Throws where the identity must be refused. */
+  callerFrom(identity: Identity): Caller;
+  /** The longest that a rule in force gives the role on all of the namespaces for; undefined: no rule does. */
+  periodMs(
+    caller: Caller,
+    session: { readonly role: string; readonly namespaces?: readonly string[] | undefined },
+  ): number | undefined;
+  end(name: string, reason: string, signal: AbortSignal): Promise<void>;
+  /** Moves a session's end forward. */
+  shorten(signin: TkaSignin, endsAt: Date, signal: AbortSignal): Promise<void>;
+  /** Streams that are open, whoever opened them from which node: looked at in the same pass. */
+  recheckStreams(): Promise<void>;
+  /** Calls back at every hint until the returned function is called. */
+  onHint(listener: () => void): () => void;
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
+  readonly everyMs?: number;
+  readonly secondLookMs?: number;
+  readonly hintDelayMs?: number;
+  readonly maxUnknownMs: number;
+  /** Milliseconds since the control server last confirmed what the node knows; 0: it does now. */
+  controlAwayMs(): number;
+  /** How long news of the tailnet may take from one replica to another; 0 where there is one alone. */
+  readonly newsMs: number;
+  /** Whether it falls to this replica to end what nobody can say anything of. */
+  isLeading(): boolean;
+  /** Milliseconds of a clock that only goes forward. */
+  now(): number;
+  date(): Date;
+}
+
+export interface Authorization {
+  /** When every grant was last known, milliseconds of `now`. */
+  readonly knownAt: number;
+  /** This replica has let somebody in: it has seen the grant. */
+  admitted(uid: string): void;
+  stop(): Promise<void>;
+}
+
+const passDeadlineMs = 8000;
+const batch = 100;
+/** Sessions that are ended, or shortened, at once. */
+const actionsAtOnce = 16;
+/** Clocks of replicas may differ by this much. */
+const shortenSlackMs = 60_000;
+
+export function startAuthorization(deps: AuthorizationDeps): Authorization {
+  const stopping = new AbortController();
+  const { everyMs = 10_000, secondLookMs = 2000, hintDelayMs = 200 } = deps;
+  /** Since when each node that was missing in the last pass is. */
+  let missing: ReadonlyMap<string, number> = new Map();
+  /** UIDs of sessions whose grant this replica has seen in force. */
+  const seen = new Set<string>();
+  /** Since when one that it has never seen so looks wrong. */
+  const doubted = new Map<string, number>();
+  let knownAt = deps.now();
+  /** What is being done to sessions, by UID. */
+  const acting = new Map<string, Promise<void>>();
+  /** Acted on since the pass under way has listed the sessions: what that pass knows of them is of before. */
+  const settled = new Set<string>();
+  const limited = createLimiter(actionsAtOnce);
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let dueAt = Infinity;
+
+  const schedule = (ms: number): void => {
+    const at = deps.now() + ms;
+    if (stopping.signal.aborted || at >= dueAt) return;
+    clearTimeout(timer);
+    dueAt = at;
+    timer = setTimeout(run, ms);
+  };
+
+  function run(): void {
+    dueAt = Infinity;
+    // Asked for in the middle of a pass: that one may have looked already.
+    if (running !== undefined) {
+      schedule(hintDelayMs);
+      return;
+    }
+    running = pass().then((againMs) => {
+      running = undefined;
+      schedule(againMs);
+    });
+  }
+
+  /** When to look again. */
+  async function pass(): Promise<number> {
+    const streams = deps.recheckStreams().catch((error: unknown) => {
+      deps.log.error({ err: error }, 'open streams could not be looked at');
+    });
+    try {
+      settled.clear();
+      const sessions = live();
+      const found = await identitiesOf([...new Set(sessions.map(nodeOf))].filter((node) => node !== ''));
+      const at = deps.now();
+      knownAt = at - deps.controlAwayMs();
+      if (at - knownAt > deps.maxUnknownMs) {
+        endAll('no contact with the control server for too long: its grant cannot be confirmed');
+        return Math.min(everyMs, secondLookMs);
+      }
+      forgetAllBut(new Set(sessions.map(({ metadata }) => metadata.uid)));
+      const before = missing;
+      const isMissing = (node: string): boolean =>
+        (found.get(node)?.refusal ?? (found.has(node) ? '' : 'unknown')) === 'unknown';
+      missing = new Map(
+        sessions
+          .map(nodeOf)
+          .filter(isMissing)
+          .map((node) => [node, before.get(node) ?? at]),
+      );
+      // Two hints in a row are one change.
+      const isGone = (node: string): boolean => at - (missing.get(node) ?? at) >= secondLookMs / 2;
+      for await (const signin of inTurns(sessions)) {
+        const identity = found.get(nodeOf(signin));
+        if (!missing.has(nodeOf(signin)) && identity !== undefined) look(signin, identity);
+        else if (isGone(nodeOf(signin))) end(signin, 'the node that logged in has left the tailnet');
+      }
+      return [...missing.keys()].some((node) => !isGone(node)) ? Math.min(everyMs, secondLookMs) : everyMs;
+    } catch (error) {
+      if (!stopping.signal.aborted) endUnknown(error);
+      return Math.min(everyMs, secondLookMs);
+    } finally {
+      await streams;
+    }
+  }
+
+  function live(): readonly TkaSignin[] {
+    return deps.sessions().filter((signin) => signin.metadata.deletionTimestamp === undefined);
+  }
+
+  async function identitiesOf(nodes: readonly string[]): Promise<ReadonlyMap<string, Identity>> {
+    const signal = deadline();
+    const found = new Map<string, Identity>();
+    for (let i = 0; i < nodes.length; i += batch) {
+      for (const [node, identity] of await deps.identities(nodes.slice(i, i + batch), signal))
+        found.set(node, identity);
+    }
+    return found;
+  }
+
+  function look(signin: TkaSignin, identity: Identity): void {
+    const verdict = judge(deps, signin, identity);
+    if ('reason' in verdict) {
+      end(signin, verdict.reason);
+      return;
+    }
+    const endsAt = sessionEnd(deps.date(), verdict.periodMs);
+    if (endOf(signin) - endsAt.getTime() <= shortenSlackMs) {
+      seen.add(signin.metadata.uid);
+      doubted.delete(signin.metadata.uid);
+      return;
+    }
+    if (mayBeNews(signin)) return;
+    act(signin, async () => {
+      deps.log.info({ ...auditOf(signin), event: 'shortened', until: endsAt.toISOString() }, 'audit');
+      await deps
+        .shorten(signin, endsAt, deadline())
+        .catch((error: unknown) =>
+          retried(signin, error, 'a session whose period is shorter now keeps its end for the moment'),
+        );
+    });
+  }
+
+  function endUnknown(cause: unknown): void {
+    const unknownMs = deps.now() - knownAt;
+    deps.log.warn(
+      { reason: cause instanceof Error ? cause.message : String(cause), unknownSeconds: Math.round(unknownMs / 1000) },
+      'nobody can say whether grants still hold',
+    );
+    if (unknownMs > deps.maxUnknownMs) endAll('nobody could say for too long whether its grant holds');
+  }
+
+  function endAll(reason: string): void {
+    if (!deps.isLeading()) return;
+    for (const signin of live()) endNow(signin, reason);
+  }
+
+  /** Another replica may know more than this one. */
+  function mayBeNews({ metadata: { uid } }: TkaSignin): boolean {
+    if (seen.has(uid)) return false;
+    const at = deps.now();
+    const since = doubted.get(uid) ?? at;
+    doubted.set(uid, since);
+    return at - since < deps.newsMs;
+  }
+
+  function forgetAllBut(uids: ReadonlySet<string>): void {
+    for (const uid of seen) if (!uids.has(uid)) seen.delete(uid);
+    for (const uid of doubted.keys()) if (!uids.has(uid)) doubted.delete(uid);
+  }
+
+  function end(signin: TkaSignin, reason: string): void {
+    if (!mayBeNews(signin)) endNow(signin, reason);
+  }
+
+  function endNow(signin: TkaSignin, reason: string): void {
+    act(signin, async () => {
+      deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
+      await deps
+        .end(signin.metadata.name, reason, deadline())
+        .catch((error: unknown) => retried(signin, error, 'a session whose grant has gone cannot be ended yet'));
+    });
+  }
+
+  /**
+   * Behind the passes, a few at a time: a change of the policy may end thousands, and neither may the API server be asked for all at once,
+   * nor may the next change wait until they are gone.
+   */
+  function act({ metadata: { uid } }: TkaSignin, work: () => Promise<void>): void {
+    if (acting.has(uid) || settled.has(uid)) return;
+    const done = limited(async () => {
+      if (!stopping.signal.aborted) await work();
+    });
+    acting.set(
+      uid,
+      done.finally(() => {
+        acting.delete(uid);
+        settled.add(uid);
+      }),
+    );
+  }
+
+  /** The next pass finds it again. */
+  function retried({ metadata }: TkaSignin, error: unknown, message: string): void {
+    deps.log.warn({ err: error, session: metadata.name }, message);
+  }
+
+  function deadline(): AbortSignal {
+    return AbortSignal.any([stopping.signal, AbortSignal.timeout(passDeadlineMs)]);
+  }
+
+  const unsubscribe = deps.onHint(() => schedule(hintDelayMs));
+  schedule(everyMs);
+  return {
+    get knownAt() {
+      return knownAt;
+    },
+    admitted: (uid) => void seen.add(uid),
+    async stop() {
+      stopping.abort(new Error('authorization was stopped'));
+      unsubscribe();
+      clearTimeout(timer);
+      await running;
+      await Promise.all(acting.values());
+    },
+  };
+}
+
+/** Empty where nobody wrote it down: such a session ends like one whose node has left. */
+function nodeOf({ metadata }: TkaSignin): string {
+  return metadata.annotations?.[annotations.node] ?? '';
+}
+
+function auditOf({ metadata, spec }: TkaSignin): object {
+  return { audit: true, session: metadata.name, subject: spec.subject, username: spec.username };
+}
+
+type Verdict = { readonly reason: string } | { readonly periodMs: number };
+
+function judge(
+  deps: Pick<AuthorizationDeps, 'callerFrom' | 'periodMs'>,
+  { spec }: TkaSignin,
+  identity: Identity,
+): Verdict {
+  if (identity.refusal !== undefined) return { reason: `the node that logged in is refused (${identity.refusal})` };
+  let caller: Caller;
+  try {
+    caller = deps.callerFrom(identity);
+  } catch {
+    return { reason: 'nobody can say who the node that logged in belongs to' };
+  }
+  if (caller.subject !== spec.subject) return { reason: 'the node that logged in belongs to somebody else now' };
+  if (caller.username !== spec.username) return { reason: 'the login name has changed' };
+  const periodMs = deps.periodMs(caller, spec);
+  return periodMs === undefined ? { reason: 'the tailnet policy grants it no more' } : { periodMs };
+}

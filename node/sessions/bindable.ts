@@ -1,0 +1,151 @@
+/**
+ * Ends sessions whose role tka may not give any more: it was taken from `roles.clusterWide` or `roles.namespaced`, or tka has lost
+ * the right to bind it there.
+ *
+ * The first look is at the first list of sessions, then one comes every 5 s. The lists of the configuration are believed at
+ * once; a right counts as lost when two looks in a row were answered with no, because an API server that has just started knows no
+ * roles for a moment. While it does not answer, nothing ends. Each replica looks with its own configuration: a session lasts only
+ * where the lists of all of them have its role.
+ */
+import type { Logger } from 'pino';
+import type { TkaSignin } from '../../crd/tkasignin.ts';
+import { type Clock, sleep, systemClock } from '../../reconciler/clock.ts';
+import type { Reconciler, ReconcilerState } from '../../reconciler/reconciler.ts';
+import type { Kubernetes } from '../kubernetes/connection.ts';
+
+export interface BindableDeps {
+  readonly reconciler: Pick<Reconciler, 'list' | 'end'> & { readonly state: Pick<ReconcilerState, 'synced'> };
+  readonly roles: { readonly clusterWide: readonly string[]; readonly namespaced: readonly string[] };
+  /** No session has a role in these. */
+  readonly ownNamespaces: readonly string[];
+  readonly cluster: Pick<Kubernetes, 'may'>;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  readonly clock?: Clock;
+  readonly everyMs?: number;
+}
+
+const beforeFirstListMs = 200;
+const passDeadlineMs = 4000;
+/** Questions at once. */
+const together = 64;
+
+export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
+  const { clock = systemClock, everyMs = 5000 } = deps;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  /** What the look before was denied. */
+  let denied: ReadonlySet<string> = new Set();
+
+  const look = async (sessions: readonly TkaSignin[]): Promise<void> => {
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(passDeadlineMs)]);
+    const live = sessions.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    const unlisted = live.flatMap((signin) => {
+      const reason = reasonInLists(deps, signin);
+      return reason === undefined ? [] : [{ signin, reason }];
+    });
+    await endAll(unlisted);
+    const before = denied;
+    denied = new Set();
+    const now = await deniedNow(deps, live, deadline);
+    denied = now;
+    await endAll(
+      live.flatMap((signin) => {
+        const lost = needsOf(signin).find((need) => now.has(need) && before.has(need));
+        return lost === undefined ? [] : [{ signin, reason: `tka may not bind the role ${describe(lost)} any more` }];
+      }),
+    );
+  };
+
+  const endAll = async (ends: readonly { signin: TkaSignin; reason: string }[]): Promise<void> => {
+    await inTurns(ends, async ({ signin: { metadata, spec }, reason }) => {
+      const { subject, username } = spec;
+      deps.log.info({ audit: true, session: metadata.name, subject, username, event: 'revoked', reason }, 'audit');
+      try {
+        await deps.reconciler.end(
+          metadata.name,
+          reason,
+          AbortSignal.any([signal, AbortSignal.timeout(passDeadlineMs)]),
+        );
+      } catch (error) {
+        // The next look finds it again.
+        deps.log.warn(
+          { err: error, session: metadata.name },
+          'a session that tka may not give any more cannot be ended yet',
+        );
+      }
+    });
+  };
+
+  const forever = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const isListed = deps.reconciler.state.synced;
+      try {
+        if (isListed) await look(deps.reconciler.list());
+      } catch (error) {
+        if (signal.aborted) return;
+        deps.log.warn({ err: error }, 'cannot see which roles tka may still bind, trying again');
+      }
+      await sleep(clock, isListed ? everyMs : beforeFirstListMs, signal);
+    }
+  };
+  // It rejects only when it is stopped, in the middle of a wait.
+  const ended = forever().catch(() => undefined);
+  return {
+    async stop() {
+      stopping.abort(new Error('the watch on roles was stopped'));
+      await ended;
+    },
+  };
+}
+
+/** Why the configuration does not have it; undefined where it does. */
+export function reasonInLists(
+  { roles, ownNamespaces }: Pick<BindableDeps, 'roles' | 'ownNamespaces'>,
+  { spec: { role, namespaces } }: TkaSignin,
+): string | undefined {
+  const own = namespaces?.find((namespace) => ownNamespaces.includes(namespace));
+  if (own !== undefined) return `no session may have a role in tka's own namespace ${own}`;
+  const [listed, key, where] =
+    namespaces === undefined
+      ? ([roles.clusterWide, 'roles.clusterWide', 'in the whole cluster'] as const)
+      : ([roles.namespaced, 'roles.namespaced', 'in namespaces'] as const);
+  return listed.includes(role) ? undefined : `tka gives the role ${role} ${where} no more: it is not in ${key}`;
+}
+
+/** A role and where it is bound, in one word; names of roles and namespaces have no space. */
+function needsOf({ spec: { role, namespaces } }: TkaSignin): readonly string[] {
+  return namespaces === undefined ? [role] : namespaces.map((namespace) => `${role} ${namespace}`);
+}
+
+function describe(need: string): string {
+  const [role, namespace] = need.split(' ');
+  return namespace === undefined ? `${role} in the whole cluster` : `${role} in namespace ${namespace}`;
+}
+
+/** Who may bind a role everywhere may in each namespace: those are asked about only where the first answer is no. */
+async function deniedNow(
+  { cluster }: Pick<BindableDeps, 'cluster'>,
+  sessions: readonly TkaSignin[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const needs = new Set(sessions.flatMap(needsOf));
+  const denied = new Set<string>();
+  const ask = async (need: string): Promise<void> => {
+    const [name = '', namespace] = need.split(' ');
+    const question = { verb: 'bind', group: 'rbac.authorization.k8s.io', resource: 'clusterroles', name };
+    if (!(await cluster.may(namespace === undefined ? question : { ...question, namespace }, signal))) denied.add(need);
+  };
+  const roles = [...new Set([...needs].map((need) => need.split(' ')[0] ?? ''))];
+  await inTurns(roles, ask);
+  await inTurns(
+    [...needs].filter((need) => need.includes(' ') && denied.has(need.split(' ')[0] ?? '')),
+    ask,
+  );
+  return denied;
+}
+
+async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let i = 0; i < items.length; i += together) {
+    await Promise.all(items.slice(i, i + together).map(async (item) => await work(item)));
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What the configuration says of replicas, for the reconciler: the Lease, this replica's name on it, its times, and what each replica
+ * writes there about itself for the others: which tailnet node it is.
+ *
+ * A server tells its callers who its replicas are. A caller that trusts the one may then know the others by their stable node
+ * IDs, which no other machine can have.
+ */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import * as z from 'zod';
+import { createLeaseStore } from '../../reconciler/lease.ts';
+import type { Replicas } from '../../reconciler/leadership.ts';
+import type { Replica } from '../http/contract.ts';
+import type { Kubernetes } from '../kubernetes/connection.ts';
+import { electionLease } from '../kubernetes/preflight.ts';
+import type { Config } from '../config/settings.ts';
+import type { NodeState } from '../tsnet/node.ts';
+
+const cardPrefix = 'replica.tka.specht-labs.de/';
+const cardSchema = z.object({ name: z.string().min(1) });
+
+/** Undefined where this is the only one. */
+export function replicasOf(
+  config: Config,
+  cluster: Pick<Kubernetes, 'apart'>,
+  node: () => Pick<NodeState, 'stableNodeId' | 'dnsName'> | undefined,
+): Replicas | undefined {
+  if (!config['replicas.election']) return undefined;
+  const leaseMs = config['replicas.leaseSeconds'] * 1000;
+  const own = config['replicas.identity'];
+  return {
+    // A renewal that waited behind a hundred logins would come too late.
+    store: createLeaseStore(cluster.apart, electionLease),
+    identity: own === '' ? `${hostname()}_${randomBytes(8).toString('hex')}` : own,
+    leaseMs,
+    renewDeadlineMs: (leaseMs * 2) / 3,
+    retryMs: (leaseMs * 2) / 15,
+    card() {
+      const { stableNodeId = '', dnsName = '' } = node() ?? {};
+      // Before it is on the tailnet there is nothing to say.
+      if (stableNodeId === '' || dnsName === '') return undefined;
+      return { key: `${cardPrefix}${stableNodeId}`, value: JSON.stringify({ name: dnsName }) };
+    },
+  };
+}
+
+/** How long news of the tailnet may take from one replica's node to another's: seconds, where both reach the control server. */
+export function newsMs(replicas: Replicas | undefined): number {
+  return replicas === undefined ? 0 : 60_000;
+}
+
+/** All of them, this one included, by name. Whatever else lies on the Lease is none. */
+export function listReplicas(cards: Readonly<Record<string, string>>): readonly Replica[] {
+  return Object.entries(cards)
+    .flatMap(([key, value]): readonly Replica[] => {
+      if (!key.startsWith(cardPrefix)) return [];
+      const card = cardSchema.safeParse(parsed(value));
+      return card.success ? [{ node: key.slice(cardPrefix.length), name: card.data.name }] : [];
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
