@@ -19,7 +19,7 @@ import { createLog } from '../node/observability/log.ts';
 import { SessionEndingError, SessionNotFoundError } from '../reconciler/errors.ts';
 import { startReconciler } from '../reconciler/index.ts';
 import type { Reconciler } from '../reconciler/reconciler.ts';
-import { eachAtMost } from '../reconciler/turns.ts';
+import { eachAtMost } from '../reconciler/queue/turns.ts';
 import { interleave, median, quantile, ratios, spread } from './rounds.ts';
 
 const { values } = parseArgs({

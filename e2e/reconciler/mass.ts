@@ -4,7 +4,7 @@
 import test from 'ava';
 import { until } from '../../dev/stack/until.ts';
 import { group, plural, version } from '../../crd/tkasignin.ts';
-import { eachAtMost } from '../../reconciler/turns.ts';
+import { eachAtMost } from '../../reconciler/queue/turns.ts';
 import { login, namespace, type Running, signIn, type World } from './world.ts';
 
 const many = 150;

@@ -3,7 +3,7 @@ import test from 'ava';
 import type { Dispatcher } from 'undici';
 import { until } from '../../dev/stack/until.ts';
 import { accountName, type TkaSignin } from '../../crd/tkasignin.ts';
-import { accountClaim } from '../../reconciler/tokens.ts';
+import { accountClaim } from '../../reconciler/sessions/tokens.ts';
 import {
   isMissing,
   login,

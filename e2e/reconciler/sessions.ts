@@ -3,7 +3,7 @@ import test from 'ava';
 import { until } from '../../dev/stack/until.ts';
 import { accountName } from '../../crd/tkasignin.ts';
 import { SessionEndingError, SessionFailedError } from '../../reconciler/errors.ts';
-import { expiryClaim } from '../../reconciler/tokens.ts';
+import { expiryClaim } from '../../reconciler/sessions/tokens.ts';
 import { inSeconds, login, patience, signIn, tokenOf, type World } from './world.ts';
 
 export function sessionCases(world: () => World): void {

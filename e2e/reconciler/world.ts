@@ -14,8 +14,8 @@ import { connectKubernetes, type Kubernetes, type KubernetesOptions } from '../.
 import { type Clock, systemClock } from '../../reconciler/clock.ts';
 import { NotFoundError } from '../../reconciler/errors.ts';
 import { startReconciler } from '../../reconciler/index.ts';
-import type { Replicas } from '../../reconciler/leadership.ts';
-import { createLeaseStore } from '../../reconciler/lease.ts';
+import type { Replicas } from '../../reconciler/election/leadership.ts';
+import { createLeaseStore } from '../../reconciler/election/lease.ts';
 import type { Reconciler, SignInRequest } from '../../reconciler/reconciler.ts';
 
 export const namespace = 'tka-sessions';

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { ForbiddenError } from '../../reconciler/errors.ts';
-import { reinstall } from '../../reconciler/installation.ts';
+import { reinstall } from '../../reconciler/kubernetes/installation.ts';
 
 export interface ObjectApi {
   /** What is at this path of the API; undefined where nothing is. */

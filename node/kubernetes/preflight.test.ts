@@ -2,7 +2,7 @@ import test from 'ava';
 import { readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../../reconciler/errors.ts';
-import { reinstall } from '../../reconciler/installation.ts';
+import { reinstall } from '../../reconciler/kubernetes/installation.ts';
 import type { Access, AccessRule, PreflightApi } from './preflight.ts';
 import {
   PreflightError,

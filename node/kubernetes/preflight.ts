@@ -5,7 +5,7 @@
  * An API server that is away is no verdict: `untilChecked` goes on asking, says so each time, and ends with the first answer.
  */
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../../reconciler/errors.ts';
-import { reinstall } from '../../reconciler/installation.ts';
+import { reinstall } from '../../reconciler/kubernetes/installation.ts';
 import { type ObjectApi, missingObjects } from './installed-objects.ts';
 
 export interface Access {

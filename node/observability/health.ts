@@ -7,7 +7,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { reinstall } from '../../reconciler/installation.ts';
+import { reinstall } from '../../reconciler/kubernetes/installation.ts';
 import type { OpenApiDocument } from '../http/openapi/document.ts';
 
 export interface HealthSources {

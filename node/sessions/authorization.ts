@@ -15,7 +15,7 @@
 import type { Logger } from 'pino';
 import { endOf } from '../../crd/parse.ts';
 import { annotations, type TkaSignin } from '../../crd/tkasignin.ts';
-import { createLimiter, inTurns } from '../../reconciler/turns.ts';
+import { createLimiter, inTurns } from '../../reconciler/queue/turns.ts';
 import type { Caller } from '../http/state.ts';
 import { endOf as sessionEnd } from './sessions.ts';
 import type { Identity } from '../tsnet/node.ts';

@@ -8,8 +8,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as z from 'zod';
-import { createLeaseStore } from '../../reconciler/lease.ts';
-import type { Replicas } from '../../reconciler/leadership.ts';
+import { createLeaseStore } from '../../reconciler/election/lease.ts';
+import type { Replicas } from '../../reconciler/election/leadership.ts';
 import type { Replica } from '../http/contract.ts';
 import type { Kubernetes } from '../kubernetes/connection.ts';
 import { electionLease } from '../kubernetes/preflight.ts';

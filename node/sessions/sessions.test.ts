@@ -11,7 +11,7 @@ import {
   SessionNotReadyError,
   UnauthorizedError,
 } from '../../reconciler/errors.ts';
-import { isProvisioned } from '../../reconciler/plan.ts';
+import { isProvisioned } from '../../reconciler/reconcile/plan.ts';
 import type { SignInRequest } from '../../reconciler/reconciler.ts';
 import type { SignIn } from '../http/deps.ts';
 import { ApiError } from '../http/errors.ts';

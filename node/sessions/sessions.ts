@@ -17,9 +17,9 @@ import {
   SessionNotFoundError,
   SessionNotReadyError,
 } from '../../reconciler/errors.ts';
-import { installationProblem, reinstall } from '../../reconciler/installation.ts';
+import { installationProblem, reinstall } from '../../reconciler/kubernetes/installation.ts';
 import type { Reconciler } from '../../reconciler/reconciler.ts';
-import { confirmedMs, createRefusals, type Refusals } from '../../reconciler/refusals.ts';
+import { confirmedMs, createRefusals, type Refusals } from '../../reconciler/sessions/refusals.ts';
 import type { SessionView, Sessions, SignIn } from '../http/deps.ts';
 import { ApiError } from '../http/errors.ts';
 

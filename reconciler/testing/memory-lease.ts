@@ -1,6 +1,6 @@
 /** A Lease as the API server keeps it, in memory: versions, conflicts, and what may go wrong on the way there and back. */
 import { ApiUnavailableError, ConflictError, NotFoundError } from '../errors.ts';
-import type { LeaseSpec, LeaseStore, StoredLease } from '../lease.ts';
+import type { LeaseSpec, LeaseStore, StoredLease } from '../election/lease.ts';
 
 export interface MemoryLease extends LeaseStore {
   /** As it is now. */

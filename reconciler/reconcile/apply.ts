@@ -1,0 +1,78 @@
+/**
+ * Carries actions on a session's ServiceAccount and bindings out. Every one may be repeated: what is there already is
+ * looked at and kept if it is right, what is gone already is done. Deletes carry the UID of what was looked at.
+ */
+import type { V1ServiceAccount } from '@kubernetes/client-node';
+import { labels } from '../../crd/tkasignin.ts';
+import { createBindings } from './bindings.ts';
+import { type Clients, during } from '../cluster.ts';
+import { gone, heldBy, isHeld, preconditions, stillThere } from '../kubernetes/deletes.ts';
+import type { Desired, DesiredBinding } from './desired.ts';
+import { ConflictError, ForbiddenError, HeldError, NotFoundError } from '../errors.ts';
+
+export interface Apply {
+  createAccount(account: Desired['account'], signal: AbortSignal): Promise<void>;
+  /** Makes the binding, under another of its names where an object that is not ours has the first; replaces one that drifted. */
+  createBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
+  deleteAccount(
+    account: { readonly metadata: { readonly name: string; readonly namespace: string } },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Removes what gives the session's account anything under one of the binding's names. */
+  deleteBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
+  /** Removes the binding of this name, whatever is in it. */
+  deleteBindingNamed(where: Pick<DesiredBinding, 'name' | 'namespace'>, signal: AbortSignal): Promise<void>;
+}
+
+export function createApply(cluster: Clients): Apply {
+  return {
+    ...createBindings(cluster),
+    async createAccount(account, signal) {
+      const { name, namespace } = account.metadata;
+      try {
+        await cluster.core.createNamespacedServiceAccount({ namespace, body: account }, during(signal));
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+        const found = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
+        assertUsable(found, account);
+      }
+    },
+    async deleteAccount({ metadata: { name, namespace } }, signal) {
+      try {
+        await gone(async () => {
+          const found = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
+          const body = { preconditions: preconditions(found) };
+          await cluster.core.deleteNamespacedServiceAccount({ name, namespace, body }, during(signal));
+          if (!isHeld(found)) return;
+          const left = await cluster.core.readNamespacedServiceAccount({ name, namespace }, during(signal));
+          throw stillThere(left, `ServiceAccount ${namespace}/${name}`);
+        });
+      } catch (error) {
+        // With its namespace go tka's rights in it, and the account: the namespace controller removes it.
+        if (!(error instanceof ForbiddenError) || !(await isLeaving(cluster, namespace, signal))) throw error;
+      }
+    },
+  };
+}
+
+/** Whether a namespace is being deleted, or gone. */
+async function isLeaving(cluster: Clients, name: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { metadata } = await cluster.core.readNamespace({ name }, during(signal));
+    return metadata?.deletionTimestamp !== undefined;
+  } catch (error) {
+    if (error instanceof NotFoundError) return true;
+    throw error;
+  }
+}
+
+/** An account that is there already must be the session's own, and not on its way out. */
+function assertUsable(found: V1ServiceAccount, wanted: Desired['account']): void {
+  const what = `ServiceAccount ${wanted.metadata.namespace}/${wanted.metadata.name}`;
+  if (found.metadata?.labels?.[labels.signinUid] !== wanted.metadata.labels?.[labels.signinUid]) {
+    throw new HeldError(`${what} exists and belongs to no session of tka: delete it`);
+  }
+  if (found.metadata?.deletionTimestamp !== undefined) {
+    throw new HeldError(`${what} is being deleted and held by ${heldBy(found.metadata.finalizers)}`);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What is known to be wrong with the objects of sessions that say they are ready, by the session's UID. A session in here is not
+ * ready, whatever its status says. It leaves when the objects were seen whole again, or a pass has made what was missing.
+ */
+import type { ObjectMeta } from '../../crd/tkasignin.ts';
+import type { Observed } from './plan.ts';
+
+export interface Damage {
+  /** Empty where nothing is wrong. The same object until something changes. */
+  of(uid: string): Observed;
+  found(session: Pick<ObjectMeta, 'name' | 'uid'>, observed: Observed): void;
+  /** One object was seen as it should be. */
+  seenWhole(uid: string, key: string): void;
+  /** A pass has made all of this; what was found since stays. */
+  repaired(uid: string, observed: Observed): void;
+  forget(uid: string): void;
+  forgetAll(): void;
+}
+
+const none: Observed = new Map();
+
+/** `onWhole`: nothing is wrong any more with the session of this name. */
+export function createDamage(onWhole: (name: string) => void): Damage {
+  const known = new Map<string, { readonly name: string; readonly observed: Observed }>();
+  const of = (uid: string): Observed => known.get(uid)?.observed ?? none;
+  const remove = (uid: string): void => {
+    const found = known.get(uid);
+    known.delete(uid);
+    if (found !== undefined) onWhole(found.name);
+  };
+  return {
+    of,
+    found({ name, uid }, observed) {
+      if (observed.size > 0) known.set(uid, { name, observed: new Map([...of(uid), ...observed]) });
+    },
+    seenWhole(uid, key) {
+      const found = known.get(uid);
+      const left = new Map(of(uid));
+      if (found === undefined || !left.delete(key)) return;
+      if (left.size === 0) remove(uid);
+      else known.set(uid, { ...found, observed: left });
+    },
+    repaired(uid, observed) {
+      if (known.get(uid)?.observed === observed) remove(uid);
+    },
+    forget: (uid) => void known.delete(uid),
+    forgetAll() {
+      for (const uid of known.keys()) remove(uid);
+    },
+  };
+}

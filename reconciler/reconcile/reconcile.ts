@@ -1,0 +1,207 @@
+/**
+ * One pass over one session: take it from the cache, plan, carry out, write the status once. What can be retried
+ * rejects, so that the queue comes back with backoff; what does not heal by itself is also said in a condition and an
+ * Event first.
+ */
+import { finalizer, type TkaSignin } from '../../crd/tkasignin.ts';
+import type { Apply } from './apply.ts';
+import type { Damage } from './damage.ts';
+import type { DesiredBinding } from './desired.ts';
+import { ApiUnavailableError, ConflictError, NotFoundError, SessionFailedError, UnauthorizedError } from '../errors.ts';
+import { type Action, isProvisioned, plan } from './plan.ts';
+import {
+  type ReportDeps,
+  reportEnded,
+  reportFailure,
+  reportForeignHold,
+  reportLeft,
+  reportStuck,
+  writeStatus,
+} from './report.ts';
+import type { Roles } from '../kubernetes/roles.ts';
+
+export interface ReconcileDeps extends ReportDeps {
+  readonly apply: Apply;
+  readonly roles: Roles;
+  /** What is known to be wrong with the objects of sessions. */
+  readonly damage: Pick<Damage, 'of' | 'repaired'>;
+  /** Why this session ends, if somebody asked for that. */
+  readonly endingOf: (signin: TkaSignin) => string | undefined;
+  /** Tells that every object of the session is there, while the work goes on that writes it down. */
+  readonly whileMade: (signin: TkaSignin, work: () => Promise<void>) => Promise<void>;
+}
+
+/** Resolves with when to look again though nothing happened, in milliseconds. */
+export async function reconcile(deps: ReconcileDeps, name: string): Promise<number | undefined> {
+  const signin = deps.cache.get(name);
+  if (signin === undefined) return undefined;
+  const { uid } = signin.metadata;
+  const observed = deps.damage.of(uid);
+  const { phase, groups } = plan(signin, observed, deps.clock.now());
+  if (phase === 'held-by-others') return await reportForeignHold(deps, signin);
+  try {
+    if (phase === 'live' && groups.length > 0 && !(await isStillLive(deps, signin))) return undefined;
+    if (phase === 'live' && !isProvisioned(signin)) await assertRoleExists(deps, signin);
+    for (const group of groups) await settle(group.map((action) => carryOut(deps, name, action)));
+  } catch (error) {
+    // A pass cut short by our own stop says nothing about the session.
+    if (deps.signal.aborted) throw error;
+    if (phase === 'ending') await reportStuck(deps, name, error);
+    else await reportFailure(deps, name, error);
+    throw error;
+  }
+  if (phase === 'live') {
+    deps.damage.repaired(uid, observed);
+    await deps.whileMade(signin, async () => await writeStatus(deps, name, { kind: 'provisioned' }));
+  }
+  return undefined;
+}
+
+async function carryOut(deps: ReconcileDeps, name: string, action: Action): Promise<void> {
+  const { apply, signal } = deps;
+  switch (action.do) {
+    case 'hold':
+      await changeFinalizers(deps, name, (finalizers) => [...finalizers, finalizer]);
+      break;
+    case 'create-account':
+      await apply.createAccount(action.account, signal);
+      break;
+    case 'create-binding':
+      try {
+        await apply.createBinding(action.binding, signal);
+      } catch (error) {
+        if (!(error instanceof NotFoundError) || action.binding.namespace === undefined) throw error;
+        throw new SessionFailedError(name, 'NamespaceNotFound', `namespace ${action.binding.namespace} does not exist`);
+      }
+      break;
+    case 'delete-signin':
+      await requestDeletion(deps, name);
+      break;
+    case 'delete-binding':
+      await removeBinding(deps, name, action.binding);
+      break;
+    case 'delete-account':
+      await apply.deleteAccount(action.account, signal);
+      break;
+    case 'release':
+      await release(deps, name);
+      break;
+  }
+}
+
+/**
+ * A binding that cannot be removed does not keep the session from ending: its account goes, whose name never comes back, so
+ * what is left gives nothing. The sweep tries again.
+ */
+async function removeBinding(deps: ReconcileDeps, name: string, binding: DesiredBinding): Promise<void> {
+  try {
+    await deps.apply.deleteBinding(binding, deps.signal);
+  } catch (error) {
+    if (deps.signal.aborted || error instanceof ApiUnavailableError || error instanceof UnauthorizedError) throw error;
+    await reportLeft(deps, name, error);
+    deps.sweepSoon();
+  }
+}
+
+/** The end has come. The precondition on the version lets a login that moved the end meanwhile win. */
+async function requestDeletion({ cache, signins, signal }: ReconcileDeps, name: string): Promise<void> {
+  const signin = cache.get(name);
+  if (signin === undefined) return;
+  try {
+    const left = await signins.delete(signin, { unchanged: true }, signal);
+    if (left !== undefined) cache.written(left);
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) await refresh({ cache, signins, signal }, name, error);
+  }
+}
+
+async function release(deps: ReconcileDeps, name: string): Promise<void> {
+  const before = deps.cache.get(name);
+  if (before === undefined) return;
+  // First: with the object gone, so is what was said about its end.
+  const asked = deps.endingOf(before);
+  await deps.cache.whileReleasing(before, async () => {
+    await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
+  });
+  await reportEnded(deps, before, asked);
+}
+
+async function changeFinalizers(
+  { cache, signins, signal }: ReconcileDeps,
+  name: string,
+  change: (finalizers: readonly string[]) => readonly string[],
+): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    const signin = cache.get(name);
+    if (signin === undefined) return;
+    try {
+      const written = await signins.setFinalizers(signin, change(signin.metadata.finalizers ?? []), signal);
+      const { deletionTimestamp, finalizers = [] } = written.metadata;
+      if (deletionTimestamp !== undefined && finalizers.length === 0) cache.released(written);
+      else cache.written(written);
+      return;
+    } catch (error) {
+      if (error instanceof NotFoundError) {
+        cache.released(signin);
+        return;
+      }
+      // Our own delete moved the version on: one fresh look settles that.
+      if (!(error instanceof ConflictError) || attempt > 0) throw error;
+      const fresh = await readOrUndefined({ signins, signal }, name);
+      if (fresh?.metadata.uid !== signin.metadata.uid) {
+        cache.released(signin);
+        return;
+      }
+      cache.written(fresh);
+    }
+  }
+}
+
+async function refresh(
+  { cache, signins, signal }: Pick<ReconcileDeps, 'cache' | 'signins' | 'signal'>,
+  name: string,
+  error: unknown,
+): Promise<never> {
+  if (error instanceof ConflictError) {
+    const fresh = await readOrUndefined({ signins, signal }, name);
+    if (fresh !== undefined) cache.written(fresh);
+  }
+  throw error;
+}
+
+async function readOrUndefined(
+  { signins, signal }: Pick<ReconcileDeps, 'signins' | 'signal'>,
+  name: string,
+): Promise<TkaSignin | undefined> {
+  try {
+    return await signins.read(name, signal);
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Nothing is given to a session that is gone or being ended, though the cache may be behind. One without a status has just been
+ * made, and nothing was given to it yet.
+ */
+async function isStillLive({ cache, signins, signal }: ReconcileDeps, signin: TkaSignin): Promise<boolean> {
+  if (signin.status === undefined) return true;
+  const found = await readOrUndefined({ signins, signal }, signin.metadata.name);
+  if (found?.metadata.uid === signin.metadata.uid && found.metadata.deletionTimestamp === undefined) return true;
+  if (found === undefined) cache.released(signin);
+  else cache.written(found);
+  return false;
+}
+
+/** A binding to a role that does not exist is accepted, and then garbles every denial its subject is shown. */
+async function assertRoleExists({ roles, signal }: ReconcileDeps, signin: TkaSignin): Promise<void> {
+  const { role } = signin.spec;
+  if ((await roles.rulesOf(role, signal)) !== undefined) return;
+  throw new SessionFailedError(signin.metadata.name, 'RoleNotFound', `ClusterRole ${role} does not exist`);
+}
+
+/** Waits for all, then rejects with the first rejection: nothing goes on behind a pass that is over. */
+async function settle(promises: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(promises)) if (result.status === 'rejected') throw result.reason;
+}

@@ -1,0 +1,52 @@
+/**
+ * What an event about an account or a binding means for the session that it belongs to: nothing where the session is new or
+ * over; else something is missing, or is there again. Whatever was remembered of the session is dropped with it.
+ */
+import { accountName, bindingNames, type TkaSignin } from '../../crd/tkasignin.ts';
+import type { SigninCache } from '../informer/cache.ts';
+import type { Damage } from '../reconcile/damage.ts';
+import { accountKey, bindingKey, desired, grantsTheSame } from '../reconcile/desired.ts';
+import type { OwnedEvent } from './owned-watch.ts';
+import { isProvisioned, type Observed } from '../reconcile/plan.ts';
+import type { Tokens } from '../sessions/tokens.ts';
+
+export interface OwnedNewsDeps {
+  readonly cache: SigninCache;
+  readonly damage: Damage;
+  readonly tokens: Pick<Tokens, 'accountIs'>;
+  /** Something of a session that says it is ready is missing. */
+  readonly onDamage: (signin: TkaSignin, observed: Observed) => void;
+}
+
+export function takeOwnedNews({ cache, damage, tokens, onDamage }: OwnedNewsDeps, event: OwnedEvent): void {
+  const signin = cache.get(event.signin);
+  if (signin?.metadata.uid !== event.signinUid || signin.metadata.deletionTimestamp !== undefined) return;
+  const { uid } = signin.metadata;
+  const found = keyAndState(signin, event);
+  if (found === undefined) return;
+  if (found.key === accountKey) tokens.accountIs(uid, event.isGone ? undefined : event.uid);
+  if (found.state === 'present') damage.seenWhole(uid, found.key);
+  // One that is being made has a pass of its own.
+  else if (isProvisioned(signin)) onDamage(signin, new Map([[found.key, found.state]]));
+}
+
+function keyAndState(
+  signin: TkaSignin,
+  { kind, name, namespace, isGone, grant }: OwnedEvent,
+): { readonly key: string; readonly state: 'present' | 'absent' | 'drifted' } | undefined {
+  if (kind === 'account') {
+    return name === accountName(signin) ? { key: accountKey, state: isGone ? 'absent' : 'present' } : undefined;
+  }
+  const { spec } = signin;
+  if (!bindingNames(accountName(signin)).includes(name)) return undefined;
+  if (namespace === undefined ? spec.namespaces !== undefined : spec.namespaces?.includes(namespace) !== true) {
+    return undefined;
+  }
+  const [binding] = desired(
+    namespace === undefined ? signin : { ...signin, spec: { ...spec, namespaces: [namespace] } },
+  ).bindings;
+  if (binding === undefined) return undefined;
+  const key = bindingKey(namespace);
+  if (isGone || grant === undefined) return { key, state: 'absent' };
+  return { key, state: grantsTheSame(grant, binding.object) ? 'present' : 'drifted' };
+}

@@ -1,0 +1,220 @@
+/**
+ * Tokens of sessions' ServiceAccounts, by TokenRequest. No token that is given away outlives its session: the API server's own
+ * answer, and the token's `exp` claim, are held against the session's end before anybody sees it.
+ *
+ * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one. What tka
+ * keeps to itself may be longer: the account's end is that token's end. One mint at a time for each session; the last token
+ * stays in memory, by the session's UID, until the session's end, or until its account is another or the API server refuses it.
+ */
+import * as z from 'zod';
+import { accountName, type TkaSignin } from '../../crd/tkasignin.ts';
+import { endOf } from '../../crd/parse.ts';
+import { type Clock, withSignal } from '../clock.ts';
+import { type Cluster, during } from '../cluster.ts';
+import { ClockBehindError, InvalidError, NotFoundError, SessionEndingError, SessionNotReadyError } from '../errors.ts';
+import type { SessionToken } from '../reconciler.ts';
+
+export interface Tokens {
+  /** One to give away. */
+  get(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
+  /**
+   * One that never leaves tka: never a SessionEndingError. `patience` is asked for only where there is something to wait for: a
+   * signal with a timer for each request is dear.
+   */
+  kept(signin: TkaSignin, patience: () => AbortSignal): Promise<SessionToken>;
+  /** The session's account has this UID now, undefined: is gone; tokens of another are dropped. */
+  accountIs(uid: string, accountUid: string | undefined): void;
+  /** The API server did not accept this token. One that was minted a moment ago may still have to become known there. */
+  refused(uid: string, token: string): void;
+  forget(uid: string): void;
+}
+
+export interface TokensDeps {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly onMinted: (seconds: number) => void;
+  /** The session's account is not there. */
+  readonly onAccountMissing?: (signin: TkaSignin) => void;
+  /** Runs each mint. */
+  readonly around?: <T>(mint: () => Promise<T>) => Promise<T>;
+}
+
+export const minimumSeconds = 600;
+const mintDeadlineMs = 10_000;
+/** Other API servers may not know an account yet whose token one of them has just made. */
+const newMs = 2000;
+/** TokenRequest's special number: the API server makes a token asked for 3607 s last a year. */
+const extendedSeconds = 3607;
+
+interface Held extends SessionToken {
+  readonly mintedAt: number;
+  /** The end it was minted for. */
+  readonly end: number;
+}
+
+export function createTokens(deps: TokensDeps): Tokens {
+  const { around = (mint) => mint() } = deps;
+  const held = new Map<string, Held>();
+  const minting = new Map<string, Promise<Held>>();
+  const obtain = async (signin: TkaSignin, isKept: boolean, patience: () => AbortSignal): Promise<SessionToken> => {
+    const { uid } = signin.metadata;
+    for (;;) {
+      const have = held.get(uid);
+      const now = deps.clock.now();
+      if (have !== undefined && (isGood(have, endOf(signin), now) || (isKept && isLasting(have, now)))) {
+        return publicPart(have);
+      }
+      const underway = minting.get(uid);
+      if (underway !== undefined) {
+        // It may be for an end that has moved since, or not be one to keep: the result is looked at anew.
+        await withSignal(underway, patience()).catch((error: unknown) => {
+          if (!isKept || !(error instanceof SessionEndingError)) throw error;
+        });
+        continue;
+      }
+      // One that is forgotten meanwhile leaves nothing behind.
+      const isWanted = (): boolean => minting.get(uid) === minted;
+      const minted: Promise<Held> = around(async () => await mint(deps, signin, isKept))
+        .then((token) => {
+          if (isWanted()) held.set(uid, token);
+          return token;
+        })
+        .finally(() => {
+          if (isWanted()) minting.delete(uid);
+        });
+      minting.set(uid, minted);
+      // Those who wait for it hear of its failure; perhaps all of them have left.
+      minted.catch(() => undefined);
+      return publicPart(await withSignal(minted, patience()));
+    }
+  };
+  return {
+    get: (signin, signal) => obtain(signin, false, () => signal),
+    kept: (signin, patience) => obtain(signin, true, patience),
+    accountIs(uid, accountUid) {
+      const have = held.get(uid);
+      // One that is being minted may be of either account.
+      minting.delete(uid);
+      if (have !== undefined && accountUid !== accountClaim(have.token)) held.delete(uid);
+    },
+    refused(uid, token) {
+      const have = held.get(uid);
+      if (have?.token === token && deps.clock.now() - have.mintedAt >= newMs) held.delete(uid);
+    },
+    forget(uid) {
+      held.delete(uid);
+      minting.delete(uid);
+    },
+  };
+}
+
+/** What to ask for, or undefined where the session has too little left. */
+export function secondsToAsk(end: number, now: number): number | undefined {
+  // One second less than what is left: the API server counts from its own, later, now.
+  const seconds = Math.floor((end - now) / 1000) - 1;
+  if (seconds < minimumSeconds) return undefined;
+  return seconds === extendedSeconds ? seconds - 1 : seconds;
+}
+
+const claimsSchema = z.object({
+  exp: z.number().optional(),
+  iat: z.number().optional(),
+  'kubernetes.io': z.object({ serviceaccount: z.object({ uid: z.string() }) }).optional(),
+});
+
+/** `exp` of a JWT in milliseconds since the epoch; undefined where it cannot be read. */
+export function expiryClaim(token: string): number | undefined {
+  const exp = claimsOf(token)?.exp;
+  return exp === undefined ? undefined : exp * 1000;
+}
+
+/** The UID of the ServiceAccount that a token is of; undefined where it cannot be read. */
+export function accountClaim(token: string): string | undefined {
+  return claimsOf(token)?.['kubernetes.io']?.serviceaccount.uid;
+}
+
+/** Of a token that the API server has just made: nothing here verifies it. */
+function claimsOf(token: string): z.infer<typeof claimsSchema> | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    return claimsSchema.safeParse(claims).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Less than this is the time that the request took, and rounding. */
+const noticeableMs = 30_000;
+
+async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
+  const { clock, onMinted } = deps;
+  const { name: session, namespace } = signin.metadata;
+  const end = endOf(signin);
+  const startedAt = clock.now();
+  let seconds = secondsToAsk(end, startedAt) ?? (isKept ? minimumSeconds : undefined);
+  let behindMs = 0;
+  // The API server's clock may run ahead of ours: what it gives too much is asked less the second time.
+  for (let attempt = 0; attempt < 2 && seconds !== undefined; attempt += 1) {
+    const { token, expiresAt } = await request(deps, signin, seconds, namespace);
+    if (isKept || expiresAt <= end) {
+      onMinted((clock.now() - startedAt) / 1000);
+      return { token, expiresAt: new Date(expiresAt), mintedAt: startedAt, end };
+    }
+    behindMs = (claimsOf(token)?.iat ?? startedAt / 1000) * 1000 - startedAt;
+    const shorter: number = seconds - Math.ceil((expiresAt - end) / 1000) - 1;
+    seconds = shorter < minimumSeconds ? undefined : shorter;
+  }
+  if (behindMs >= noticeableMs) throw new ClockBehindError(session, behindMs);
+  throw new SessionEndingError(
+    session,
+    `session ${session} ends at ${signin.spec.expiresAt}, too soon for another token: log in again to renew it`,
+  );
+}
+
+async function request(
+  { cluster, onAccountMissing }: TokensDeps,
+  signin: TkaSignin,
+  expirationSeconds: number,
+  namespace: string,
+): Promise<{ readonly token: string; readonly expiresAt: number }> {
+  try {
+    const body = { spec: { audiences: [], expirationSeconds } };
+    const { status } = await cluster.core.createNamespacedServiceAccountToken(
+      { name: accountName(signin), namespace, body },
+      during(AbortSignal.timeout(mintDeadlineMs)),
+    );
+    const { token, expirationTimestamp } = status ?? {};
+    if (token === undefined || expirationTimestamp === undefined) {
+      throw new InvalidError(
+        'create',
+        'serviceaccounts/token',
+        'the API server answered a TokenRequest without a token',
+      );
+    }
+    const answered = expirationTimestamp.getTime();
+    return { token, expiresAt: Math.max(answered, expiryClaim(token) ?? answered) };
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    onAccountMissing?.(signin);
+    throw new SessionNotReadyError(signin.metadata.name, `session ${signin.metadata.name} has no account yet`);
+  }
+}
+
+/** A token reaches far enough if a new one would not reach much further. */
+function isGood(have: Held, end: number, now: number): boolean {
+  const expiresAt = have.expiresAt.getTime();
+  if (expiresAt > end || expiresAt <= now) return false;
+  // Two seconds are the asking short and the rounding.
+  if (end - expiresAt <= 3000) return true;
+  // The API server has a maximum of its own and gave less than asked: used until half its life is over.
+  return have.end === end && expiresAt - now > (expiresAt - have.mintedAt) / 2;
+}
+
+/** Whatever the session's end: a fifth of its life is left. */
+function isLasting({ expiresAt, mintedAt }: Held, now: number): boolean {
+  return expiresAt.getTime() - now > (expiresAt.getTime() - mintedAt) / 5;
+}
+
+function publicPart({ token, expiresAt }: Held): SessionToken {
+  return { token, expiresAt };
+}
