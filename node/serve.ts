@@ -7,6 +7,7 @@
  * stopped before.
  */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { annotations } from '../crd/tkasignin.ts';
 import { startReconciler } from '../reconciler/index.ts';
@@ -255,11 +256,12 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
       newRequestId: randomUUID,
     });
     const handle = app.callback();
-    const isProxied = (url: string | undefined): boolean => config['api.modes'].includes('proxy') && proxy.handles(url);
+    const isProxied = ({ url = '', rawHeaders }: IncomingMessage): boolean =>
+      config['api.modes'].includes('proxy') && proxy.handles({ url, rawHeaders });
     const web = createTailnetServer({
-      request: (req, res) => (isProxied(req.url) ? proxy.request(req, res) : void handle(req, res)),
+      request: (req, res) => (isProxied(req) ? proxy.request(req, res) : void handle(req, res)),
       upgrade: (req, socket, head) => proxy.upgrade(req, socket, head),
-      isProxied: (req) => isProxied(req.url),
+      isProxied,
     });
     downs.push({
       what: 'requests under way',

@@ -4,10 +4,10 @@
  */
 import type { AskedRequest, Decider, ForwardingEngine, OwnAnswer, RequestEvents } from '../tsnet/decider.ts';
 import type { Carrier, Decided } from './carrier.ts';
+import { kubernetesRequests, prefixOf } from './classify.ts';
 import { answerRules, ownLocation } from './headers.ts';
 import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
 import type { Cut } from './streams.ts';
-import { prefix } from './target.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface EngineCarriers {
@@ -29,7 +29,7 @@ export function createEngineCarriers(upstream: Upstream, serve: (carrier: Carrie
   const { origin } = upstream.url;
   const decider: Decider = {
     settings: {
-      prefix,
+      match: kubernetesRequests,
       readHere: ['/ephemeralcontainers'],
       server: origin,
       ...(ca === undefined ? {} : { ca }),
@@ -128,7 +128,7 @@ class EngineCarrier implements Carrier, RequestEvents {
   }
 
   moved(location: string): string | undefined {
-    return ownLocation(location, this.#origin, prefix);
+    return ownLocation(location, this.#origin, prefixOf(this.#asked.target));
   }
 
   ended(outcome: { readonly status: number; readonly sentBytes: number; readonly receivedBytes: number }): void {

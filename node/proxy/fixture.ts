@@ -126,12 +126,12 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
     newRequestId: () => `request-${(requests += 1)}`,
     ...options.deps,
   });
+  const isProxied = ({ url = '', rawHeaders }: IncomingMessage): boolean => proxy.handles({ url, rawHeaders });
   const web = createTailnetServer(
     {
-      request: (req, res) =>
-        proxy.handles(req.url) ? proxy.request(req, res) : void res.writeHead(404).end('not the proxy'),
+      request: (req, res) => (isProxied(req) ? proxy.request(req, res) : void res.writeHead(404).end('not the proxy')),
       upgrade: (req, socket, head) => proxy.upgrade(req, socket, head),
-      isProxied: (req) => proxy.handles(req.url),
+      isProxied,
     },
     options.timeouts,
   );

@@ -7,10 +7,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
+import { prefixOf } from './classify.ts';
 import { returnHeaders } from './headers.ts';
 import { answerRefusal, invalidAnswer, protectiveHeaders, Refusal, statusObject } from './refusal.ts';
 import type { Cut } from './streams.ts';
-import { prefix } from './target.ts';
 
 export interface Forwarding {
   readonly req: IncomingMessage;
@@ -118,7 +118,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       /^application\/json\b/.test(type) &&
       headers['content-length'] === undefined &&
       headers['content-encoding'] === undefined;
-    const pairs = returnHeaders(headers, { origin, prefix, withCookies });
+    const pairs = returnHeaders(headers, { origin, prefix: prefixOf(req.url ?? ''), withCookies });
     for (const [name, value] of Object.entries(protectiveHeaders)) pairs.push(name, value);
     pairs.push('x-request-id', requestId);
     // The rest of the request may never be read, and must not be taken for another.

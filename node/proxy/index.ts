@@ -1,5 +1,5 @@
 /**
- * The Kubernetes API under `/k8s` of the TLS port: (request, connection) → decided (admission.ts) → forwarded, by this process
+ * The Kubernetes API on the TLS port (classify.ts): (request, connection) → decided (admission.ts) → forwarded, by this process
  * for upgrades and for bodies that it has to read, by the engine for all else (carrier.ts).
  *
  * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is
@@ -14,6 +14,7 @@ import { type Admitted, createAdmission, type Entry, refusalOf } from './admissi
 import { createAccounts } from './accounts.ts';
 import { type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
 import type { Carrier, ProxyRequest } from './carrier.ts';
+import { isForKubernetes } from './classify.ts';
 import { Connections } from './connections.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createEngineCarriers } from './engine-carrier.ts';
@@ -26,7 +27,6 @@ import { Refusal, refusalBytes } from './refusal.ts';
 import { carriedHere, requestOf } from './server-carrier.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
-import { isProxied } from './target.ts';
 import { isPlainUpgrade, protocolIn, upgrade } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -70,7 +70,8 @@ export interface ProxyMetrics {
 }
 
 export interface Proxy {
-  handles(url: string | undefined): boolean;
+  /** Whether it is for the Kubernetes API, by its path or its token. */
+  handles(request: Pick<ProxyRequest, 'url' | 'rawHeaders'>): boolean;
   request(req: IncomingMessage, res: ServerResponse): void;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** For requests that the engine asks about. */
@@ -265,7 +266,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
   const here = { ...deps, connections };
 
   return {
-    handles: isProxied,
+    handles: isForKubernetes,
     request: (req, res) => void serve(carriedHere(req, res, here)),
     upgrade: (req, socket, head) => void serveUpgrade(req, socket, head),
     decider: engines.decider,

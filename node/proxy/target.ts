@@ -1,25 +1,19 @@
 /**
- * From the path that a caller asks for to the path that the API server is asked for, byte for byte what follows `/k8s`.
+ * From the path that a caller asks for to the path that the API server is asked for, byte for byte: the same, or what follows `/k8s`.
  *
  * It stays under the API server's root whatever the encoding: a segment that is or decodes to `.` or `..`, an empty one, a
  * backslash, a control character or anything else that two readers could understand differently is refused. Behind `pods/proxy`
  * and `services/proxy` an empty segment is the application's own business, and allowed.
  */
+import { prefixOf } from './classify.ts';
 import { Refusal } from './refusal.ts';
-
-export const prefix = '/k8s';
-
-/** Whether a request's target is the proxy's business; strict about nothing else. */
-export function isProxied(url: string | undefined): boolean {
-  return url !== undefined && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`));
-}
 
 /** Path and query for the API server, starting with a slash. Throws Refusal. */
 export function targetOf(url: string): string {
-  const rest = url.slice(prefix.length);
-  const target = rest.startsWith('/') ? rest : `/${rest}`;
+  const rest = url.slice(prefixOf(url).length);
+  const target = rest === '' || rest.startsWith('?') ? `/${rest}` : rest;
   const [path = ''] = target.split('?', 1);
-  if (!isPlain(path) || !isQuery(target.slice(path.length))) {
+  if (!path.startsWith('/') || !isPlain(path) || !isQuery(target.slice(path.length))) {
     throw new Refusal(400, 'the path of the request is not one that the API server could have');
   }
   return target;

@@ -9,6 +9,7 @@ import { request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { prefixOf } from './classify.ts';
 import type { Outcome } from './forward.ts';
 import { FrameBoundary, serverFrame } from './frames.ts';
 import { hangUp } from './hang-up.ts';
@@ -16,7 +17,6 @@ import { returnHeaders } from './headers.ts';
 import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
 import { ErrorStream, lastFrame } from './spdy.ts';
 import type { Cut } from './streams.ts';
-import { prefix } from './target.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface Upgrading {
@@ -231,7 +231,7 @@ function dial({ req, upstream: { url, tls }, path, headers, protocol }: Upgradin
 
 function switching(
   response: IncomingMessage,
-  { protocol, requestId, withCookies, upstream: { url } }: Upgrading,
+  { req, protocol, requestId, withCookies, upstream: { url } }: Upgrading,
 ): string {
   const lines = [
     'HTTP/1.1 101 Switching Protocols',
@@ -239,7 +239,7 @@ function switching(
     `upgrade: ${protocol}`,
     `x-request-id: ${requestId}`,
   ];
-  const pairs = returnHeaders(response.headers, { origin: url.origin, prefix, withCookies });
+  const pairs = returnHeaders(response.headers, { origin: url.origin, prefix: prefixOf(req.url ?? ''), withCookies });
   for (let i = 0; i < pairs.length; i += 2) {
     const [name = '', value = ''] = pairs.slice(i, i + 2);
     if (answerHeaders.has(name)) lines.push(`${name}: ${value}`);
@@ -250,11 +250,15 @@ function switching(
 /** An answer that is no 101, framed so that its end can be told from its breaking off; `fail` where it breaks off. */
 function relay(
   response: IncomingMessage,
-  { socket, upstream, withCookies, requestId }: Upgrading,
+  { req, socket, upstream, withCookies, requestId }: Upgrading,
   fail: () => void,
 ): void {
   const status = response.statusCode ?? 502;
-  const pairs = returnHeaders(response.headers, { origin: upstream.url.origin, prefix, withCookies });
+  const pairs = returnHeaders(response.headers, {
+    origin: upstream.url.origin,
+    prefix: prefixOf(req.url ?? ''),
+    withCookies,
+  });
   const isChunked = response.headers['content-length'] === undefined && status !== 204 && status !== 304;
   const lines = [`HTTP/1.1 ${status} ${response.statusMessage ?? ''}`];
   for (let i = 0; i < pairs.length; i += 2) lines.push(`${pairs[i] ?? ''}: ${pairs[i + 1] ?? ''}`);

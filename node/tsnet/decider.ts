@@ -6,8 +6,7 @@ import type { TailnetConnection } from './node.ts';
 
 /** Where requests are forwarded to, and by what rules their answers come back. */
 export interface ForwardSettings {
-  /** Of the targets that are asked about. */
-  readonly prefix: string;
+  readonly match: RequestMatch;
   /** A request with a body whose path, decoded, has one of these in it is not asked about but handed over. */
   readonly readHere: readonly string[];
   /** Scheme, host and port. */
@@ -21,6 +20,16 @@ export interface ForwardSettings {
   readonly withheldPrefixes: readonly string[];
   /** To each answer: name, value, name, value. */
   readonly added: readonly string[];
+}
+
+/** Which requests are asked about; any other is handed over. */
+export interface RequestMatch {
+  /** A path that is one of these or below one, as written, */
+  readonly paths: readonly string[];
+  /** and neither one of these nor below one; */
+  readonly exceptPaths: readonly string[];
+  /** or any path, where a bearer token begins so. */
+  readonly bearerPrefix: string;
 }
 
 export interface Decider {

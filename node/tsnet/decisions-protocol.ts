@@ -15,6 +15,7 @@
  * Node cannot stop. The credentials in `ask` and `forward` are kept by neither side for longer than the request.
  */
 import * as z from 'zod';
+import type { RequestMatch } from './decider.ts';
 import { endpoint, identity } from './protocol.ts';
 
 const number = z.number().int().positive();
@@ -76,8 +77,8 @@ export type OpenedMessage = z.infer<typeof opened>;
 /** The same for every request of the listener. */
 export interface SettingsMessage {
   readonly type: 'settings';
-  /** Of the targets that are asked about; any other is handed over. */
-  readonly prefix: string;
+  /** Which requests are asked about; any other is handed over. */
+  readonly match: RequestMatch;
   /** A request with a body whose path, decoded, has one of these in it is handed over. */
   readonly readHere: readonly string[];
   /** Scheme, host and port. */

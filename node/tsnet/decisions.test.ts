@@ -9,7 +9,7 @@ import type { TailnetConnection } from './node.ts';
 
 const settings = {
   readHere: [],
-  prefix: '/k8s',
+  match: { paths: ['/k8s'], exceptPaths: [], bearerPrefix: 'token_' },
   server: 'https://cluster:6443',
   withheld: ['a'],
   withheldPrefixes: [],

@@ -138,7 +138,7 @@ func (c *callerConnection) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request target must be a path", http.StatusBadRequest)
 	case isUpgrade:
 		c.handUpgrade(w, r)
-	case c.channel.isAsked(r.RequestURI) && !c.channel.settings.isReadByNode(r):
+	case c.channel.settings.Match.matches(r) && !c.channel.settings.isReadByNode(r):
 		c.exchange(w, r)
 	default:
 		c.hand.toNode.ServeHTTP(w, r)

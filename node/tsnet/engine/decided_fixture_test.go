@@ -198,7 +198,7 @@ func (f *fixture) serveNode(node net.Listener) {
 
 func (f *fixture) serveChannel(c *fakeChannel) {
 	c.send("settings", settingsMessage{
-		Prefix: "/k8s", ReadHere: []string{"/ephemeralcontainers"}, InsecureSkipVerify: true, Server: f.server.URL, Withheld: []string{"set-cookie", "connection"},
+		Match: requestMatch{Paths: []string{"/k8s"}, BearerPrefix: "tka_"}, ReadHere: []string{"/ephemeralcontainers"}, InsecureSkipVerify: true, Server: f.server.URL, Withheld: []string{"set-cookie", "connection"},
 		WithheldPrefixes: []string{"access-control-"}, Added: []string{"x-protect", "yes"},
 	})
 	f.channels <- c

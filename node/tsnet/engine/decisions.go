@@ -227,12 +227,6 @@ func (d *decisions) unregister(connection *callerConnection) {
 	d.mu.Unlock()
 }
 
-// isAsked reports whether a target is Node.js's to decide about.
-func (d *decisions) isAsked(target string) bool {
-	below, found := strings.CutPrefix(target, d.settings.Prefix)
-	return found && (below == "" || below[0] == '/' || below[0] == '?')
-}
-
 // ask puts a request to Node; its question must be ended.
 func (d *decisions) ask(connection *callerConnection, r *http.Request) *question {
 	q := &question{answers: make(chan any, 2)}

@@ -85,15 +85,23 @@ type (
 type (
 	// settingsMessage is the same for every request of the listener.
 	settingsMessage struct {
-		Prefix             string   `json:"prefix"`   // of the targets that are asked about; any other is handed over
-		ReadHere           []string `json:"readHere"` // a request with a body whose path, decoded, has one of these in it is handed over
-		Server             string   `json:"server"`   // scheme, host and port
-		CAPEM              string   `json:"caPem"`    // empty: the system's roots
-		ServerName         string   `json:"serverName"`
-		InsecureSkipVerify bool     `json:"insecureSkipVerify"`
-		Withheld           []string `json:"withheld"`         // headers of answers that do not come back, lower case
-		WithheldPrefixes   []string `json:"withheldPrefixes"` // the same, by how they begin
-		Added              []string `json:"added"`            // to each answer: name, value, name, value
+		Match              requestMatch `json:"match"`    // which requests are asked about; any other is handed over
+		ReadHere           []string     `json:"readHere"` // a request with a body whose path, decoded, has one of these in it is handed over
+		Server             string       `json:"server"`   // scheme, host and port
+		CAPEM              string       `json:"caPem"`    // empty: the system's roots
+		ServerName         string       `json:"serverName"`
+		InsecureSkipVerify bool         `json:"insecureSkipVerify"`
+		Withheld           []string     `json:"withheld"`         // headers of answers that do not come back, lower case
+		WithheldPrefixes   []string     `json:"withheldPrefixes"` // the same, by how they begin
+		Added              []string     `json:"added"`            // to each answer: name, value, name, value
+	}
+
+	// requestMatch: a path that is one of Paths or below one, as written, and neither one of ExceptPaths nor below one; or any
+	// path, where a bearer token begins with BearerPrefix.
+	requestMatch struct {
+		Paths        []string `json:"paths"`
+		ExceptPaths  []string `json:"exceptPaths"`
+		BearerPrefix string   `json:"bearerPrefix"`
 	}
 
 	forwardMessage struct {
