@@ -1,10 +1,11 @@
 import test from 'ava';
+import { ApiUnavailableError, ForbiddenError } from '../../reconciler/errors.ts';
 import { missingObjects } from './installed-objects.ts';
 import { installed } from '../testing/installed-policies.ts';
 
 const { signal } = new AbortController();
 const missing = (object: (path: string) => unknown) =>
-  missingObjects({ object: (path) => Promise.resolve(object(path)) }, 'tka-sessions', signal);
+  missingObjects({ object: async (path) => object(path) }, 'tka-sessions', signal);
 
 test('the policies and bindings of the manifests have no fault', async (t) => {
   t.deepEqual(await missing(installed), []);
@@ -86,6 +87,40 @@ const weakened: readonly [title: string, path: RegExp, spec: object, words: RegE
     },
     /tka-signins was changed: its matchConstraints leave something out/,
   ],
+  [
+    'a policy of all bindings that leaves namespaces out',
+    /policies\/tka-bindings/,
+    {
+      matchConstraints: {
+        namespaceSelector: { matchExpressions: [{ key: 'a', operator: 'DoesNotExist' }] },
+        resourceRules: [{ resources: ['*'] }],
+      },
+    },
+    /tka-bindings was changed: its matchConstraints leave something out/,
+  ],
+  [
+    'a policy that leaves a resource out',
+    /policies\/tka-credentials/,
+    { matchConstraints: { resourceRules: [{ resources: ['*/*'] }], excludeResourceRules: [{ resources: ['pods'] }] } },
+    /tka-credentials was changed: its matchConstraints leave something out/,
+  ],
+  [
+    'a binding that leaves a resource out',
+    /bindings\/tka-server/,
+    {
+      policyName: 'tka-server',
+      validationActions: ['Audit', 'Deny'],
+      matchResources: { excludeResourceRules: [{ resources: ['pods'] }] },
+    },
+    /tka-server was changed: its matchResources leave something out/,
+  ],
+  ['a policy of another shape', /policies\/tka-server/, { validations: 'none' }, /tka-server is not one that can/],
+  [
+    'a binding of another shape',
+    /bindings\/tka-server/,
+    { validationActions: 'Deny' },
+    /binding of the admission policy tka-server is not one that can be read/,
+  ],
 ];
 for (const [title, at, spec, words] of weakened) {
   test(`${title} is a problem, as a missing one is`, async (t) => {
@@ -110,4 +145,47 @@ test('what the API server writes into policies and bindings by itself is no chan
         };
   };
   t.deepEqual(await missing(object), []);
+});
+
+test('a policy with a validation or a condition that always holds beside others is no fault', async (t) => {
+  const object = (path: string): unknown => {
+    const { spec } = installed(path);
+    const always = { name: 'always', expression: 'true' };
+    const { validations, matchConditions = [] } = spec as Readonly<Record<string, readonly object[] | undefined>>;
+    return path.includes('bindings/')
+      ? installed(path)
+      : {
+          spec: {
+            ...spec,
+            validations: [always, ...(validations ?? [])],
+            matchConditions: [always, ...matchConditions],
+          },
+        };
+  };
+  t.deepEqual(await missing(object), []);
+});
+
+test('each object is looked at: a missing one is one problem, with its name and the remedy', async (t) => {
+  const paths = new Set<string>();
+  await missing((path) => (paths.add(path), installed(path)));
+  t.is(paths.size, 10);
+  for (const gone of paths) {
+    const problems = await missing((path) => (path === gone ? undefined : installed(path)));
+    t.is(problems.length, 1, gone);
+    t.regex(problems.join(), /is not installed: install it again/);
+    t.true(problems.join().includes(gone.split('/').at(-1) ?? '-'), problems.join());
+  }
+});
+
+test('an object that tka may not get is a problem of its rights; an API server that is away is no verdict', async (t) => {
+  const failing = (error: Error) =>
+    missing(() => {
+      throw error;
+    });
+  const problems = await failing(new ForbiddenError('get', 'namespaces', 'no'));
+  t.is(problems.length, 10);
+  t.regex(problems.join('\n'), /^tka may not get the CustomResourceDefinition .*: its rights are in /);
+  await t.throwsAsync(failing(new ApiUnavailableError('get', 'namespaces', 'ECONNREFUSED')), {
+    instanceOf: ApiUnavailableError,
+  });
 });

@@ -286,30 +286,3 @@ test('an end that cannot be brought forward is tried again', async (t) => {
   t.true(tries > 1);
   t.deepEqual(world.ended, []);
 });
-
-test('of thousands of sessions whose grant has gone, 16 are ended at once, and passes go on meanwhile', async (t) => {
-  let ending = 0;
-  let most = 0;
-  const ends: (() => void)[] = [];
-  const world = setup(t, {
-    async end(name) {
-      ending += 1;
-      most = Math.max(most, ending);
-      await new Promise<void>((resolve) => ends.push(resolve));
-      ending -= 1;
-      world.ended.push([name, '']);
-      world.sessions = world.sessions.filter((signin) => signin.metadata.name !== name);
-    },
-  });
-  world.sessions = Array.from({ length: 2000 }, (_, i) => session({ metadata: { name: `s-${i}`, uid: `u-${i}` } }));
-  world.periodMs = undefined;
-  await world.passes(3);
-  t.is(world.ended.length, 0);
-  t.is(ending, 16);
-  while (world.ended.length < 2000) {
-    for (const end of ends.splice(0)) end();
-    await world.passes(1);
-  }
-  t.is(most, 16);
-  t.is(world.log.filter(({ event }) => event === 'revoked').length, 2000, 'each once');
-});

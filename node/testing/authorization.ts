@@ -27,6 +27,7 @@ export interface World {
   hint(): void;
   /** When `count` passes more have been made. */
   passes(count: number): Promise<void>;
+  stop(): Promise<void>;
 }
 
 export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps> = {}): World {
@@ -46,6 +47,7 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
     rechecks: 0,
     admitted: (uid) => authorization.admitted(uid),
     hint: () => listeners.forEach((listener) => listener()),
+    stop: () => authorization.stop(),
     async passes(count) {
       const target = world.rechecks + count;
       while (world.rechecks < target) await new Promise<void>((resolve) => waiting.add(resolve));

@@ -60,6 +60,16 @@ const cases: readonly (readonly [title: string, error: unknown, words: string | 
   ],
   ['another object that is gone', new NotFoundError('get', 'serviceaccounts', 'no'), undefined],
   ['an API server that is away', new ApiUnavailableError('list', 'tkasignins', 'ECONNREFUSED'), undefined],
+  [
+    'a status of a kind that the API server does not know',
+    new NotFoundError('patch', 'tkasignins/status', 'cannot patch tkasignins/status: the API server answered 404'),
+    'the CustomResourceDefinition tkasignins.tka.specht-labs.de is not installed',
+  ],
+  [
+    'an object that the API server finds invalid',
+    new InvalidError('create', 'tkasignins', `${of}spec.role: Required value`),
+    undefined,
+  ],
   ['a conflict', new ConflictError('patch', 'tkasignins', 'the object has been modified'), undefined],
   ['any other error', new Error('no'), undefined],
 ];

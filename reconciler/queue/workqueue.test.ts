@@ -270,3 +270,28 @@ test('while there is less room for background keys, those that end are not repla
   await settled();
   t.deepEqual(started, ['a', 'b', 'c', 'd']);
 });
+
+for (const [title, delays] of [
+  ['a later delay that is urgent', [[10], [500, 'urgent']]],
+  ['a sooner delay that is not, after one that is', [[500, 'urgent'], [10]]],
+] as const) {
+  test(`${title} leaves the key urgent at the sooner time`, async (t) => {
+    const { process, started, end } = gated();
+    const { queue, clock } = start(process);
+    for (const [ms, priority] of delays) queue.addAfter('login', ms, priority);
+    for (const key of ['a', 'b']) queue.add(key);
+    await clock.advance(10);
+    end();
+    await settled();
+    t.deepEqual(started, ['a', 'login']);
+  });
+}
+
+test('a queue that was stopped answers at once and starts no timer', async (t) => {
+  const { process } = gated();
+  const { queue, clock } = start(process);
+  await queue.stop();
+  queue.addAfter('a', 10);
+  await queue.processed('a');
+  t.deepEqual([clock.timers, queue.depth], [0, 0]);
+});
