@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import test from 'ava';
-import { declareForHelp, pathOf, visibleCommands } from '../tui/program/help-text.ts';
+import { declareForHelp, pathOf, visibleCommands } from '../tui/testing/help-text.ts';
 import { cliReferencePath, renderCliReference } from './build-docs.ts';
 import { metricsReferencePath, renderMetricsReference } from './metrics-reference.ts';
 

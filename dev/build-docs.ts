@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command, Option } from 'commander';
 import { format, resolveConfig } from 'prettier';
-import { declareForHelp, exampleIn, pathOf, visibleCommands } from '../tui/program/help-text.ts';
+import { declareForHelp, exampleIn, pathOf, visibleCommands } from '../tui/testing/help-text.ts';
 import { metricsReferencePath, renderMetricsReference } from './metrics-reference.ts';
 
 const docs = join(dirname(dirname(fileURLToPath(import.meta.url))), 'docs');

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { startStubServer } from '../tui/stub-server.ts';
+import { startStubServer } from '../tui/testing/stub-server.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 
 const bundle = fileURLToPath(new URL('../dist/tka.js', import.meta.url));

@@ -2,7 +2,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { type Api, createApi, NotTkaError } from './api.ts';
 import { type ExitCode, RefusedError, UnreachableError, UserError } from './errors.ts';
-import { type Handler, sendJson, startStubServer, type StubServer } from './stub-server.ts';
+import { type Handler, sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import { createTransport } from './transport.ts';
 
 const signal = new AbortController().signal;

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
-import { createCli } from './cli-fixture.ts';
-import { calls, filesUnder, prepare } from './command-fixture.ts';
+import { createCli } from './testing/cli.ts';
+import { calls, filesUnder, prepare } from './testing/command.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

@@ -2,7 +2,7 @@ import test from 'ava';
 import { readClusterAccess } from './cluster-access.ts';
 import { slug } from './slug.ts';
 import { UserError } from './errors.ts';
-import { stubCa, stubKubeconfig } from './stub-server.ts';
+import { stubCa, stubKubeconfig } from './testing/stub-server.ts';
 
 type Json = Record<string, unknown>;
 

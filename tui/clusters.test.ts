@@ -2,8 +2,8 @@ import test, { type ExecutionContext } from 'ava';
 import { type Cluster, findClusters } from './clusters.ts';
 import { UserError } from './errors.ts';
 import { rememberServer } from './known-servers.ts';
-import { createTestRuntime, type NodeOptions, startTailscaled, statusOf } from './tailscaled-fixture.ts';
-import { sendJson, startStubServer, type StubServer } from './stub-server.ts';
+import { createTestRuntime, type NodeOptions, startTailscaled, statusOf } from './testing/tailscaled.ts';
+import { sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import { TailnetError } from './tailnet.ts';
 
 const signal = new AbortController().signal;

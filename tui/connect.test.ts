@@ -6,7 +6,7 @@ import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Interaction, Question } from './interaction.ts';
 import { knownServersPath, readKnownServers, rememberServer } from './known-servers.ts';
-import { sendJson, startStubServer, type StubServer } from './stub-server.ts';
+import { sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import {
   createTestRuntime,
   type FakeTailscaled,
@@ -15,7 +15,7 @@ import {
   type Status,
   statusOf,
   type TestRuntime,
-} from './tailscaled-fixture.ts';
+} from './testing/tailscaled.ts';
 import { TailnetError } from './tailnet.ts';
 
 interface Setup {

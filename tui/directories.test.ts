@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { buildCli, type Ran } from './cli-fixture.ts';
+import { buildCli, type Ran } from './testing/cli.ts';
 import { homeDirectory } from './directories.ts';
 import { makeDirectories } from './make-directory.ts';
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { PassingError, UnreachableError } from './errors.ts';
 import { explainUnreachable } from './explain-unreachable.ts';
-import { type NodeOptions, statusOf } from './tailscaled-fixture.ts';
+import { type NodeOptions, statusOf } from './testing/tailscaled.ts';
 import { type Tailnet, TailnetError } from './tailnet.ts';
 import { readStatus } from './tailnet-status.ts';
 

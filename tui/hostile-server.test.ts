@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
-import { buildCli, type Cli, createCli, type Ran } from './cli-fixture.ts';
-import { evil, refusedKubeconfigs, sanitizedKubeconfigs, unprintable, wildAnswers } from './hostile-answers.ts';
+import { buildCli, type Cli, createCli, type Ran } from './testing/cli.ts';
+import { evil, refusedKubeconfigs, sanitizedKubeconfigs, unprintable, wildAnswers } from './testing/hostile-answers.ts';
 import { logIn } from './login.ts';
-import { type Handler, sendJson, startStubServer, type StubServer } from './stub-server.ts';
-import { createTestRuntime } from './tailscaled-fixture.ts';
+import { type Handler, sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
+import { createTestRuntime } from './testing/tailscaled.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

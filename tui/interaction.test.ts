@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Interrupted } from './errors.ts';
 import { type Interaction, plainInteraction } from './interaction.ts';
 import type { Runtime, Terminal } from './runtime.ts';
-import { createTestRuntime } from './tailscaled-fixture.ts';
+import { createTestRuntime } from './testing/tailscaled.ts';
 
 interface Person {
   readonly runtime: Runtime;

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { UserError } from './errors.ts';
 import { forgetServer, knownServersPath, readKnownServers, rememberServer } from './known-servers.ts';
-import { createTestRuntime } from './tailscaled-fixture.ts';
+import { createTestRuntime } from './testing/tailscaled.ts';
 
 const tka = { server: 'http://tka', nodeId: 'n1', tags: ['tag:tka'], cluster: 'prod' };
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { kubectlAddress } from './kubectl-address.ts';
-import { statusOf } from './tailscaled-fixture.ts';
+import { statusOf } from './testing/tailscaled.ts';
 import { readStatus } from './tailnet-status.ts';
 
 const network = readStatus(statusOf([{ id: 'n1', name: 'tka', address: '100.64.0.1', tags: [] }]));

@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
-import { answers, calls, inHours, session } from './command-fixture.ts';
+import { answers, calls, inHours, session } from './testing/command.ts';
 import type { Interaction } from './interaction.ts';
 import { logIn, type LogInOptions, type StageReport } from './login.ts';
-import { createRuntime } from './runtime-fixture.ts';
-import { sendJson, startStubServer, stubWhoami } from './stub-server.ts';
+import { createRuntime } from './testing/runtime.ts';
+import { sendJson, startStubServer, stubWhoami } from './testing/stub-server.ts';
 
 async function setup(t: ExecutionContext) {
   const stub = await startStubServer();

@@ -2,8 +2,8 @@
 import test from 'ava';
 import { reach } from './connect.ts';
 import { readKnownServers, rememberServer } from './known-servers.ts';
-import { startStubServer } from './stub-server.ts';
-import { createTestRuntime, startTailscaled, statusOf } from './tailscaled-fixture.ts';
+import { startStubServer } from './testing/stub-server.ts';
+import { createTestRuntime, startTailscaled, statusOf } from './testing/tailscaled.ts';
 import type { ExecutionContext } from 'ava';
 
 const tags = ['tag:tka'];

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createApi } from './api.ts';
 import { UnreachableError, UserError } from './errors.ts';
 import { kubectlProxyFor, proxyFor, withoutSecrets } from './proxy.ts';
-import { startStubServer } from './stub-server.ts';
+import { startStubServer } from './testing/stub-server.ts';
 import { createTransport } from './transport.ts';
 
 const signal = new AbortController().signal;

@@ -5,14 +5,14 @@ import { reach, type Reached } from './connect.ts';
 import type { GlobalFlags } from './flags.ts';
 import { type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
 import { siblingsOf } from './replicas.ts';
-import { sendJson, startStubServer, type StubServer } from './stub-server.ts';
+import { sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import {
   createTestRuntime,
   type NodeOptions,
   startTailscaled,
   statusOf,
   type TestRuntime,
-} from './tailscaled-fixture.ts';
+} from './testing/tailscaled.ts';
 
 const { signal } = new AbortController();
 const first: NodeOptions = { id: 'n0', name: 'tka-0', tags: ['tag:tka'] };

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import anyTest from 'ava';
-import { keepSessions } from './session-stub.ts';
-import { firstLine, left, runDirectory, setup } from './shell-fixture.ts';
-import { sendJson } from './stub-server.ts';
+import { keepSessions } from './testing/stub-sessions.ts';
+import { firstLine, left, runDirectory, setup } from './testing/shells.ts';
+import { sendJson } from './testing/stub-server.ts';
 
 const test = anyTest.serial;
 

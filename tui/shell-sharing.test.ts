@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import anyTest from 'ava';
-import { left, setup } from './shell-fixture.ts';
+import { left, setup } from './testing/shells.ts';
 
 const test = anyTest.serial;
 

@@ -2,8 +2,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, sta
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest from 'ava';
-import { left, runDirectory, setup } from './shell-fixture.ts';
-import { sendJson } from './stub-server.ts';
+import { left, runDirectory, setup } from './testing/shells.ts';
+import { sendJson } from './testing/stub-server.ts';
 
 // One after another: many processes at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

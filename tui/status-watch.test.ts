@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { UnreachableError } from './errors.ts';
-import { createRuntime } from './runtime-fixture.ts';
+import { createRuntime } from './testing/runtime.ts';
 import type { ServerReport } from './status-report.ts';
 import { watchStatus } from './status-watch.ts';
 

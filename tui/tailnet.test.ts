@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import test from 'ava';
 import { askTailscaled } from './local-api.ts';
-import { createTestRuntime, startTailscaled, statusOf, temporaryDirectory } from './tailscaled-fixture.ts';
+import { createTestRuntime, startTailscaled, statusOf, temporaryDirectory } from './testing/tailscaled.ts';
 import { peerAt, readTailnet, type Tailnet, TailnetError, type TailnetProblem } from './tailnet.ts';
 import { readStatus } from './tailnet-status.ts';
 

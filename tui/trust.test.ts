@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Trust } from './clusters.ts';
 import type { KnownServer } from './known-servers.ts';
-import { statusOf } from './tailscaled-fixture.ts';
+import { statusOf } from './testing/tailscaled.ts';
 import { readStatus } from './tailnet-status.ts';
 import { isSameService, judge } from './trust.ts';
 

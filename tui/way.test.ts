@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import test from 'ava';
-import { statusOf } from './tailscaled-fixture.ts';
+import { statusOf } from './testing/tailscaled.ts';
 import { readStatus } from './tailnet-status.ts';
 import { isDirect, wayTo } from './way.ts';
 

@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { Command } from 'commander';
 import { flagSettings } from '../../node/config/index.ts';
-import { declareForHelp } from '../../tui/program/help-text.ts';
+import { declareForHelp } from '../../tui/testing/help-text.ts';
 import type { Page } from './markdown.ts';
 import { readPages } from './markdown.ts';
 

@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../errors.ts';
 import { readKnownServers, rememberServer } from '../known-servers.ts';
-import { sendJson, startStubServer } from '../stub-server.ts';
-import { createTestRuntime, startTailscaled, statusOf, type TestRuntime } from '../tailscaled-fixture.ts';
+import { sendJson, startStubServer } from '../testing/stub-server.ts';
+import { createTestRuntime, startTailscaled, statusOf, type TestRuntime } from '../testing/tailscaled.ts';
 import { TailnetError } from '../tailnet.ts';
 import { clusterInfo } from './cluster-info.ts';
 import { clustersForget } from './clusters-forget.ts';

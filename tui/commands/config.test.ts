@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { UserError } from '../errors.ts';
 import type { ConfigFlags } from '../flags.ts';
 import { settingsTable } from '../settings-table.ts';
-import { createTestRuntime, type TestRuntime } from '../tailscaled-fixture.ts';
+import { createTestRuntime, type TestRuntime } from '../testing/tailscaled.ts';
 import { config } from './config.ts';
 
 const fileOf = ({ home }: TestRuntime): string => join(home, '.config', 'tka', 'config.yaml');

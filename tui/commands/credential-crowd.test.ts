@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest from 'ava';
-import { buildCli, createCli } from '../cli-fixture.ts';
+import { buildCli, createCli } from '../testing/cli.ts';
 import { writeCredential } from '../credential-cache.ts';
-import { sendJson, startStubServer, stubKubeconfig, stubToken } from '../stub-server.ts';
+import { sendJson, startStubServer, stubKubeconfig, stubToken } from '../testing/stub-server.ts';
 
 const test = anyTest.serial;
 const directory = mkdtempSync(join(tmpdir(), 'tka-cli-'));

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createTestRuntime, type TestRuntime } from '../tailscaled-fixture.ts';
+import { createTestRuntime, type TestRuntime } from '../testing/tailscaled.ts';
 import { doctor } from './doctor.ts';
 
 function onTerminal(runtime: TestRuntime, columns: number): TestRuntime {

@@ -1,7 +1,7 @@
 /** Against a server of the Go tka: every command says what it is and what to do, and no session stays open. */
 import anyTest, { type ExecutionContext } from 'ava';
-import { calls, inHours, prepare } from '../command-fixture.ts';
-import { type Handler, sendJson } from '../stub-server.ts';
+import { calls, inHours, prepare } from '../testing/command.ts';
+import { type Handler, sendJson } from '../testing/stub-server.ts';
 
 const test = anyTest.serial;
 const { setup, remove } = await prepare();

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import anyTest from 'ava';
 import { parse } from 'yaml';
-import { filesUnder, type Kubeconfig, prepare, session } from '../command-fixture.ts';
+import { filesUnder, type Kubeconfig, prepare, session } from '../testing/command.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

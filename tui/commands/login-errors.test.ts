@@ -2,9 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import anyTest from 'ava';
-import { createCli } from '../cli-fixture.ts';
-import { answers, calls, filesUnder, prepare, readKubeconfigAt, refusal, session } from '../command-fixture.ts';
-import { sendJson, stubKubeconfig } from '../stub-server.ts';
+import { createCli } from '../testing/cli.ts';
+import { answers, calls, filesUnder, prepare, readKubeconfigAt, refusal, session } from '../testing/command.ts';
+import { sendJson, stubKubeconfig } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

@@ -12,8 +12,8 @@ import {
   prepare,
   readKubeconfigAt,
   session,
-} from '../command-fixture.ts';
-import { startStubServer } from '../stub-server.ts';
+} from '../testing/command.ts';
+import { startStubServer } from '../testing/stub-server.ts';
 
 const test = anyTest.serial;
 const { setup, remove } = await prepare();

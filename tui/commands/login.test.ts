@@ -2,9 +2,9 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
-import { writeKubectl } from '../doctor/machine-fixture.ts';
-import { answers, calls, filesUnder, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
-import { sendJson, stubKubeconfig, stubToken } from '../stub-server.ts';
+import { writeKubectl } from '../testing/machine.ts';
+import { answers, calls, filesUnder, inHours, prepare, readKubeconfigAt, session } from '../testing/command.ts';
+import { sendJson, stubKubeconfig, stubToken } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

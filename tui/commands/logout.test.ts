@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
-import { answers, calls, filesUnder, prepare, readKubeconfigAt } from '../command-fixture.ts';
+import { answers, calls, filesUnder, prepare, readKubeconfigAt } from '../testing/command.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

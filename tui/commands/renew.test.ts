@@ -1,10 +1,10 @@
 /** `tka renew`: which session it means, what it asks, what it changes here. */
 import { chmodSync, writeFileSync } from 'node:fs';
 import anyTest from 'ava';
-import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
+import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../testing/command.ts';
 import { readCredential, readUntil } from '../credential-cache.ts';
-import { unprintable } from '../hostile-answers.ts';
-import { sendJson, stubKubeconfig, stubToken } from '../stub-server.ts';
+import { unprintable } from '../testing/hostile-answers.ts';
+import { sendJson, stubKubeconfig, stubToken } from '../testing/stub-server.ts';
 
 const test = anyTest.serial;
 const { setup, remove } = await prepare();

@@ -1,7 +1,7 @@
 /** `tka whoami` and `tka roles`. */
 import anyTest from 'ava';
-import { answers, calls, prepare } from '../command-fixture.ts';
-import { stubWhoami } from '../stub-server.ts';
+import { answers, calls, prepare } from '../testing/command.ts';
+import { stubWhoami } from '../testing/stub-server.ts';
 
 const test = anyTest.serial;
 const { setup, remove } = await prepare();

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import anyTest, { type ExecutionContext } from 'ava';
-import { calls, prepare, session } from '../command-fixture.ts';
+import { calls, prepare, session } from '../testing/command.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

@@ -1,7 +1,7 @@
 /** `tka status`. */
 import anyTest from 'ava';
-import { calls, prepare, session } from '../command-fixture.ts';
-import { sendJson, startStubServer } from '../stub-server.ts';
+import { calls, prepare, session } from '../testing/command.ts';
+import { sendJson, startStubServer } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

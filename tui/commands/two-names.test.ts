@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import anyTest, { type ExecutionContext } from 'ava';
-import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../command-fixture.ts';
+import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../testing/command.ts';
 
 const test = anyTest.serial;
 const { setup, remove } = await prepare();

@@ -1,7 +1,7 @@
 /** `tka use`. */
 import anyTest from 'ava';
-import { prepare, readKubeconfigAt, session } from '../command-fixture.ts';
-import { startStubServer } from '../stub-server.ts';
+import { prepare, readKubeconfigAt, session } from '../testing/command.ts';
+import { startStubServer } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { untilPath, writeUntil } from '../credential-cache.ts';
 import { cacheDirectory } from '../directories.ts';
-import { createTestRuntime } from '../tailscaled-fixture.ts';
+import { createTestRuntime } from '../testing/tailscaled.ts';
 import { kept, keptPath } from './kept.ts';
 
 const question = ['roles', 'tka'];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import anyTest from 'ava';
-import { buildCli } from '../cli-fixture.ts';
+import { buildCli } from '../testing/cli.ts';
 
 const test = anyTest.serial;
 const run = promisify(execFile);

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import anyTest, { type ExecutionContext } from 'ava';
 import { hasTerminals, Terminal } from '../../e2e/terminal.ts';
-import { buildCli } from '../cli-fixture.ts';
-import { sendJson, startStubServer } from '../stub-server.ts';
+import { buildCli } from '../testing/cli.ts';
+import { sendJson, startStubServer } from '../testing/stub-server.ts';
 
 // Each is a shell, a terminal and a start of the command at each Tab.
 const test = anyTest.serial;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { renderToString } from 'ink';
-import { keys, show, themed } from '../screens/frames-fixture.ts';
+import { keys, show, themed } from '../testing/frames.ts';
 import { Choice } from './choice.tsx';
 
 const choices = [

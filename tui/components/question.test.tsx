@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createInkInteraction } from '../ink-interaction.ts';
-import { keys, show } from '../screens/frames-fixture.ts';
+import { keys, show } from '../testing/frames.ts';
 import { Question } from './question.tsx';
 
 test('what was typed before the question could be read is no answer', async (t) => {

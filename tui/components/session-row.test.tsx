@@ -1,7 +1,7 @@
 import test from 'ava';
 import { renderToString } from 'ink';
-import { hour, makeSession, startedAt } from '../screens/home-fixture.tsx';
-import { themed } from '../screens/frames-fixture.ts';
+import { hour, makeSession, startedAt } from '../testing/home.tsx';
+import { themed } from '../testing/frames.ts';
 import { columnsFor } from './columns.ts';
 import { SessionRow } from './session-row.tsx';
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { render, renderToString } from 'ink';
 import { PassThrough } from 'node:stream';
-import { themed } from '../screens/frames-fixture.ts';
+import { themed } from '../testing/frames.ts';
 import type { StageProgress } from '../screens/login-run.ts';
 import { StageList } from './stage-list.tsx';
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parse } from 'yaml';
 import { doctor } from '../commands/doctor.ts';
-import { type Handler, sendJson, startStubServer } from '../stub-server.ts';
-import { type Status, statusOf } from '../tailscaled-fixture.ts';
+import { type Handler, sendJson, startStubServer } from '../testing/stub-server.ts';
+import { type Status, statusOf } from '../testing/tailscaled.ts';
 import {
   answering,
   createMachine,
@@ -14,7 +14,7 @@ import {
   whoami,
   writeKubeconfig,
   writeKubectl,
-} from './machine-fixture.ts';
+} from '../testing/machine.ts';
 
 test('where all is well every check says so, and the exit code is 0', async (t) => {
   const { examine } = await createMachine(t);

@@ -18,7 +18,7 @@ import type { LoggedIn } from '../login.ts';
 import { bash } from './bash.ts';
 import { removeLeftKubeconfigs, shellKubeconfigs, shellPlacement, writeEnvironment } from './environment.ts';
 import { fish } from './fish.ts';
-import { hasShell, runShellCode } from './real-shell.ts';
+import { hasShell, runShellCode } from '../testing/real-shell.ts';
 import { zsh } from './zsh.ts';
 
 const login: LoggedIn = {

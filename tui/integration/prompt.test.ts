@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { bash } from './bash.ts';
 import { fish } from './fish.ts';
 import { powershell } from './powershell.ts';
-import { hasShell, runShellCode } from './real-shell.ts';
+import { hasShell, runShellCode } from '../testing/real-shell.ts';
 import { zsh } from './zsh.ts';
 
 const integrations = { bash, zsh, fish };

@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { type Shell, shells } from '../flags.ts';
 import { quote } from './quote.ts';
-import { hasShell, runShellCode } from './real-shell.ts';
+import { hasShell, runShellCode } from '../testing/real-shell.ts';
 
 const hostile = [
   '',

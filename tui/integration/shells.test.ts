@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import anyTest, { type ExecutionContext } from 'ava';
-import { buildCli } from '../cli-fixture.ts';
+import { buildCli } from '../testing/cli.ts';
 import type { Shell } from '../flags.ts';
-import { keepSessions, type SessionStub } from '../session-stub.ts';
-import { sendJson, startStubServer, type StubServer } from '../stub-server.ts';
+import { keepSessions, type SessionStub } from '../testing/stub-sessions.ts';
+import { sendJson, startStubServer, type StubServer } from '../testing/stub-server.ts';
 import { bash } from './bash.ts';
 import { fish } from './fish.ts';
-import { hasShell, runShellCode, type ShellRun } from './real-shell.ts';
+import { hasShell, runShellCode, type ShellRun } from '../testing/real-shell.ts';
 import { zsh } from './zsh.ts';
 
 const test = anyTest.serial;

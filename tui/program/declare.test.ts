@@ -4,7 +4,7 @@ import { type Command, CommanderError } from 'commander';
 import type { GlobalFlags } from '../flags.ts';
 import { readFlags } from './action.ts';
 import { declareProgram } from './declare.ts';
-import { declareForHelp, exampleIn, pathOf, visibleCommands } from './help-text.ts';
+import { declareForHelp, exampleIn, pathOf, visibleCommands } from '../testing/help-text.ts';
 
 const { root, helpOf } = declareForHelp();
 const visible = [root, ...all(root, visibleCommands)];

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import anyTest from 'ava';
-import { calls, prepare } from '../command-fixture.ts';
-import { sendJson } from '../stub-server.ts';
+import { calls, prepare } from '../testing/command.ts';
+import { sendJson } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.
 const test = anyTest.serial;

@@ -4,8 +4,8 @@ import { symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import anyTest, { type ExecutionContext } from 'ava';
-import { createCli } from '../cli-fixture.ts';
-import { prepare, readKubeconfigAt } from '../command-fixture.ts';
+import { createCli } from '../testing/cli.ts';
+import { prepare, readKubeconfigAt } from '../testing/command.ts';
 
 const test = anyTest.serial;
 const run = promisify(execFile);

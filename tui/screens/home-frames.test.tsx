@@ -5,7 +5,7 @@ import test from 'ava';
 process.env['FORCE_COLOR'] = '1';
 // Times of day are the machine's.
 process.env['TZ'] = 'UTC';
-const { makeWorld, showHome } = await import('./home-fixture.tsx');
+const { makeWorld, showHome } = await import('../testing/home.tsx');
 type Shown = ReturnType<typeof showHome>;
 
 const colourless = (frame: string): string =>

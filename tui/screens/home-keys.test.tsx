@@ -2,8 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { Interrupted, RefusedError } from '../errors.ts';
 import type { LoggedIn } from '../login.ts';
-import { hour, makeAccess, makeCluster, makeSession, makeWorld, showHome, startedAt } from './home-fixture.tsx';
-import { aliceLoggedIn } from './login-fixture.ts';
+import { hour, makeAccess, makeCluster, makeSession, makeWorld, showHome, startedAt } from '../testing/home.tsx';
+import { aliceLoggedIn } from '../testing/login.ts';
 
 const loggedIn: LoggedIn = {
   ...aliceLoggedIn,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { hour, makeAccess, makeCluster, makeSession, startedAt } from './home-fixture.tsx';
+import { hour, makeAccess, makeCluster, makeSession, startedAt } from '../testing/home.tsx';
 import { type HomeEvent, update } from './home-model.ts';
 import { type Access, type HomeState, initialState, liveNotice, rowsOf, selectedRow } from './home-state.ts';
 

@@ -3,7 +3,7 @@ import { home } from '../commands/home.ts';
 import { RefusedError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionRow } from '../session-list.ts';
-import { makeCluster, startedAt } from './home-fixture.tsx';
+import { makeCluster, startedAt } from '../testing/home.tsx';
 import { flagsFor, problemOf, toHomeSession } from './home-services.ts';
 
 const given = { server: 'http://other', port: 80, cluster: 'other', quiet: true };

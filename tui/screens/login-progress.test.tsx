@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../errors.ts';
-import { type Frames, keys, show } from './frames-fixture.ts';
-import { type StagedLogIn, stagedLogIn, testClock, testRuntime } from './login-fixture.ts';
+import { type Frames, keys, show } from '../testing/frames.ts';
+import { type StagedLogIn, stagedLogIn, testClock, testRuntime } from '../testing/login.ts';
 import { LoginProgress } from './login-progress.tsx';
 import { type LoginRun, startLogin } from './login-run.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Interrupted, UserError } from '../errors.ts';
-import { aliceLoggedIn, stagedLogIn, testClock, testRuntime } from './login-fixture.ts';
+import { aliceLoggedIn, stagedLogIn, testClock, testRuntime } from '../testing/login.ts';
 import { type LoginRun, startLogin } from './login-run.ts';
 
 const stageOf = (run: LoginRun, name: string) => run.snapshot().stages.find(({ stage }) => stage === name);

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import { Interrupted, Shown, UserError } from '../errors.ts';
 import type { OutputStream, Runtime, Terminal } from '../runtime.ts';
-import { aliceLoggedIn, stagedLogIn, testRuntime } from './login-fixture.ts';
+import { aliceLoggedIn, stagedLogIn, testRuntime } from '../testing/login.ts';
 import { type LoginScreenOptions, runLoginScreen } from './login.tsx';
 
 class Stdin extends EventEmitter {

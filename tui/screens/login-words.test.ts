@@ -1,6 +1,6 @@
 import test from 'ava';
 import { RefusedError } from '../errors.ts';
-import { aliceLoggedIn } from './login-fixture.ts';
+import { aliceLoggedIn } from '../testing/login.ts';
 import { formatTook, formatUntil, reasonOf, summaryOf, visibleStages } from './login-words.ts';
 
 test('times are as long as they have to be', (t) => {

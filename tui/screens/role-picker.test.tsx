@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { GrantedRule } from '../../node/http/contract.ts';
-import { type Frames, keys, show } from './frames-fixture.ts';
+import { type Frames, keys, show } from '../testing/frames.ts';
 import { type RolePick, RolePicker } from './role-picker.tsx';
 
 const rules: readonly GrantedRule[] = [

@@ -5,8 +5,8 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest, { type ExecutionContext } from 'ava';
-import { buildCli, type Cli, createCli, type Ran } from './cli-fixture.ts';
-import { keepSessions, type SessionStub } from './session-stub.ts';
+import { buildCli, type Cli, createCli, type Ran } from './cli.ts';
+import { keepSessions, type SessionStub } from './stub-sessions.ts';
 import { startStubServer, type StubServer } from './stub-server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tka-shell-'));

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { doctor } from '../commands/doctor.ts';
 import type { DoctorFlags } from '../flags.ts';
-import { type Handler, sendJson, startStubServer } from '../stub-server.ts';
-import { createTestRuntime, startTailscaled, type Status, statusOf, type TestRuntime } from '../tailscaled-fixture.ts';
+import { type Handler, sendJson, startStubServer } from './stub-server.ts';
+import { createTestRuntime, startTailscaled, type Status, statusOf, type TestRuntime } from './tailscaled.ts';
 
 export interface Machine {
   readonly runtime: TestRuntime;

@@ -39,7 +39,7 @@ export interface Cli {
 /** Makes the command in a directory that the caller removes; resolves to its script. */
 export async function buildCli(directory: string): Promise<string> {
   await build({
-    entryPoints: { tka: fileURLToPath(new URL('cli.ts', import.meta.url)) },
+    entryPoints: { tka: fileURLToPath(new URL('../cli.ts', import.meta.url)) },
     outdir: directory,
     bundle: true,
     splitting: true,

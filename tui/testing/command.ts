@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { parse } from 'yaml';
-import { buildCli, type Cli, createCli } from './cli-fixture.ts';
+import { buildCli, type Cli, createCli } from './cli.ts';
 import { type Handler, sendJson, startStubServer, type StubServer } from './stub-server.ts';
 
 export const session = 'alice-0123456789';

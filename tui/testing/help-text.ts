@@ -1,7 +1,7 @@
 /** What the commands say of themselves, for the documentation and for tests: their help, without running anything. */
 import type { Command } from 'commander';
-import { exampleHeading } from './action.ts';
-import { declareProgram } from './declare.ts';
+import { exampleHeading } from '../program/action.ts';
+import { declareProgram } from '../program/declare.ts';
 
 export interface Declared {
   readonly root: Command;

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { WhoamiResponse } from '../node/http/contract.ts';
+import type { WhoamiResponse } from '../../node/http/contract.ts';
 
 export interface StubServer {
   readonly url: string;
