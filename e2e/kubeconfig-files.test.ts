@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { cacheDir, cacheKey, tools } from '../dev/stack/tools.ts';
-import { mergeEntries, ownContexts, removeEntries, type SessionEntries } from '../tui/kubeconfig-entries.ts';
-import { editKubeconfig, readKubeconfig } from '../tui/kubeconfig-file.ts';
+import { mergeEntries, ownContexts, removeEntries, type SessionEntries } from '../tui/kubeconfig/entries.ts';
+import { editKubeconfig, readKubeconfig } from '../tui/kubeconfig/file.ts';
 import { shapes } from './testing/kubeconfig-shapes.ts';
 
 const { signal } = new AbortController();

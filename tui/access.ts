@@ -1,10 +1,10 @@
 /** What the caller may have at a server and what it has there: both in one go, ready to be shown. */
 import type { WhoamiResponse } from '../node/http/contract.ts';
 import { printableWhoami } from './identity.ts';
-import type { Api } from './api.ts';
-import { skewOf } from './clock.ts';
-import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { type OwnContext, ownContexts } from './kubeconfig-entries.ts';
+import type { Api } from './api/api.ts';
+import { skewOf } from './api/clock-skew.ts';
+import { kubeconfigPaths, readKubeconfig } from './kubeconfig/file.ts';
+import { type OwnContext, ownContexts } from './kubeconfig/entries.ts';
 import type { Runtime } from './runtime.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 

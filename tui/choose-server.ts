@@ -4,14 +4,14 @@
  * agreed to before, or is told to choose), else http://tka.
  */
 import type { Cluster, Found } from './clusters.ts';
-import { namedServer, parseServer } from './config.ts';
+import { namedServer, parseServer } from './config/server-url.ts';
 import { UnreachableError, usageError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
-import type { Interaction } from './interaction.ts';
-import { isClusterName, readKnownServers } from './known-servers.ts';
-import { printable } from './output.ts';
+import type { Interaction } from './terminal/interaction.ts';
+import { isClusterName, readKnownServers } from './trust/known-servers.ts';
+import { printable } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
-import { readSettings } from './settings.ts';
+import { readSettings } from './config/settings.ts';
 
 export interface Chosen {
   /** The origin. */

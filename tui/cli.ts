@@ -7,9 +7,9 @@
  */
 import module from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { cacheDirectory, isOurs } from './directories.ts';
+import { cacheDirectory, isOurs } from './files/directories.ts';
 import { Interrupted, Shown, UserError } from './errors.ts';
-import { makeDirectories } from './make-directory.ts';
+import { makeDirectories } from './files/make-directory.ts';
 import { type JobControl, type Runtime, type StopSignal, stopSignals } from './runtime.ts';
 
 const quick = {
@@ -94,7 +94,7 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
     }
     // Saves some 10 ms of a login. In the user's own directory, because what lies there is run as code.
     keepCompiled(join(cacheDirectory(runtime.env), 'compiled'));
-    if (argv.length === 0 && (await import('./output.ts')).isInteractive(runtime, undefined)) {
+    if (argv.length === 0 && (await import('./terminal/output.ts')).isInteractive(runtime, undefined)) {
       // The parser has nothing to read here, and would be time until the first frame.
       return await (await import('./commands/home.ts')).home(runtime, {});
     }
@@ -139,8 +139,8 @@ async function explain({ signal, stderr, env }: Runtime, error: unknown): Promis
   if (signal.reason instanceof Interrupted) return signal.reason.exitCode;
   // Ctrl-C is a key on a screen, and no signal.
   if (error instanceof Interrupted || error instanceof Shown) return error.exitCode;
-  const { renderError } = await import('./output.ts');
-  const { explainSystemError } = await import('./system-error.ts');
+  const { renderError } = await import('./terminal/output.ts');
+  const { explainSystemError } = await import('./files/system-error.ts');
   const told = error instanceof UserError ? error : explainSystemError(error);
   if (told !== undefined) {
     stderr.write(renderError(told.message, told.advice, stderr));

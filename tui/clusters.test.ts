@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from 'ava';
 import { type Cluster, findClusters } from './clusters.ts';
 import { UserError } from './errors.ts';
-import { rememberServer } from './known-servers.ts';
+import { rememberServer } from './trust/known-servers.ts';
 import { createTestRuntime, type NodeOptions, startTailscaled, statusOf } from './testing/tailscaled.ts';
 import { sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
-import { TailnetError } from './tailnet.ts';
+import { TailnetError } from './tailnet/tailnet.ts';
 
 const signal = new AbortController().signal;
 

@@ -7,7 +7,7 @@ import type { Mode } from '../node/http/contract.ts';
 import type { ServerAnswer } from './discovery/ask.ts';
 import type { Candidate } from './discovery/candidates.ts';
 import type { Runtime } from './runtime.ts';
-import type { Peer, Tailnet } from './tailnet.ts';
+import type { Peer, Tailnet } from './tailnet/tailnet.ts';
 
 export interface Cluster {
   /** What the server calls its cluster, as `--cluster` takes it: `[a-z0-9.-]{1,63}`; the host's name until it has answered. */

@@ -4,8 +4,8 @@ import test, { type ExecutionContext } from 'ava';
 import { reach, type Reached, type ReachOptions } from './connect.ts';
 import { UnreachableError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
-import type { Interaction, Question } from './interaction.ts';
-import { knownServersPath, readKnownServers, rememberServer } from './known-servers.ts';
+import type { Interaction, Question } from './terminal/interaction.ts';
+import { knownServersPath, readKnownServers, rememberServer } from './trust/known-servers.ts';
 import { sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import {
   createTestRuntime,
@@ -16,7 +16,7 @@ import {
   statusOf,
   type TestRuntime,
 } from './testing/tailscaled.ts';
-import { TailnetError } from './tailnet.ts';
+import { TailnetError } from './tailnet/tailnet.ts';
 
 interface Setup {
   readonly runtime: TestRuntime;

@@ -6,25 +6,25 @@
  * is pinned once it has answered as a tka server does.
  */
 import type { Replica } from '../node/http/contract.ts';
-import { checkTrust } from './agree.ts';
-import { type Api, createApi, explainAbsent } from './api.ts';
+import { checkTrust } from './trust/consent.ts';
+import { type Api, createApi, explainAbsent } from './api/api.ts';
 import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
 import type { Trust } from './clusters.ts';
 import { UserError } from './errors.ts';
 import { explainUnreachable, isDown, mayBeOnTailnet } from './explain-unreachable.ts';
 import type { GlobalFlags } from './flags.ts';
-import type { Interaction } from './interaction.ts';
-import { isClusterName, type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
-import { withoutSecrets } from './proxy.ts';
+import type { Interaction } from './terminal/interaction.ts';
+import { isClusterName, type KnownServer, readKnownServers, rememberServer } from './trust/known-servers.ts';
+import { withoutSecrets } from './api/proxy.ts';
 import type { Runtime } from './runtime.ts';
-import { type KubectlAddress, kubectlAddress } from './kubectl-address.ts';
+import { type KubectlAddress, kubectlAddress } from './kubeconfig/kubectl-address.ts';
 import { observeApi } from './observed-api.ts';
-import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet.ts';
+import { type Peer, readTailnet, type Tailnet, TailnetError } from './tailnet/tailnet.ts';
 import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
-import { type SameServer, sameServersAmong } from './same-server.ts';
-import { createTransport, type Transport } from './transport.ts';
-import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf } from './trust.ts';
-import { isDirect, wayTo } from './way.ts';
+import { type SameServer, sameServersAmong } from './trust/same-server.ts';
+import { createTransport, type Transport } from './api/transport.ts';
+import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf } from './trust/trust.ts';
+import { isDirect, wayTo } from './tailnet/route.ts';
 
 export interface Connection {
   /** The server's origin. */

@@ -8,11 +8,11 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { writeFileAtomically } from './atomic-write.ts';
-import { cacheDirectory, isOurs } from './directories.ts';
+import { writeFileAtomically } from './files/atomic-write.ts';
+import { cacheDirectory, isOurs } from './files/directories.ts';
 import { systemCode } from './errors.ts';
-import { makeDirectories } from './make-directory.ts';
-import { isSessionName, isToken } from './token.ts';
+import { makeDirectories } from './files/make-directory.ts';
+import { isSessionName, isToken } from './api/token.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -3,8 +3,8 @@
  * 10 s, whatever the server does; a server that starts anew meanwhile is waited for.
  */
 import { statSync } from 'node:fs';
-import type { Api } from './api.ts';
-import { skewOf } from './clock.ts';
+import type { Api } from './api/api.ts';
+import { skewOf } from './api/clock-skew.ts';
 import { reach } from './connect.ts';
 import {
   type Credential,
@@ -15,14 +15,14 @@ import {
   writeCredential,
   writeUntil,
 } from './credential-cache.ts';
-import type { ClusterAccess } from './cluster-access.ts';
+import type { ClusterAccess } from './kubeconfig/cluster-access.ts';
 import { UserError } from './errors.ts';
 import type { PluginCall } from './exec-plugin.ts';
 import { createPatience } from './patience.ts';
 import type { Runtime } from './runtime.ts';
 import { fetchAccess, withinDeadline } from './session-access.ts';
 import { singleFlight } from './single-flight.ts';
-import { tokenExpiry } from './token.ts';
+import { tokenExpiry } from './api/token.ts';
 
 export interface RefreshOptions {
   /** There is no credential that will do, so a server that starts anew is waited for; else it has to answer at once. */

@@ -1,6 +1,6 @@
 /** Work at several servers, one after the other: a failure is told and the others go on; the worst exit code is the whole's. */
 import { type ExitCode, exitCodes, UserError } from './errors.ts';
-import { renderError } from './output.ts';
+import { renderError } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
 
 export async function forEachServer(

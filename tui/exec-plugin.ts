@@ -8,7 +8,7 @@ import { accessSync, constants, realpathSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import type { Mode } from '../node/http/contract.ts';
 import type { SessionKey } from './credential-cache.ts';
-import type { Fields } from './kubeconfig-entries.ts';
+import type { Fields } from './kubeconfig/entries.ts';
 import type { Runtime } from './runtime.ts';
 
 type Program = Pick<Runtime, 'env' | 'execPath' | 'script'>;

@@ -2,8 +2,8 @@ import test from 'ava';
 import { PassingError, UnreachableError } from './errors.ts';
 import { explainUnreachable } from './explain-unreachable.ts';
 import { type NodeOptions, statusOf } from './testing/tailscaled.ts';
-import { type Tailnet, TailnetError } from './tailnet.ts';
-import { readStatus } from './tailnet-status.ts';
+import { type Tailnet, TailnetError } from './tailnet/tailnet.ts';
+import { readStatus } from './tailnet/status.ts';
 
 const tka: NodeOptions = { id: 'n1', name: 'tka', address: '100.64.0.1', tags: ['tag:tka'] };
 const tailnet = (more: Partial<NodeOptions> = {}, status = {}): Tailnet =>

@@ -3,9 +3,9 @@
  * or unknown, or it is there and tka does not answer. A server that has nothing to do with a tailnet is left alone.
  */
 import { isIP } from 'node:net';
-import { distance } from './distance.ts';
+import { distance } from './config/levenshtein.ts';
 import { PassingError, ProxyError, UnreachableError } from './errors.ts';
-import { type Peer, peerAt, type Tailnet, TailnetError } from './tailnet.ts';
+import { type Peer, peerAt, type Tailnet, TailnetError } from './tailnet/tailnet.ts';
 
 export interface Situation {
   /** The origin. */

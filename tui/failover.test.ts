@@ -1,7 +1,7 @@
 import test from 'ava';
 import { createFailover, type Replica } from './failover.ts';
 import { UnreachableError, UserError } from './errors.ts';
-import type { Answer, Exchange, Transport } from './transport.ts';
+import type { Answer, Exchange, Transport } from './api/transport.ts';
 
 type Behaviour = number | 'unreachable' | 'silent' | 'broken' | ((signal: AbortSignal) => Promise<Answer>);
 

@@ -6,7 +6,7 @@
  * Where none answers, the answer or the failure is that of the first.
  */
 import { UnreachableError } from './errors.ts';
-import type { Answer, Exchange, Transport } from './transport.ts';
+import type { Answer, Exchange, Transport } from './api/transport.ts';
 
 export interface Replica {
   /** The origin. */

@@ -1,6 +1,6 @@
 /** What a server says of its caller, fit to be shown, and no longer than anybody reads. */
 import type { WhoamiResponse } from '../node/http/contract.ts';
-import { printable } from './output.ts';
+import { printable } from './terminal/output.ts';
 
 export function printableWhoami({ subject, username, node, tags, rules, dropped }: WhoamiResponse): WhoamiResponse {
   return {

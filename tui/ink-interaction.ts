@@ -4,7 +4,7 @@
  *
  * Loads neither React nor Ink, so that a login can begin while they load.
  */
-import type { Choice, Interaction, Question } from './interaction.ts';
+import type { Choice, Interaction, Question } from './terminal/interaction.ts';
 
 /** A question that waits for its answer; each can be answered once. */
 export type Asked =

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { answers, calls, inHours, session } from './testing/command.ts';
-import type { Interaction } from './interaction.ts';
+import type { Interaction } from './terminal/interaction.ts';
 import { logIn, type LogInOptions, type StageReport } from './login.ts';
 import { createRuntime } from './testing/runtime.ts';
 import { sendJson, startStubServer, stubWhoami } from './testing/stub-server.ts';

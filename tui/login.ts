@@ -3,14 +3,14 @@
  * put it where kubectl finds it. Until the last stage nothing on this machine changes.
  */
 import type { Mode } from '../node/http/contract.ts';
-import { describeSkew } from './clock.ts';
+import { describeSkew } from './api/clock-skew.ts';
 import { type Reached, reach } from './connect.ts';
 import type { GlobalFlags, PlacementFlags, WishFlags } from './flags.ts';
-import type { Interaction } from './interaction.ts';
+import type { Interaction } from './terminal/interaction.ts';
 import { type OpenedSession, openSession } from './opening.ts';
 import { checkContextName, checkPlace, modeOf, place } from './place.ts';
 import type { Runtime } from './runtime.ts';
-import { readSettings } from './settings.ts';
+import { readSettings } from './config/settings.ts';
 import { createStages, type StageReport, type Stages } from './stages.ts';
 import { checkNamespace, readWish } from './wish.ts';
 
@@ -139,8 +139,8 @@ const defaultTimeoutMs = 60_000;
 /** The rest of the program, read while the server works. */
 function loadTheRest(): Promise<unknown> {
   return Promise.all([
-    import('./cluster-access.ts'),
-    import('./kubeconfig-file.ts'),
-    import('./kubeconfig-entries.ts'),
+    import('./kubeconfig/cluster-access.ts'),
+    import('./kubeconfig/file.ts'),
+    import('./kubeconfig/entries.ts'),
   ]);
 }

@@ -6,13 +6,13 @@ import { reach } from './connect.ts';
 import { removeCredentials } from './credential-cache.ts';
 import { exitCodes, RefusedError, UnreachableError, UserError, usageError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
-import { editKubeconfig, kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { type OwnContext, ownContexts, removeEntries } from './kubeconfig-entries.ts';
-import { readKnownServers } from './known-servers.ts';
+import { editKubeconfig, kubeconfigPaths, readKubeconfig } from './kubeconfig/file.ts';
+import { type OwnContext, ownContexts, removeEntries } from './kubeconfig/entries.ts';
+import { readKnownServers } from './trust/known-servers.ts';
 import type { Runtime } from './runtime.ts';
-import { type SameServer, sameServers } from './same-server.ts';
+import { type SameServer, sameServers } from './trust/same-server.ts';
 import type { SessionData } from './session-data.ts';
-import { isSessionName } from './token.ts';
+import { isSessionName } from './api/token.ts';
 
 export interface LogOutOptions {
   /** The origin. */

@@ -6,20 +6,20 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoginRequest, LoginResponse, Mode, Replica, WhoamiResponse } from '../node/http/contract.ts';
-import { type Api, NotTkaError, OlderServerError, type ServerFacts } from './api.ts';
-import { skewOf } from './clock.ts';
-import type { ClusterAccess } from './cluster-access.ts';
+import { type Api, NotTkaError, OlderServerError, type ServerFacts } from './api/api.ts';
+import { skewOf } from './api/clock-skew.ts';
+import type { ClusterAccess } from './kubeconfig/cluster-access.ts';
 import { exitCodes, RefusedError, UserError } from './errors.ts';
 import { describeGrant, foresee, rolesOf } from './grant.ts';
 import { printableWhoami } from './identity.ts';
-import type { Interaction } from './interaction.ts';
-import { printable } from './output.ts';
+import type { Interaction } from './terminal/interaction.ts';
+import { printable } from './terminal/output.ts';
 import { createPatience, type Patience } from './patience.ts';
 import { explainRefusal } from './refusal.ts';
 import type { Runtime } from './runtime.ts';
 import { type Deadline, fetchAccess, withinDeadline } from './session-access.ts';
 import type { Stages } from './stages.ts';
-import { isSessionName } from './token.ts';
+import { isSessionName } from './api/token.ts';
 
 /** A session that works, and the way to its cluster. Texts are fit to be shown. */
 export interface OpenedSession {
@@ -71,7 +71,7 @@ export async function openSession(options: OpeningOptions): Promise<OpenedSessio
     const mode = options.mode ?? preferredMode(facts);
     const access = await fetchUsable({ ...call, session: session.session, mode });
     options.stages.done();
-    const { slug } = await import('./slug.ts');
+    const { slug } = await import('./kubeconfig/slug.ts');
     const cluster = facts === undefined ? access.name.replace(/^tka-/, '') : slug(facts.cluster);
     const replicas = facts === undefined ? undefined : (facts.replicas ?? []);
     return { ...session, skewMs: skewOf(options.api, options.now), cluster, mode, access, replicas };

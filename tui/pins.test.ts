@@ -1,7 +1,7 @@
 /** What becomes of a pin on the way to a server: made, kept, and bound to its tailnet. */
 import test from 'ava';
 import { reach } from './connect.ts';
-import { readKnownServers, rememberServer } from './known-servers.ts';
+import { readKnownServers, rememberServer } from './trust/known-servers.ts';
 import { startStubServer } from './testing/stub-server.ts';
 import { createTestRuntime, startTailscaled, statusOf } from './testing/tailscaled.ts';
 import type { ExecutionContext } from 'ava';

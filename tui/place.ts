@@ -3,20 +3,20 @@
  * with --inline-token, the token in the entries.
  */
 import type { Mode } from '../node/http/contract.ts';
-import { endGraceMs } from './clock.ts';
-import type { ClusterAccess } from './cluster-access.ts';
+import { endGraceMs } from './api/clock-skew.ts';
+import type { ClusterAccess } from './kubeconfig/cluster-access.ts';
 import { writeCredential, writePeriod, writeUntil } from './credential-cache.ts';
 import { UserError, usageError } from './errors.ts';
 import { execEntry } from './exec-plugin.ts';
 import type { PlacementFlags, WishFlags } from './flags.ts';
-import type { KubectlAddress } from './kubectl-address.ts';
-import type { Fields, KubeconfigDocument, MergeResult, OwnEntries } from './kubeconfig-entries.ts';
+import type { KubectlAddress } from './kubeconfig/kubectl-address.ts';
+import type { Fields, KubeconfigDocument, MergeResult, OwnEntries } from './kubeconfig/entries.ts';
 import type { OpenedSession } from './opening.ts';
-import { isProxyUrlOf, kubectlProxyFor } from './proxy.ts';
+import { isProxyUrlOf, kubectlProxyFor } from './api/proxy.ts';
 import type { Runtime } from './runtime.ts';
-import type { SameServer } from './same-server.ts';
+import type { SameServer } from './trust/same-server.ts';
 import { accessExpiry } from './session-access.ts';
-import { slug } from './slug.ts';
+import { slug } from './kubeconfig/slug.ts';
 
 export interface Placement {
   readonly server: string;
@@ -44,8 +44,8 @@ export async function checkPlace(
   { server, isSame, flags, warn, signal }: Pick<Placement, 'server' | 'isSame' | 'flags' | 'warn' | 'signal'>,
 ): Promise<void> {
   const [{ checkKubeconfig, kubeconfigPaths }, { ownContexts }] = await Promise.all([
-    import('./kubeconfig-file.ts'),
-    import('./kubeconfig-entries.ts'),
+    import('./kubeconfig/file.ts'),
+    import('./kubeconfig/entries.ts'),
   ]);
   const paths = kubeconfigPaths(runtime.env, flags.kubeconfig);
   const isChanged = (file: KubeconfigDocument): boolean =>
@@ -67,7 +67,7 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
     );
   }
   if (flags.inlineToken !== true && modeOf(opened) === 'direct') {
-    const { warningOfOldKubectl } = await import('./kubectl-version.ts');
+    const { warningOfOldKubectl } = await import('./kubeconfig/kubectl-version.ts');
     const warning = await warningOfOldKubectl(runtime);
     if (warning !== undefined) warn(warning);
   }
@@ -136,8 +136,8 @@ export function otherNames(name: string, { role, namespaces }: Pick<OpenedSessio
 
 async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {
   const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries, ownEntries }] = await Promise.all([
-    import('./kubeconfig-file.ts'),
-    import('./kubeconfig-entries.ts'),
+    import('./kubeconfig/file.ts'),
+    import('./kubeconfig/entries.ts'),
   ]);
   const { server, opened, isSame, flags, signal } = placement;
   const namespace = flags.namespace ?? opened.access.namespace;

@@ -1,11 +1,11 @@
 /** A login whose kubeconfig goes to stdout with the token in it: nothing on this machine changes but who is known as a server. */
 import { standalone } from './commands/kubeconfig.ts';
-import { renderData } from './data.ts';
+import { renderData } from './terminal/structured-output.ts';
 import { usageError } from './errors.ts';
 import type { LoginFlags } from './flags.ts';
-import { plainInteraction } from './interaction.ts';
+import { plainInteraction } from './terminal/interaction.ts';
 import { type LogInOptions, withOpenSession } from './login.ts';
-import { formatRemaining, type Words } from './output.ts';
+import { formatRemaining, type Words } from './terminal/output.ts';
 import { checkTls, contextNameFrom, defaultContextName } from './place.ts';
 import type { Runtime } from './runtime.ts';
 

@@ -9,20 +9,20 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Session } from '../node/http/contract.ts';
-import type { Api } from './api.ts';
+import type { Api } from './api/api.ts';
 import { reach } from './connect.ts';
 import { exitCodes, RefusedError, UserError } from './errors.ts';
 import type { GlobalFlags, WishFlags } from './flags.ts';
-import type { Interaction } from './interaction.ts';
-import { userKubeconfigs } from './kubeconfig-file.ts';
+import type { Interaction } from './terminal/interaction.ts';
+import { userKubeconfigs } from './kubeconfig/file.ts';
 import type { LoggedIn, LoginStage } from './login.ts';
 import { createPatience, type PatienceOptions } from './patience.ts';
 import type { Runtime } from './runtime.ts';
-import { sameServers } from './same-server.ts';
+import { sameServers } from './trust/same-server.ts';
 import { type Deadline, withinDeadline } from './session-access.ts';
 import { cleanUpAfterCrashes } from './shell-cleanup.ts';
 import { type Ended, endSession } from './shell-ending.ts';
-import { ownerOf, stateOf } from './shell-owner.ts';
+import { ownerOf, stateOf } from './files/process-owner.ts';
 import {
   createDirectory,
   kubeconfigIn,
@@ -32,7 +32,7 @@ import {
   withRecords,
   writeRecord,
 } from './shell-records.ts';
-import { isSessionName } from './token.ts';
+import { isSessionName } from './api/token.ts';
 
 export interface PrivateSession {
   readonly login: LoggedIn;

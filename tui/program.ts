@@ -9,7 +9,7 @@ import type { HomeFlags } from './flags.ts';
 import { createAct } from './program/action.ts';
 import { declareProgram } from './program/declare.ts';
 import { isGoBinaryName, translateGoArguments } from './program/go-binary.ts';
-import { isInteractive } from './output.ts';
+import { isInteractive } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
 
 /** The exit code; errors of commands pass through. */

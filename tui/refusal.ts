@@ -1,7 +1,7 @@
 /** Why a server refused a login, with what to do next: its own advice, and what only the command knows. */
 import type { LoginRequest } from '../node/http/contract.ts';
 import { printableWhoami } from './identity.ts';
-import type { Api } from './api.ts';
+import type { Api } from './api/api.ts';
 import { exitCodes, RefusedError } from './errors.ts';
 import { describeGrant, foresee, rolesOf } from './grant.ts';
 

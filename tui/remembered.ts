@@ -1,9 +1,9 @@
 /** The server that the user's kubeconfig has sessions of, for commands that go on from a login. */
 import { UserError } from './errors.ts';
-import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { type OwnContext, ownContexts, rememberedServer } from './kubeconfig-entries.ts';
+import { kubeconfigPaths, readKubeconfig } from './kubeconfig/file.ts';
+import { type OwnContext, ownContexts, rememberedServer } from './kubeconfig/entries.ts';
 import type { Runtime } from './runtime.ts';
-import { sameServers } from './same-server.ts';
+import { sameServers } from './trust/same-server.ts';
 
 /** Undefined also where the kubeconfig cannot be read: a command that only looks does not need it. */
 export function rememberedHere(env: Runtime['env'], kubeconfig?: string): string | undefined {

@@ -3,23 +3,23 @@
  * comes to the same session, so it is first made sure that it would.
  */
 import type { Mode, Session } from '../node/http/contract.ts';
-import { describeSkew } from './clock.ts';
+import { describeSkew } from './api/clock-skew.ts';
 import { type Reached, reach } from './connect.ts';
 import { exitCodes, usageError, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 import { describeScope, foresee, isSameScope } from './grant.ts';
 import { printableWhoami } from './identity.ts';
-import type { Interaction } from './interaction.ts';
-import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { type OwnContext, ownContexts, ownEntries, rememberedServer } from './kubeconfig-entries.ts';
+import type { Interaction } from './terminal/interaction.ts';
+import { kubeconfigPaths, readKubeconfig } from './kubeconfig/file.ts';
+import { type OwnContext, ownContexts, ownEntries, rememberedServer } from './kubeconfig/entries.ts';
 import { endedError, openSession } from './opening.ts';
 import { checkPlace, keepCredential, keepEnding, place } from './place.ts';
-import { printable } from './output.ts';
+import { printable } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
-import { sameServers } from './same-server.ts';
+import { sameServers } from './trust/same-server.ts';
 import { createStages, type StageReport } from './stages.ts';
 import { readCredential } from './credential-cache.ts';
-import { isSessionName } from './token.ts';
+import { isSessionName } from './api/token.ts';
 import { readWish } from './wish.ts';
 
 export interface RenewOptions {
@@ -83,7 +83,7 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       now: runtime.now,
       timeoutMs,
       signal,
-      meanwhile: () => import('./cluster-access.ts'),
+      meanwhile: () => import('./kubeconfig/cluster-access.ts'),
     });
     if (opened.session !== session.session) throw otherSession(session, opened.session);
     const skewed = describeSkew(opened.skewMs, server);

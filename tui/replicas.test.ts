@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { findClusters } from './clusters.ts';
 import { reach, type Reached } from './connect.ts';
 import type { GlobalFlags } from './flags.ts';
-import { type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
+import { type KnownServer, readKnownServers, rememberServer } from './trust/known-servers.ts';
 import { siblingsOf } from './replicas.ts';
 import { sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import {

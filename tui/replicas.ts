@@ -6,10 +6,10 @@
  * goes when the server no longer names it.
  */
 import type { Replica } from '../node/http/contract.ts';
-import { forgetServer, type KnownServer, readKnownServers, rememberServer } from './known-servers.ts';
+import { forgetServer, type KnownServer, readKnownServers, rememberServer } from './trust/known-servers.ts';
 import type { Runtime } from './runtime.ts';
-import { type Peer, type Tailnet } from './tailnet.ts';
-import { isOfTailnet, judge, type Judgement, tailnetOf } from './trust.ts';
+import { type Peer, type Tailnet } from './tailnet/tailnet.ts';
+import { isOfTailnet, judge, type Judgement, tailnetOf } from './trust/trust.ts';
 
 export interface Sibling extends Judgement {
   /** The origin. */

@@ -1,10 +1,10 @@
 /** The way to a session's cluster, as the server has it at the moment, checked. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Mode } from '../node/http/contract.ts';
-import type { Api, CallOptions, Eventually } from './api.ts';
-import type { ClusterAccess } from './cluster-access.ts';
+import type { Api, CallOptions, Eventually } from './api/api.ts';
+import type { ClusterAccess } from './kubeconfig/cluster-access.ts';
 import { UnreachableError, UserError } from './errors.ts';
-import { tokenExpiry } from './token.ts';
+import { tokenExpiry } from './api/token.ts';
 
 export interface FetchOptions {
   readonly api: Api;
@@ -20,7 +20,7 @@ export async function fetchAccess({ api, server, session, mode, signal }: FetchO
   const ask = (call: CallOptions): Promise<Eventually<unknown>> => api.kubeconfig({ session, mode }, call);
   const [kubeconfig, { readClusterAccess }] = await Promise.all([
     ask({ signal }).then((first) => settled(first, ask, signal)),
-    import('./cluster-access.ts'),
+    import('./kubeconfig/cluster-access.ts'),
   ]);
   return readClusterAccess(kubeconfig, server);
 }

@@ -4,10 +4,10 @@
  */
 import type { Session } from '../node/http/contract.ts';
 import { readCredential } from './credential-cache.ts';
-import type { OwnContext } from './kubeconfig-entries.ts';
-import { printable } from './output.ts';
+import type { OwnContext } from './kubeconfig/entries.ts';
+import { printable } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
-import { type SameServer, sameServers } from './same-server.ts';
+import { type SameServer, sameServers } from './trust/same-server.ts';
 
 export interface SessionRow {
   readonly session: string;

@@ -3,10 +3,10 @@
  * private files. Where nothing was left this costs a look into three directories and loads nothing.
  */
 import { removeLeftKubeconfigs } from './integration/environment.ts';
-import { createWords } from './output.ts';
+import { createWords } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
 import { remove } from './shell-directories.ts';
-import { stateOf } from './shell-owner.ts';
+import { stateOf } from './files/process-owner.ts';
 import { isOver, listBroken, listRecords, type Registered, type ShellRecord } from './shell-records.ts';
 
 /** Says what it ended on stderr, unless quiet. Waits for no server longer than 3 s. */

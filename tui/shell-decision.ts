@@ -4,7 +4,7 @@
  * It ends if a shell opened it and nothing else uses it. Where another shell is just logging in at the same server, nobody can
  * say yet whether it will use this session: then the decision is left to a later command.
  */
-import type { SameServer } from './same-server.ts';
+import type { SameServer } from './trust/same-server.ts';
 import type { Phase } from './shell-records.ts';
 
 export interface Use {

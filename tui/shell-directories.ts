@@ -5,11 +5,11 @@
  */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { cacheDirectory, isOurs } from './directories.ts';
+import { cacheDirectory, isOurs } from './files/directories.ts';
 import { systemCode, UserError } from './errors.ts';
-import { makeDirectories } from './make-directory.ts';
+import { makeDirectories } from './files/make-directory.ts';
 import type { Runtime } from './runtime.ts';
-import { reasonOf } from './system-error.ts';
+import { reasonOf } from './files/system-error.ts';
 
 type Environment = Runtime['env'];
 export type Kind = 'sessions' | 'shells';

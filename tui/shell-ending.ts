@@ -5,12 +5,12 @@
 import { resolve, sep } from 'node:path';
 import { systemCode, UserError } from './errors.ts';
 import { shellKubeconfigs } from './integration/environment.ts';
-import type { OwnContext } from './kubeconfig-entries.ts';
+import type { OwnContext } from './kubeconfig/entries.ts';
 import type { Runtime } from './runtime.ts';
-import { type SameServer, sameServers } from './same-server.ts';
+import { type SameServer, sameServers } from './trust/same-server.ts';
 import { type Decision, decide, type Use } from './shell-decision.ts';
 import { remove, runDirectories } from './shell-directories.ts';
-import { ownerOf, stateOf } from './shell-owner.ts';
+import { ownerOf, stateOf } from './files/process-owner.ts';
 import {
   isOver,
   kubeconfigIn,
@@ -177,8 +177,8 @@ interface ContextFinder {
 
 async function createContextFinder(env: Runtime['env']): Promise<ContextFinder> {
   const [{ readKubeconfig, userKubeconfigs }, { ownContexts }] = await Promise.all([
-    import('./kubeconfig-file.ts'),
-    import('./kubeconfig-entries.ts'),
+    import('./kubeconfig/file.ts'),
+    import('./kubeconfig/entries.ts'),
   ]);
   const contexts = (path: string): readonly OwnContext[] => ownContexts(readKubeconfig([path]).files);
   return {

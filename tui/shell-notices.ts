@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { readUntil, type SessionKey } from './credential-cache.ts';
-import { formatRemaining } from './output.ts';
+import { formatRemaining } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface NoticeOptions extends SessionKey {

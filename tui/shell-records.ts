@@ -7,14 +7,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { writeFileAtomically } from './atomic-write.ts';
+import { writeFileAtomically } from './files/atomic-write.ts';
 import { readUntil } from './credential-cache.ts';
 import { systemCode, UserError } from './errors.ts';
-import { withFileLocks } from './file-lock.ts';
+import { withFileLocks } from './files/lock.ts';
 import type { Runtime } from './runtime.ts';
 import { listDirectories, makePrivateDirectory, runDirectories, runDirectory } from './shell-directories.ts';
-import { isOwner, type Owner, ownerOf, stateOf } from './shell-owner.ts';
-import { isSessionName } from './token.ts';
+import { isOwner, type Owner, ownerOf, stateOf } from './files/process-owner.ts';
+import { isSessionName } from './api/token.ts';
 
 /**
  * opening: a login is under way. open: the child runs. ending: the owner revokes the session. left: nobody's any more, to be

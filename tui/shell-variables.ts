@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { untilPath } from './credential-cache.ts';
 import type { LoggedIn } from './login.ts';
 import type { Runtime } from './runtime.ts';
-import { isSessionName } from './token.ts';
+import { isSessionName } from './api/token.ts';
 
 /** Every variable that `sessionVariables` may set. */
 export const variableNames = [

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import test, { type ExecutionContext } from 'ava';
-import { ownerOf } from './shell-owner.ts';
+import { ownerOf } from './files/process-owner.ts';
 import { type FlightOptions, singleFlight } from './single-flight.ts';
 
 function setup(t: ExecutionContext) {

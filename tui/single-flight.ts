@@ -7,8 +7,8 @@ import { closeSync, linkSync, openSync, readFileSync, renameSync, statSync, unli
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemCode } from './errors.ts';
-import { makeDirectories } from './make-directory.ts';
-import { isOwner, ownerOf, stateOf } from './shell-owner.ts';
+import { makeDirectories } from './files/make-directory.ts';
+import { isOwner, ownerOf, stateOf } from './files/process-owner.ts';
 
 export interface FlightOptions<T> {
   /** The lock file; its directory is made. */

@@ -1,5 +1,5 @@
 /** Says which stage of a login runs, and what each found. A stage that begins while another runs ends that one. */
-import { printable } from './output.ts';
+import { printable } from './terminal/output.ts';
 
 /** In this order. */
 export type LoginStage = 'server' | 'identity' | 'grant' | 'sign-in' | 'provisioning' | 'usable' | 'kubeconfig';

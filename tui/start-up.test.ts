@@ -37,8 +37,8 @@ const libraries: readonly [string, readonly string[]][] = [
   // What a login loads before its first request has left.
   ['commands/login.ts', []],
   ['connect.ts', []],
-  ['local-api.ts', []],
-  ['tailnet-status.ts', []],
+  ['tailnet/local-api.ts', []],
+  ['tailnet/status.ts', []],
 ];
 for (const [module, expected] of libraries) {
   test(`${module} brings along ${expected.length === 0 ? 'no library' : expected.join(', ')}`, async (t) => {

@@ -1,15 +1,15 @@
 /** The sessions at some servers as they are now: asked for as often as one likes, over connections that stay open. */
 import type { Session } from '../node/http/contract.ts';
-import { describeSkew, skewOf } from './clock.ts';
+import { describeSkew, skewOf } from './api/clock-skew.ts';
 import { lookMs, type Reached, reach } from './connect.ts';
 import { exitCodes, UserError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
-import { kubeconfigPaths, readKubeconfig } from './kubeconfig-file.ts';
-import { ownContexts } from './kubeconfig-entries.ts';
+import { kubeconfigPaths, readKubeconfig } from './kubeconfig/file.ts';
+import { ownContexts } from './kubeconfig/entries.ts';
 import { nameScope } from './grant.ts';
-import { formatRemaining, renderTableWithin } from './output.ts';
+import { formatRemaining, renderTableWithin } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
-import type { SameServer } from './same-server.ts';
+import type { SameServer } from './trust/same-server.ts';
 import type { SessionData } from './session-data.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 

@@ -2,7 +2,7 @@
  * `tka status --watch`. On a terminal the table is drawn over itself once a second, without flicker, and asked for anew every
  * 10 s; elsewhere something is written only when it has changed: a line a session, or one document. Goes on until the signal.
  */
-import { isDumbTerminal } from './dumb-terminal.ts';
+import { isDumbTerminal } from './terminal/dumb-terminal.ts';
 import type { OutputForm } from './flags.ts';
 import type { Runtime } from './runtime.ts';
 import { asData, renderReports, type Reporter, type ServerReport, sessionNames } from './status-report.ts';
@@ -120,7 +120,7 @@ function changes(reports: readonly ServerReport[], shown: Map<string, string>): 
 /** JSON in one line, so that each line of a pipe is a document; YAML as documents in a stream. */
 async function document(output: OutputForm, reports: readonly ServerReport[]): Promise<string> {
   if (output === 'json') return `${JSON.stringify(asData(reports))}\n`;
-  const { renderData } = await import('./data.ts');
+  const { renderData } = await import('./terminal/structured-output.ts');
   const text = await renderData(output, asData(reports), sessionNames(reports));
   return output === 'yaml' ? `---\n${text}` : text;
 }

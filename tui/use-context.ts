@@ -4,10 +4,10 @@
  */
 import { readUntil } from './credential-cache.ts';
 import { exitCodes, usageError, UserError } from './errors.ts';
-import { editKubeconfig, kubeconfigPaths } from './kubeconfig-file.ts';
-import { type OwnContext, ownContexts, setCurrentContext } from './kubeconfig-entries.ts';
-import { readKnownServers } from './known-servers.ts';
-import { printable } from './output.ts';
+import { editKubeconfig, kubeconfigPaths } from './kubeconfig/file.ts';
+import { type OwnContext, ownContexts, setCurrentContext } from './kubeconfig/entries.ts';
+import { readKnownServers } from './trust/known-servers.ts';
+import { printable } from './terminal/output.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface UseOptions {

@@ -1,10 +1,10 @@
 /** `tka cluster-info`: where the server says that the API server is, and how to trust it. Only shown: nothing follows from it. */
 import { lookMs, reach } from '../connect.ts';
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import type { ClusterInfoFlags } from '../flags.ts';
-import { createWords, printable, renderTable } from '../output.ts';
+import { createWords, printable, renderTable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { plainInteraction } from '../interaction.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
 
 export async function clusterInfo(runtime: Runtime, flags: ClusterInfoFlags): Promise<void> {
   const { signal } = runtime;

@@ -1,12 +1,12 @@
 /** `tka clusters forget NAME`: takes back what was agreed to about a server, so that the next login looks at it anew. */
-import { parseServer } from '../config.ts';
+import { parseServer } from '../config/server-url.ts';
 import { UserError } from '../errors.ts';
 import type { ClustersForgetFlags } from '../flags.ts';
-import { forgetServer, type KnownServer, readKnownServers } from '../known-servers.ts';
-import { createWords, printable } from '../output.ts';
+import { forgetServer, type KnownServer, readKnownServers } from '../trust/known-servers.ts';
+import { createWords, printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { sameServersAmong } from '../same-server.ts';
-import { describeNode } from '../trust.ts';
+import { sameServersAmong } from '../trust/same-server.ts';
+import { describeNode } from '../trust/trust.ts';
 
 export async function clustersForget(runtime: Runtime, { name, quiet }: ClustersForgetFlags): Promise<void> {
   const known = readKnownServers(runtime.env);

@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../errors.ts';
-import { readKnownServers, rememberServer } from '../known-servers.ts';
+import { readKnownServers, rememberServer } from '../trust/known-servers.ts';
 import { sendJson, startStubServer } from '../testing/stub-server.ts';
 import { createTestRuntime, startTailscaled, statusOf, type TestRuntime } from '../testing/tailscaled.ts';
-import { TailnetError } from '../tailnet.ts';
+import { TailnetError } from '../tailnet/tailnet.ts';
 import { clusterInfo } from './cluster-info.ts';
 import { clustersForget } from './clusters-forget.ts';
 import { clusters } from './clusters.ts';

@@ -3,9 +3,9 @@
  * you may have there. Asks every one of them; believes none.
  */
 import { type Cluster, findClusters } from '../clusters.ts';
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import type { ClustersFlags } from '../flags.ts';
-import { createWords, printable, renderTableWithin, widthOf } from '../output.ts';
+import { createWords, printable, renderTableWithin, widthOf } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 
 export async function clusters(runtime: Runtime, flags: ClustersFlags): Promise<void> {

@@ -4,7 +4,7 @@ import test from 'ava';
 import { parse } from 'yaml';
 import { UserError } from '../errors.ts';
 import type { ConfigFlags } from '../flags.ts';
-import { settingsTable } from '../settings-table.ts';
+import { settingsTable } from '../config/table.ts';
 import { createTestRuntime, type TestRuntime } from '../testing/tailscaled.ts';
 import { config } from './config.ts';
 

@@ -2,13 +2,13 @@
  * `tka config`: reads and changes the configuration file. Values on stdout; what was done, on stderr. A key that the command
  * does not know is a mistake here, and is left alone in the file.
  */
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import { UserError, usageError } from '../errors.ts';
 import type { ConfigFlags } from '../flags.ts';
-import { createWords, printable, renderTable } from '../output.ts';
+import { createWords, printable, renderTable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { ownSettingsPath, readSettingsFile } from '../settings.ts';
-import { settingOf, settingsTable } from '../settings-table.ts';
+import { ownSettingsPath, readSettingsFile } from '../config/settings.ts';
+import { settingOf, settingsTable } from '../config/table.ts';
 
 export async function config(runtime: Runtime, flags: ConfigFlags): Promise<void> {
   const { action, key } = flags;
@@ -49,7 +49,7 @@ async function edit(runtime: Runtime, flags: ConfigFlags, key: string): Promise<
   const setting = settingOf(key);
   if (action === 'set' && value === undefined) throw usageError(`tka config set ${key} needs a value`);
   const parsed = action === 'set' && value !== undefined ? setting.parse(value) : undefined;
-  const { editSettings } = await import('../settings-edit.ts');
+  const { editSettings } = await import('../config/edit.ts');
   const { path, changed, copied } = await editSettings(runtime, flags.config, key, parsed);
   const words = createWords(runtime, quiet === true);
   if (copied !== undefined) words.say(`${path} is new and began as a copy of ${copied}, which is not read any more.`);
@@ -73,7 +73,7 @@ interface Values {
 async function readValues(runtime: Runtime, { config: chosen }: ConfigFlags): Promise<Values> {
   const file = readSettingsFile(runtime.env, chosen);
   if (file === undefined) return { path: undefined, values: () => undefined };
-  const { parseYaml, settingsIn } = await import('../config-file.ts');
+  const { parseYaml, settingsIn } = await import('../config/config-file.ts');
   // A file that the other commands refuse is refused here too.
   settingsIn(file.text, file.path);
   const document = parseYaml(file.text, file.path);

@@ -10,7 +10,7 @@ import { type Credential, readCredential, removeCredentials } from '../credentia
 import { exitCodes, RefusedError, usageError, UserError } from '../errors.ts';
 import type { PluginCall } from '../exec-plugin.ts';
 import type { Runtime } from '../runtime.ts';
-import { isSessionName } from '../token.ts';
+import { isSessionName } from '../api/token.ts';
 
 /** Reads its own arguments: the parser of the other commands costs more than all of this. */
 export async function credential(runtime: Runtime, args: readonly string[]): Promise<void> {

@@ -8,9 +8,9 @@ import { gatherFacts } from '../doctor/facts.ts';
 import { checks } from '../doctor/index.ts';
 import { type ExitCode, exitCodes } from '../errors.ts';
 import type { DoctorFlags } from '../flags.ts';
-import { createWords, widthOf, wrapWords } from '../output.ts';
+import { createWords, widthOf, wrapWords } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { createTheme, type Theme } from '../theme.ts';
+import { createTheme, type Theme } from '../terminal/theme.ts';
 
 export async function doctor(runtime: Runtime, flags: DoctorFlags): Promise<ExitCode> {
   const theme = createTheme(runtime, flags.theme);
@@ -38,7 +38,7 @@ export async function doctor(runtime: Runtime, flags: DoctorFlags): Promise<Exit
     ];
     createWords(runtime, flags.quiet === true).say(`${counted.join(', ')}.`);
   } else {
-    const { writeData } = await import('../data.ts');
+    const { writeData } = await import('../terminal/structured-output.ts');
     const rows = findings.map((finding, index) => ({
       name: checks[index]?.name ?? '',
       state: finding.state,

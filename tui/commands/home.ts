@@ -2,7 +2,7 @@
  * `tka` with no arguments, on a terminal: the home screen. Resolves to 0 once the person has quit; rejects with Interrupted
  * where a signal ended it.
  */
-import { isDumbTerminal } from '../dumb-terminal.ts';
+import { isDumbTerminal } from '../terminal/dumb-terminal.ts';
 import { usageError } from '../errors.ts';
 import type { HomeFlags } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';

@@ -2,14 +2,14 @@
  * `tka kubeconfig`: a kubeconfig with the token in it, on stdout, for a program that runs no plugin or another machine's
  * tool. It is built here from what was checked; no file is touched.
  */
-import { type Api, OlderServerError } from '../api.ts';
-import type { ClusterAccess } from '../cluster-access.ts';
+import { type Api, OlderServerError } from '../api/api.ts';
+import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
 import { reach } from '../connect.ts';
-import { renderData } from '../data.ts';
+import { renderData } from '../terminal/structured-output.ts';
 import { UnreachableError, UserError } from '../errors.ts';
 import type { KubeconfigFlags } from '../flags.ts';
-import { plainInteraction } from '../interaction.ts';
-import { createWords } from '../output.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
+import { createWords } from '../terminal/output.ts';
 import { checkTls } from '../place.ts';
 import type { Runtime } from '../runtime.ts';
 import { fetchAccess, withinDeadline } from '../session-access.ts';

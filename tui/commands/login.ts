@@ -2,14 +2,14 @@
  * `tka login`: opens a session and makes kubectl able to use it. On a terminal a screen follows its stages; in a script there are
  * plain lines on stderr, and on stdout the name of the context, or the whole session with -o.
  */
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes, UnreachableError, usageError } from '../errors.ts';
 import { forEachServer } from '../every-server.ts';
 import type { LoginFlags } from '../flags.ts';
 import { describeScope } from '../grant.ts';
-import { plainInteraction } from '../interaction.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
 import { type LoggedIn, logIn } from '../login.ts';
-import { createWords, formatRemaining, isInteractive, type Words } from '../output.ts';
+import { createWords, formatRemaining, isInteractive, type Words } from '../terminal/output.ts';
 import { exportStatement, isGoBinaryName } from '../program/go-binary.ts';
 import type { Runtime } from '../runtime.ts';
 import { liveSessionData } from '../session-data.ts';

@@ -3,16 +3,16 @@
  * those. --all does so at every server that the kubeconfig has sessions of, and goes on after a failure.
  */
 import { chooseServer } from '../choose-server.ts';
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes } from '../errors.ts';
 import type { LogoutFlags } from '../flags.ts';
-import { plainInteraction } from '../interaction.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
-import { ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
+import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
+import { ownContexts, rememberedServer } from '../kubeconfig/entries.ts';
 import { logOut } from '../logout.ts';
-import { createWords, type Words } from '../output.ts';
+import { createWords, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { distinctServers, type SameServer, sameServers } from '../same-server.ts';
+import { distinctServers, type SameServer, sameServers } from '../trust/same-server.ts';
 import type { SessionData } from '../session-data.ts';
 import { forEachServer } from '../every-server.ts';
 

@@ -1,9 +1,9 @@
 /** `tka renew`: moves the end of a session, here and at the server. */
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import type { RenewFlags } from '../flags.ts';
 import { describeScope } from '../grant.ts';
-import { plainInteraction } from '../interaction.ts';
-import { createWords, formatRemaining } from '../output.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
+import { createWords, formatRemaining } from '../terminal/output.ts';
 import { renewSession } from '../renew.ts';
 import type { Runtime } from '../runtime.ts';
 import { liveSessionData } from '../session-data.ts';

@@ -3,10 +3,10 @@
  * server could not use, and why.
  */
 import type { GrantedRule, WhoamiResponse } from '../../node/http/contract.ts';
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import type { RolesFlags } from '../flags.ts';
 import { describeGrant, foresee, nameScope, rolesOf } from '../grant.ts';
-import { createWords, renderTable, type Words } from '../output.ts';
+import { createWords, renderTable, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { askWhoami } from './whoami.ts';
 

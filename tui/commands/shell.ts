@@ -1,6 +1,6 @@
 /** `tka shell`: a shell, or a command, in a session that ends with it. */
 import type { ShellFlags } from '../flags.ts';
-import { plainInteraction } from '../interaction.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
 import type { Runtime } from '../runtime.ts';
 import { runShell } from '../shell.ts';
 

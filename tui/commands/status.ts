@@ -6,16 +6,16 @@
  */
 import { setInterval as every } from 'node:timers/promises';
 import { chooseServer } from '../choose-server.ts';
-import { namedServer } from '../config.ts';
-import { writeData } from '../data.ts';
+import { namedServer } from '../config/server-url.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes, UserError } from '../errors.ts';
 import type { StatusFlags } from '../flags.ts';
-import { plainInteraction } from '../interaction.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig-file.ts';
-import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig-entries.ts';
-import { createWords, printable, renderError, widthOf } from '../output.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
+import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
+import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig/entries.ts';
+import { createWords, printable, renderError, widthOf } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { distinctServers, sameServers } from '../same-server.ts';
+import { distinctServers, sameServers } from '../trust/same-server.ts';
 import { asData, createReporter, renderReports, type ServerReport, sessionNames } from '../status-report.ts';
 
 export async function status(runtime: Runtime, flags: StatusFlags): Promise<ExitCode> {
@@ -73,7 +73,7 @@ async function serversOf(
   const ofSession = contexts.find(({ session }) => session === flags.session)?.server;
   if (!isNamed && ofSession !== undefined) return [ofSession];
   if (!isNamed || flags.all === true) {
-    const { readKnownServers } = await import('../known-servers.ts');
+    const { readKnownServers } = await import('../trust/known-servers.ts');
     const trusted = readKnownServers(runtime.env).filter(({ replicaOf }) => replicaOf === undefined);
     const configured = await namedServer(runtime, flags);
     const named = configured === undefined ? [] : [configured];

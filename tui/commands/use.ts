@@ -1,7 +1,7 @@
 /** `tka use`: makes a context of tka's kubectl's current one. */
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import type { UseFlags } from '../flags.ts';
-import { createWords, isInteractive } from '../output.ts';
+import { createWords, isInteractive } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { useContext } from '../use-context.ts';
 

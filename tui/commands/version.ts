@@ -14,7 +14,7 @@ export async function version(runtime: Runtime, args: readonly string[]): Promis
   const own = process.env.TKA_VERSION ?? 'dev';
   const print = async (value: object): Promise<void> => {
     if (output === undefined) return;
-    const { writeData } = await import('../data.ts');
+    const { writeData } = await import('../terminal/structured-output.ts');
     await writeData(runtime, output, value, own);
   };
   if (output === undefined) runtime.stdout.write(`tka ${own}\n`);
@@ -82,8 +82,8 @@ function numberOf(flag: string, text: string, pattern: RegExp, read: (text: stri
 async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: string; version: string }> {
   const [{ lookMs, reach }, { createWords, printable }, { plainInteraction }] = await Promise.all([
     import('../connect.ts'),
-    import('../output.ts'),
-    import('../interaction.ts'),
+    import('../terminal/output.ts'),
+    import('../terminal/interaction.ts'),
   ]);
   const { signal } = runtime;
   const words = createWords(runtime, flags.quiet === true);

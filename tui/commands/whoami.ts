@@ -1,10 +1,10 @@
 /** `tka whoami`: who the caller is to a server. What that grants is another question: `tka roles`. */
 import { lookMs, reach } from '../connect.ts';
-import { writeData } from '../data.ts';
+import { writeData } from '../terminal/structured-output.ts';
 import type { WhoamiFlags } from '../flags.ts';
-import { plainInteraction } from '../interaction.ts';
-import { createWords, renderTable, type Words } from '../output.ts';
-import { skewOf } from '../clock.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
+import { createWords, renderTable, type Words } from '../terminal/output.ts';
+import { skewOf } from '../api/clock-skew.ts';
 import { printableWhoami } from '../identity.ts';
 import { ownContextsHere } from '../remembered.ts';
 import type { Runtime } from '../runtime.ts';

@@ -5,7 +5,7 @@
  */
 import type { Command } from 'commander';
 import type { Runtime } from '../runtime.ts';
-import { printable } from '../output.ts';
+import { printable } from '../terminal/output.ts';
 import { locate, type Position } from './position.ts';
 import type { Values } from './values.ts';
 

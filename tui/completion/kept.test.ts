@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { untilPath, writeUntil } from '../credential-cache.ts';
-import { cacheDirectory } from '../directories.ts';
+import { cacheDirectory } from '../files/directories.ts';
 import { createTestRuntime } from '../testing/tailscaled.ts';
 import { kept, keptPath } from './kept.ts';
 

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { writeFileAtomically } from '../atomic-write.ts';
-import { cacheDirectory, isOurs } from '../directories.ts';
-import { makeDirectories } from '../make-directory.ts';
+import { writeFileAtomically } from '../files/atomic-write.ts';
+import { cacheDirectory, isOurs } from '../files/directories.ts';
+import { makeDirectories } from '../files/make-directory.ts';
 import type { Runtime } from '../runtime.ts';
 
 export interface KeptOptions {

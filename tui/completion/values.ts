@@ -46,7 +46,7 @@ const options: Readonly<Record<string, Source>> = {
   config: files,
   kubeconfig: files,
   authKeyFile: files,
-  theme: async () => ({ values: (await import('../theme.ts')).themeNames }),
+  theme: async () => ({ values: (await import('../terminal/theme.ts')).themeNames }),
   period: async () => ({ values: ['30m', '1h', '2h', '4h', '8h'] }),
   contextName: async () => none,
   cluster: clusterNames,
@@ -74,7 +74,7 @@ async function attempt(source: () => Promise<Values>): Promise<Values> {
 }
 
 async function configKeys(): Promise<Values> {
-  const { settingsTable } = await import('../settings-table.ts');
+  const { settingsTable } = await import('../config/table.ts');
   const meanings = Object.fromEntries(settingsTable.map(({ key, meaning }) => [key, meaning]));
   return { values: Object.keys(meanings), meanings };
 }
@@ -89,15 +89,15 @@ async function clusterNames(runtime: Runtime, given: Position['given']): Promise
       return clusters.flatMap(({ name, answer }) => (answer.state === 'here' ? [name] : []));
     },
   });
-  const { readKnownServers } = await import('../known-servers.ts');
+  const { readKnownServers } = await import('../trust/known-servers.ts');
   const known = readKnownServers(runtime.env).flatMap(({ cluster }) => cluster ?? []);
   return { values: [...known, ...found] };
 }
 
 async function servers(runtime: Runtime, given: Position['given']): Promise<Values> {
   const [{ readKnownServers }, { readSettings }] = await Promise.all([
-    import('../known-servers.ts'),
-    import('../settings.ts'),
+    import('../trust/known-servers.ts'),
+    import('../config/settings.ts'),
   ]);
   const known = readKnownServers(runtime.env).map(({ server }) => server);
   const settings = await readSettings(runtime, given['config'] === undefined ? {} : { config: given['config'] });
@@ -105,14 +105,14 @@ async function servers(runtime: Runtime, given: Position['given']): Promise<Valu
 }
 
 async function pinned(runtime: Runtime): Promise<Values> {
-  const { readKnownServers } = await import('../known-servers.ts');
+  const { readKnownServers } = await import('../trust/known-servers.ts');
   return { values: readKnownServers(runtime.env).flatMap(({ server, cluster }) => cluster ?? server) };
 }
 
 async function sessions(runtime: Runtime, given: Position['given']): Promise<Values> {
   const [{ kubeconfigPaths, readKubeconfig }, { ownContexts }] = await Promise.all([
-    import('../kubeconfig-file.ts'),
-    import('../kubeconfig-entries.ts'),
+    import('../kubeconfig/file.ts'),
+    import('../kubeconfig/entries.ts'),
   ]);
   const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, given['kubeconfig'])).files);
   return { values: contexts.map(({ session }) => session) };

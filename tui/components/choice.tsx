@@ -6,7 +6,7 @@ import { Box, Text } from 'ink';
 import { type ReactNode, useRef, useState } from 'react';
 import { useKeys } from '../hooks/use-keys.ts';
 import { useTheme } from '../hooks/use-theme.ts';
-import type { Choice as Option, Question } from '../interaction.ts';
+import type { Choice as Option, Question } from '../terminal/interaction.ts';
 
 export interface ChoiceProps {
   readonly question: Question;

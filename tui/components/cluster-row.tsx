@@ -9,7 +9,7 @@ import type { Cluster } from '../clusters.ts';
 import { nameScope } from '../grant.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { ClusterRow as Row } from '../screens/home-state.ts';
-import type { Glyphs, Styles } from '../theme.ts';
+import type { Glyphs, Styles } from '../terminal/theme.ts';
 import { type Columns, cutTo, fit } from './columns.ts';
 
 export interface ClusterRowProps {

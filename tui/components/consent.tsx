@@ -6,7 +6,7 @@ import { Box, Text } from 'ink';
 import type { ReactNode } from 'react';
 import { useKeys } from '../hooks/use-keys.ts';
 import { useTheme } from '../hooks/use-theme.ts';
-import type { Question } from '../interaction.ts';
+import type { Question } from '../terminal/interaction.ts';
 
 export interface ConsentProps {
   readonly question: Question;

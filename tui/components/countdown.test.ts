@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createTheme } from '../theme.ts';
+import { createTheme } from '../terminal/theme.ts';
 import { drawBar, formatClock, levelOf, levelWords, spokenRemaining } from './countdown.ts';
 
 const second = 1000;

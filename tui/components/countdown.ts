@@ -1,5 +1,5 @@
 /** What is left of a session, in the words, figures and styles of the home screen. */
-import type { Glyphs, Styles } from '../theme.ts';
+import type { Glyphs, Styles } from '../terminal/theme.ts';
 
 export type Level = 'plenty' | 'soon' | 'last' | 'ended';
 

@@ -2,7 +2,7 @@
 import { Box, Text } from 'ink';
 import type { ReactNode } from 'react';
 import { useTheme } from '../hooks/use-theme.ts';
-import type { Glyphs } from '../theme.ts';
+import type { Glyphs } from '../terminal/theme.ts';
 
 export interface HelpBarProps {
   readonly keys: readonly (readonly [key: string, does: string])[];

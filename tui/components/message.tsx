@@ -6,7 +6,7 @@ import { Box, Text, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { Notice } from '../screens/home-state.ts';
-import type { Glyphs, Styles } from '../theme.ts';
+import type { Glyphs, Styles } from '../terminal/theme.ts';
 import { wrapLines } from './columns.ts';
 
 export interface MessageProps {

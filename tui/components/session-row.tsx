@@ -4,11 +4,11 @@
  */
 import { Box, Text, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
-import { endGraceMs } from '../clock.ts';
+import { endGraceMs } from '../api/clock-skew.ts';
 import { describeScope } from '../grant.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { HomeSession } from '../screens/home-state.ts';
-import type { Glyphs, Styles } from '../theme.ts';
+import type { Glyphs, Styles } from '../terminal/theme.ts';
 import { type Columns, cutTo, fit } from './columns.ts';
 import { formatClock, levelOf, levelStyles, levelWords, spokenRemaining } from './countdown.ts';
 import { CountdownBar } from './countdown-bar.tsx';

@@ -6,11 +6,11 @@
 import { Box, Text, useAnimation, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
 import { useTheme } from '../hooks/use-theme.ts';
-import { printable } from '../output.ts';
+import { printable } from '../terminal/output.ts';
 import { cutTo } from './columns.ts';
 import type { StageProgress } from '../screens/login-run.ts';
 import { formatTook, stageTitles, stateWords } from '../screens/login-words.ts';
-import type { Styles } from '../theme.ts';
+import type { Styles } from '../terminal/theme.ts';
 
 export interface StageListProps {
   readonly stages: readonly StageProgress[];

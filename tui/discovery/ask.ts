@@ -1,13 +1,13 @@
 /** Asks one server what it is, at `/.well-known/tka`, for a second at most. What it says comes out fit to be shown. */
-import { type Api, createApi } from '../api.ts';
-import { slug } from '../slug.ts';
+import { type Api, createApi } from '../api/api.ts';
+import { slug } from '../kubeconfig/slug.ts';
 import type { Cluster } from '../clusters.ts';
 import { RefusedError, UserError } from '../errors.ts';
-import { printable } from '../output.ts';
+import { printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Peer, Tailnet } from '../tailnet.ts';
-import { createTransport } from '../transport.ts';
-import { wayTo } from '../way.ts';
+import type { Peer, Tailnet } from '../tailnet/tailnet.ts';
+import { createTransport } from '../api/transport.ts';
+import { wayTo } from '../tailnet/route.ts';
 
 export type ServerAnswer =
   | (Extract<Cluster['answer'], { state: 'here' }> & {

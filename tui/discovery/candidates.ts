@@ -2,13 +2,13 @@
  * Which servers may be tka servers: those of the configuration file, those agreed to before, and peers that look like one.
  * One machine is listed once, under the name that the user gave it. Nobody is asked but the local tailscaled.
  */
-import { parseServer } from '../config.ts';
-import { type KnownServer, readKnownServers } from '../known-servers.ts';
+import { parseServer } from '../config/server-url.ts';
+import { type KnownServer, readKnownServers } from '../trust/known-servers.ts';
 import type { Runtime } from '../runtime.ts';
-import { type Discovery, readSettings } from '../settings.ts';
-import { type Peer, readTailnet, type Tailnet, TailnetError } from '../tailnet.ts';
-import { isOfTailnet, isSameService, judge, type Judgement } from '../trust.ts';
-import { wayTo } from '../way.ts';
+import { type Discovery, readSettings } from '../config/settings.ts';
+import { type Peer, readTailnet, type Tailnet, TailnetError } from '../tailnet/tailnet.ts';
+import { isOfTailnet, isSameService, judge, type Judgement } from '../trust/trust.ts';
+import { wayTo } from '../tailnet/route.ts';
 
 export interface Candidate extends Judgement {
   /** The server's origin. */

@@ -2,7 +2,7 @@
  * The names of clusters, as lists show them and --cluster takes them: unique, and never another's. A server that was agreed
  * to keeps the name that it had then; of others with one name, each gets its host's name behind.
  */
-import { slug } from '../slug.ts';
+import { slug } from '../kubeconfig/slug.ts';
 import type { Cluster } from '../clusters.ts';
 import type { ServerAnswer } from './ask.ts';
 import type { Candidate } from './candidates.ts';

@@ -1,9 +1,9 @@
 /** Who the caller is to the server, what it may have, and whether what it has works. */
 import { exitCodes } from '../errors.ts';
 import { describeGrant, foresee } from '../grant.ts';
-import { formatRemaining, printable } from '../output.ts';
+import { formatRemaining, printable } from '../terminal/output.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
-import { findProgram, runProgram } from './programs.ts';
+import { findProgram, runProgram } from '../files/programs.ts';
 
 export const accessChecks: readonly Check[] = [
   {

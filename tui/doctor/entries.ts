@@ -1,9 +1,9 @@
 /** Whether the entries that tka made are still whole: a context without its user, or a plugin that is not there any more. */
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import type { KubeconfigDocument, OwnContext } from '../kubeconfig-entries.ts';
+import type { KubeconfigDocument, OwnContext } from '../kubeconfig/entries.ts';
 import type { Runtime } from '../runtime.ts';
-import { findProgram } from './programs.ts';
+import { findProgram } from '../files/programs.ts';
 
 /** What is wrong, a line each. */
 export function brokenEntries(

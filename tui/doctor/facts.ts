@@ -2,15 +2,15 @@
  * What the checks look at, each found out once, when the first check asks for it. Nothing is changed anywhere: no pin is
  * written, no session opened. `close` ends the connection to the server.
  */
-import type { ServerFacts } from '../api.ts';
+import type { ServerFacts } from '../api/api.ts';
 import type { Reached } from '../connect.ts';
 import type { DoctorFlags } from '../flags.ts';
-import type { OwnContext } from '../kubeconfig-entries.ts';
-import type { KubeconfigFiles } from '../kubeconfig-file.ts';
+import type { OwnContext } from '../kubeconfig/entries.ts';
+import type { KubeconfigFiles } from '../kubeconfig/file.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../config/settings.ts';
 import type { SessionRow } from '../session-list.ts';
-import type { Tailnet } from '../tailnet.ts';
+import type { Tailnet } from '../tailnet/tailnet.ts';
 import type { WhoamiResponse } from '../../node/http/contract.ts';
 
 export interface Facts {
@@ -48,8 +48,8 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
 
   const kubeconfig = once(async () => {
     const [{ kubeconfigPaths, readKubeconfig }, { ownContexts }] = await Promise.all([
-      import('../kubeconfig-file.ts'),
-      import('../kubeconfig-entries.ts'),
+      import('../kubeconfig/file.ts'),
+      import('../kubeconfig/entries.ts'),
     ]);
     const paths = kubeconfigPaths(runtime.env, flags.kubeconfig);
     const files = readKubeconfig(paths);
@@ -65,8 +65,8 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
   const server = once(async () => {
     const [{ reach }, { rememberedServer }, { sameServers }] = await Promise.all([
       import('../connect.ts'),
-      import('../kubeconfig-entries.ts'),
-      import('../same-server.ts'),
+      import('../kubeconfig/entries.ts'),
+      import('../trust/same-server.ts'),
     ]);
     const remembered = { server: rememberedServer(await own(), sameServers(runtime.env)) };
     // That it is another machine than before is a finding, not a warning beside it.
@@ -91,8 +91,8 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
     runtime,
     flags,
     timeoutMs,
-    settings: once(async () => (await import('../settings.ts')).readSettings(runtime, config)),
-    tailnet: once(async () => (await import('../tailnet.ts')).readTailnet(runtime, { signal, ...config })),
+    settings: once(async () => (await import('../config/settings.ts')).readSettings(runtime, config)),
+    tailnet: once(async () => (await import('../tailnet/tailnet.ts')).readTailnet(runtime, { signal, ...config })),
     server,
     answer,
     whoami: async () => (await access()).whoami,

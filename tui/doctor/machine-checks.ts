@@ -1,14 +1,14 @@
 /** This machine: what runs the command, the user's kubeconfig, kubectl, and tka's own files. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { tryWriting } from '../atomic-write.ts';
-import { cacheDirectory } from '../directories.ts';
+import { tryWriting } from '../files/atomic-write.ts';
+import { cacheDirectory } from '../files/directories.ts';
 import { systemCode } from '../errors.ts';
-import { printable } from '../output.ts';
-import { posixWord } from '../posix-word.ts';
+import { printable } from '../terminal/output.ts';
+import { posixWord } from '../terminal/posix-word.ts';
 import { type Check, failed, ok, skipped, warning } from './check.ts';
 import { brokenEntries } from './entries.ts';
-import { findProgram, runProgram } from './programs.ts';
+import { findProgram, runProgram } from '../files/programs.ts';
 
 export const nodeCheck: Check = {
   name: 'node',
@@ -30,7 +30,7 @@ export const machineChecks: readonly Check[] = [
           `chmod 600 ${open.map(posixWord).join(' ')}`,
         );
       }
-      const { checkWritable } = await import('../kubeconfig-write.ts');
+      const { checkWritable } = await import('../kubeconfig/write.ts');
       checkWritable(destination);
       const broken = brokenEntries(files, own, runtime.env);
       if (broken.length > 0)

@@ -1,6 +1,6 @@
 /** The server: which one it is, whether it is the machine that was agreed to, and whether it answers and fits. */
-import { describeNode } from '../trust.ts';
-import { formatRemaining, printable } from '../output.ts';
+import { describeNode } from '../trust/trust.ts';
+import { formatRemaining, printable } from '../terminal/output.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 
 export const serverChecks: readonly Check[] = [

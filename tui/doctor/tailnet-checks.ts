@@ -1,9 +1,9 @@
 /** The way to the tailnet: the local tailscaled, and how names of the tailnet are found. */
 import { isIP } from 'node:net';
-import { printable } from '../output.ts';
-import { withoutSecrets } from '../proxy.ts';
-import { TailnetError } from '../tailnet.ts';
-import { wayTo } from '../way.ts';
+import { printable } from '../terminal/output.ts';
+import { withoutSecrets } from '../api/proxy.ts';
+import { TailnetError } from '../tailnet/tailnet.ts';
+import { wayTo } from '../tailnet/route.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 
 export const tailnetChecks: readonly Check[] = [

@@ -8,7 +8,7 @@ import { useEffect, useEffectEvent, useRef, useState, useSyncExternalStore } fro
 import { Interrupted } from '../errors.ts';
 import { createInkInteraction, type InkInteraction } from '../ink-interaction.ts';
 import type { LoggedIn } from '../login.ts';
-import { formatRemaining } from '../output.ts';
+import { formatRemaining } from '../terminal/output.ts';
 import type { HomeEvent } from '../screens/home-model.ts';
 import { type HomeServices, problemOf } from '../screens/home-services.ts';
 import type { Action, Notice } from '../screens/home-state.ts';

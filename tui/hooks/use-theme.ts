@@ -3,7 +3,7 @@
  * provider nothing is coloured and everything is ASCII.
  */
 import { createContext, useContext } from 'react';
-import { createTheme, type Theme } from '../theme.ts';
+import { createTheme, type Theme } from '../terminal/theme.ts';
 
 const ThemeContext = createContext<Theme>(createTheme({ env: { NO_COLOR: '1', TERM: 'dumb' }, platform: 'linux' }));
 

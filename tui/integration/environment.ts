@@ -7,14 +7,14 @@
  */
 import { constants, fstatSync, ftruncateSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
-import { writeFileAtomically } from '../atomic-write.ts';
+import { writeFileAtomically } from '../files/atomic-write.ts';
 import { systemCode, UserError } from '../errors.ts';
 import { type Shell, shells } from '../flags.ts';
 import type { LoggedIn } from '../login.ts';
 import type { Runtime } from '../runtime.ts';
-import { sameServers } from '../same-server.ts';
+import { sameServers } from '../trust/same-server.ts';
 import { listDirectories, makePrivateDirectory, remove, runDirectory } from '../shell-directories.ts';
-import { isOwner, type Owner, ownerOf, stateOf } from '../shell-owner.ts';
+import { isOwner, type Owner, ownerOf, stateOf } from '../files/process-owner.ts';
 import { sessionVariables } from '../shell-variables.ts';
 import { quote } from './quote.ts';
 

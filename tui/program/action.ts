@@ -4,9 +4,9 @@
  */
 import type { Command } from 'commander';
 import type { GlobalFlags } from '../flags.ts';
-import { createWords } from '../output.ts';
+import { createWords } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { quietSetting } from '../settings.ts';
+import { quietSetting } from '../config/settings.ts';
 
 /** `args` are the operands, in order. */
 export type Perform<T> = (runtime: Runtime, flags: T, args: readonly string[]) => Promise<number | void>;

@@ -6,7 +6,7 @@ import type { Cluster, FindOptions, Found } from '../clusters.ts';
 import { RefusedError } from '../errors.ts';
 import type { GlobalFlags, WishFlags } from '../flags.ts';
 import { isSameScope } from '../grant.ts';
-import type { Interaction } from '../interaction.ts';
+import type { Interaction } from '../terminal/interaction.ts';
 import type { Renewed } from '../renew.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionRow } from '../session-list.ts';
@@ -48,7 +48,10 @@ export interface RenewOptions extends LogOutOptions {
 export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeServices {
   return {
     async findClusters(options) {
-      const [{ findClusters }, { namedServer }] = await Promise.all([import('../clusters.ts'), import('../config.ts')]);
+      const [{ findClusters }, { namedServer }] = await Promise.all([
+        import('../clusters.ts'),
+        import('../config/server-url.ts'),
+      ]);
       const named = await namedServer(runtime, flags);
       return findClusters(runtime, { ...options, config: flags.config, named: named === undefined ? [] : [named] });
     },
@@ -70,7 +73,7 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
     async runShell(cluster, wish) {
       const [{ runShell }, { plainInteraction }] = await Promise.all([
         import('../shell.ts'),
-        import('../interaction.ts'),
+        import('../terminal/interaction.ts'),
       ]);
       return runShell(
         runtime,
@@ -117,7 +120,7 @@ async function readHomeAccess(
     import('../connect.ts'),
     import('../access.ts'),
     import('../credential-cache.ts'),
-    import('../token.ts'),
+    import('../api/token.ts'),
   ]);
   try {
     const connection = await reach(

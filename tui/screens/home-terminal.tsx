@@ -8,8 +8,8 @@ import { createClock } from '../hooks/use-clock.ts';
 import { ThemeProvider } from '../hooks/use-theme.ts';
 import type { GlobalFlags } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
-import { readSettings } from '../settings.ts';
-import { createTheme } from '../theme.ts';
+import { readSettings } from '../config/settings.ts';
+import { createTheme } from '../terminal/theme.ts';
 import { Home } from './home.tsx';
 import { createHomeServices, type HomeServices } from './home-services.ts';
 

@@ -3,7 +3,7 @@
  * and everything is written.
  */
 import type { Runtime } from '../runtime.ts';
-import type { Theme } from '../theme.ts';
+import type { Theme } from '../terminal/theme.ts';
 import type { LoginProgress, LoginRun, StageProgress } from './login-run.ts';
 import { formatTook, reasonOf, stageTitles, summaryOf } from './login-words.ts';
 

@@ -6,7 +6,7 @@
  */
 import { Interrupted } from '../errors.ts';
 import { createInkInteraction, type InkInteraction } from '../ink-interaction.ts';
-import type { Interaction } from '../interaction.ts';
+import type { Interaction } from '../terminal/interaction.ts';
 import type { LoggedIn, LoginStage, LogInOptions, StageReport } from '../login.ts';
 import type { Runtime } from '../runtime.ts';
 

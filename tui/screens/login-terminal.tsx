@@ -6,7 +6,7 @@ import { render } from 'ink';
 import { Suspender } from '../components/suspender.tsx';
 import { ThemeProvider } from '../hooks/use-theme.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Theme } from '../theme.ts';
+import type { Theme } from '../terminal/theme.ts';
 import { LoginProgress } from './login-progress.tsx';
 import type { LoginRun } from './login-run.ts';
 

@@ -4,7 +4,7 @@
 import { UserError } from '../errors.ts';
 import { describeScope } from '../grant.ts';
 import type { LoggedIn, LoginStage } from '../login.ts';
-import { formatRemaining, printable } from '../output.ts';
+import { formatRemaining, printable } from '../terminal/output.ts';
 import type { StageProgress } from './login-run.ts';
 
 export const stageTitles: Readonly<Record<LoginStage, string>> = {

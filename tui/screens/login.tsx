@@ -4,13 +4,13 @@
  *
  * Drawn on stderr: stdout is for data.
  */
-import { isDumbTerminal } from '../dumb-terminal.ts';
+import { isDumbTerminal } from '../terminal/dumb-terminal.ts';
 import { Shown, UserError } from '../errors.ts';
-import { plainInteraction } from '../interaction.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
 import type { LoggedIn, LogInOptions } from '../login.ts';
 import type { Runtime } from '../runtime.ts';
-import { readSettings } from '../settings.ts';
-import { createTheme } from '../theme.ts';
+import { readSettings } from '../config/settings.ts';
+import { createTheme } from '../terminal/theme.ts';
 import { type LogIn, startLogin } from './login-run.ts';
 
 export type LoginScreenOptions = Omit<LogInOptions, 'interaction' | 'onStage' | 'stepwise' | 'warn'>;

@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { render } from 'ink-testing-library';
 import { createElement, type ReactElement, type ReactNode } from 'react';
 import { ThemeProvider } from '../hooks/use-theme.ts';
-import { createTheme, type ThemeName } from '../theme.ts';
+import { createTheme, type ThemeName } from '../terminal/theme.ts';
 
 export interface Frames {
   readonly last: () => string;

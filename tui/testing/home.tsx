@@ -10,7 +10,7 @@ import type { Clock } from '../hooks/use-clock.ts';
 import { ThemeProvider } from '../hooks/use-theme.ts';
 import type { LoggedIn, LogInOptions } from '../login.ts';
 import type { Runtime } from '../runtime.ts';
-import { createTheme } from '../theme.ts';
+import { createTheme } from '../terminal/theme.ts';
 import { Home } from '../screens/home.tsx';
 import type { HomeServices } from '../screens/home-services.ts';
 import type { Access, HomeSession, KnownAccess } from '../screens/home-state.ts';

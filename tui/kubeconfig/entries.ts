@@ -1,0 +1,322 @@
+/**
+ * Which entries of the user's kubeconfigs are ours, and how they change: on parsed documents, without a file system.
+ *
+ * An entry is ours if it carries our extension with the same server and session; kubectl keeps extensions when it rewrites a
+ * file. Entries of others are never changed or removed: where one has the name we want, another name is taken. In ours, the
+ * fields that a login determines are set, and the rest (a namespace chosen by hand, say) stays. Comments and unknown
+ * content stay everywhere.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Document, isMap, isSeq } from 'yaml';
+import { UserError } from '../errors.ts';
+import type { SameServer } from '../trust/same-server.ts';
+import { isSessionName } from '../api/token.ts';
+
+export interface KubeconfigDocument {
+  readonly path: string;
+  /** What the file holds; absent: it is not there yet. */
+  readonly text?: string;
+  readonly document: Document;
+  /** Whether it has to be written back. */
+  changed: boolean;
+}
+
+/** What ties an entry to a session. */
+export interface Marker {
+  readonly server: string;
+  readonly session: string;
+}
+
+export interface SessionEntries {
+  readonly marker: Marker;
+  /** The name to have if it is free. */
+  readonly name: string;
+  /** The first of these that is free, else. */
+  readonly otherNames?: readonly string[];
+  readonly cluster: Fields;
+  readonly user: Fields;
+  readonly namespace?: string;
+  /** Whether the context becomes the current one even if there is another. */
+  readonly use: boolean;
+  /** What the user named just now: it is set in a context that is there already, too. */
+  readonly byHand?: { readonly name?: boolean; readonly namespace?: boolean };
+  /** Default: servers of one origin. Entries of the same server by another name are this session's too, and take this name. */
+  readonly isSame?: SameServer;
+}
+
+/** Values to set; undefined removes the field. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+export interface MergeResult {
+  readonly context: string;
+  readonly current: boolean;
+  /** Where the context is. */
+  readonly path: string;
+}
+
+/** Files in the order of KUBECONFIG. New entries go to `destination`, changed ones to the file that has them. */
+export function mergeEntries(
+  files: readonly KubeconfigDocument[],
+  destination: KubeconfigDocument,
+  entries: SessionEntries,
+): MergeResult {
+  const { marker, isSame } = entries;
+  const own = {
+    cluster: findOwn(files, 'cluster', marker, isSame),
+    user: findOwn(files, 'user', marker, isSame),
+    context: findOwn(files, 'context', marker, isSame),
+  };
+  const missing = kinds.filter((kind) => own[kind] === undefined);
+  const preferred = own.context?.name ?? own.cluster?.name ?? own.user?.name ?? entries.name;
+  const fresh = missing.length === 0 ? preferred : freeName(files, missing, preferred, entries.otherNames ?? []);
+  const nameOf = (kind: Kind): string => own[kind]?.name ?? fresh;
+
+  put(own.cluster ?? add(destination, 'cluster', fresh), entries.cluster, marker);
+  put(own.user ?? add(destination, 'user', fresh), entries.user, marker);
+  const context = own.context ?? add(destination, 'context', fresh);
+  const isNamed = own.context === undefined || entries.byHand?.namespace === true;
+  const namespace = isNamed && entries.namespace !== undefined ? { namespace: entries.namespace } : {};
+  put(context, { cluster: nameOf('cluster'), user: nameOf('user'), ...namespace }, marker);
+  const name = entries.byHand?.name === true ? rename(files, context, entries) : context.name;
+
+  const current = currentContext(files);
+  if (current === undefined || entries.use) setCurrent(current?.file ?? destination, name);
+  return { context: name, current: currentContext(files)?.name === name, path: context.file.path };
+}
+
+/** The name that the context then has. */
+function rename(
+  files: readonly KubeconfigDocument[],
+  context: Entry,
+  { name, otherNames = [] }: SessionEntries,
+): string {
+  if (context.name === name) return name;
+  const fresh = freeName(files, ['context'], name, otherNames);
+  const { file } = context;
+  file.document.setIn(['contexts', context.index, 'name'], fresh);
+  file.changed = true;
+  const current = currentContext(files);
+  if (current?.name === context.name && !hasContext(files, context.name)) setCurrent(current.file, fresh);
+  return fresh;
+}
+
+/** Removes the entries whose marker `matches`, and current-context where it named one of them. */
+export function removeEntries(
+  files: readonly KubeconfigDocument[],
+  matches: (marker: Marker) => boolean,
+): readonly string[] {
+  const contexts: string[] = [];
+  for (const file of files) {
+    for (const kind of kinds) {
+      // From the end, so that positions stay true.
+      for (const entry of entriesOf(file, kind).reverse()) {
+        if (entry.marker === undefined || !matches(entry.marker)) continue;
+        file.document.deleteIn([`${kind}s`, entry.index]);
+        file.changed = true;
+        if (kind === 'context') contexts.push(entry.name);
+      }
+    }
+  }
+  for (const file of files) {
+    const current = file.document.get('current-context');
+    if (typeof current === 'string' && contexts.includes(current) && !hasContext(files, current)) setCurrent(file, '');
+  }
+  return contexts.reverse();
+}
+
+/** The server of the current context if it is ours, else that of all our contexts if they agree. */
+export function rememberedServer(contexts: readonly OwnContext[], isSame: SameServer = isEqual): string | undefined {
+  const current = contexts.find((context) => context.current);
+  const [only] = contexts;
+  const isOne = contexts.every(({ server }) => only !== undefined && isSame(server, only.server));
+  return current?.server ?? (isOne ? only?.server : undefined);
+}
+
+const isEqual: SameServer = (one, other) => one === other;
+
+export interface OwnContext extends Marker {
+  readonly context: string;
+  readonly current: boolean;
+}
+
+export function ownContexts(files: readonly KubeconfigDocument[]): readonly OwnContext[] {
+  const current = currentContext(files)?.name;
+  return files
+    .flatMap((file) => entriesOf(file, 'context'))
+    .flatMap(({ name, marker }) =>
+      marker === undefined ? [] : [{ ...marker, context: name, current: name === current }],
+    );
+}
+
+/** Of kubectl's current context; the file that has one already keeps it. */
+export function setCurrentContext(
+  files: readonly KubeconfigDocument[],
+  destination: KubeconfigDocument,
+  name: string,
+): void {
+  setCurrent(currentContext(files)?.file ?? destination, name);
+}
+
+export interface OwnEntries {
+  /** Whether the token is in the file, and no plugin called. */
+  readonly isInline: boolean;
+  /** Arguments of the plugin. */
+  readonly args: readonly string[];
+  readonly skipsTlsVerify: boolean;
+  /** The cluster's `proxy-url`. */
+  readonly proxyUrl?: string;
+}
+
+/** How a session was placed; undefined where no file has it. */
+export function ownEntries(
+  files: readonly KubeconfigDocument[],
+  marker: Marker,
+  isSame?: SameServer,
+): OwnEntries | undefined {
+  const user = findOwn(files, 'user', marker, isSame)?.body;
+  const cluster = findOwn(files, 'cluster', marker, isSame)?.body;
+  if (user === undefined || cluster === undefined) return undefined;
+  const { args } = toRecord(user['exec']);
+  const { 'proxy-url': proxyUrl } = cluster;
+  return {
+    isInline: typeof user['token'] === 'string',
+    args: Array.isArray(args) ? args.map(String) : [],
+    skipsTlsVerify: cluster['insecure-skip-tls-verify'] === true,
+    ...(typeof proxyUrl === 'string' ? { proxyUrl } : {}),
+  };
+}
+
+const kinds = ['cluster', 'user', 'context'] as const;
+type Kind = (typeof kinds)[number];
+
+const extensionName = 'tka.specht-labs.de/session';
+
+interface Entry {
+  readonly file: KubeconfigDocument;
+  readonly kind: Kind;
+  readonly index: number;
+  readonly name: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly marker: Marker | undefined;
+}
+
+function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
+  const node = file.document.get(`${kind}s`, true);
+  const list: unknown = isSeq(node) ? node.toJS(file.document) : [];
+  return (Array.isArray(list) ? list : []).map((item: unknown, index) => {
+    const { name, [kind]: body } = toRecord(item);
+    const fields = toRecord(body);
+    return {
+      file,
+      kind,
+      index,
+      name: typeof name === 'string' ? name : name === undefined ? '' : JSON.stringify(name),
+      body: fields,
+      marker: readMarker(fields['extensions']),
+    };
+  });
+}
+
+function extensionIndex({ extensions }: Entry['body']): number {
+  return Array.isArray(extensions) ? extensions.map(toRecord).findIndex(({ name }) => name === extensionName) : -1;
+}
+
+function readMarker(extensions: unknown): Marker | undefined {
+  if (!Array.isArray(extensions)) return undefined;
+  const ours = extensions.map(toRecord).find(({ name }) => name === extensionName);
+  const { server, session } = toRecord(ours?.['extension']);
+  // They become names of files, arguments and lines on a terminal.
+  if (typeof server !== 'string' || URL.parse(server)?.origin !== server) return undefined;
+  return typeof session === 'string' && isSessionName(session) ? { server, session } : undefined;
+}
+
+/** One that has the very marker comes before one of the same server by another name. */
+function findOwn(
+  files: readonly KubeconfigDocument[],
+  kind: Kind,
+  { server, session }: Marker,
+  isSame: SameServer = isEqual,
+): Entry | undefined {
+  const own = files.flatMap((file) => entriesOf(file, kind)).filter(({ marker }) => marker?.session === session);
+  return (
+    own.find(({ marker }) => marker?.server === server) ??
+    own.find(({ marker }) => marker !== undefined && isSame(marker.server, server))
+  );
+}
+
+/** The first of some names that no entry has, in any file, for each kind that is to be added. */
+function freeName(
+  files: readonly KubeconfigDocument[],
+  missing: readonly Kind[],
+  preferred: string,
+  others: readonly string[],
+): string {
+  const taken = new Set(
+    missing.flatMap((kind) => files.flatMap((file) => entriesOf(file, kind).map(({ name }) => name))),
+  );
+  const free = [preferred, ...others].find((name) => !taken.has(name));
+  if (free !== undefined) return free;
+  throw new UserError(`other entries have the name ${preferred} and every name like it in your kubeconfig`, [
+    'Rename or remove them (`kubectl config rename-context`, `kubectl config delete-context`), or use --kubeconfig FILE.',
+  ]);
+}
+
+function add(file: KubeconfigDocument, kind: Kind, name: string): Entry {
+  const { document } = file;
+  const list = document.get(`${kind}s`, true);
+  if (!isSeq(list)) document.set(`${kind}s`, document.createNode([]));
+  const sequence = document.get(`${kind}s`, true);
+  if (!isSeq(sequence)) throw new Error(`no list of ${kind}s in ${file.path}`);
+  // An empty `[]` would go on in flow style, all in one line. Not false: emptied again, it would then be no valid YAML.
+  if (sequence.items.length === 0) delete sequence.flow;
+  document.addIn([`${kind}s`], document.createNode({ name, [kind]: {} }));
+  file.changed = true;
+  const index = sequence.items.length - 1;
+  return { file, kind, index, name, body: {}, marker: undefined };
+}
+
+function put(entry: Entry, fields: Fields, marker: Marker): void {
+  const { document } = entry.file;
+  const path = [`${entry.kind}s`, entry.index, entry.kind];
+  const body = document.getIn(path, true);
+  if (isMap(body) && body.items.length === 0) delete body.flow;
+  for (const [key, value] of Object.entries(fields)) {
+    if (isDeepStrictEqual(entry.body[key], value)) continue;
+    if (value === undefined) document.deleteIn([...path, key]);
+    else document.setIn([...path, key], typeof value === 'object' ? document.createNode(value) : value);
+    entry.file.changed = true;
+  }
+  if (entry.marker !== undefined) {
+    if (entry.marker.server === marker.server) return;
+    document.setIn([...path, 'extensions', extensionIndex(entry.body), 'extension', 'server'], marker.server);
+    entry.file.changed = true;
+    return;
+  }
+  const extension = document.createNode({ name: extensionName, extension: { ...marker } });
+  if (isSeq(document.getIn([...path, 'extensions'], true))) document.addIn([...path, 'extensions'], extension);
+  else document.setIn([...path, 'extensions'], document.createNode([extension]));
+  entry.file.changed = true;
+}
+
+function currentContext(files: readonly KubeconfigDocument[]): { file: KubeconfigDocument; name: string } | undefined {
+  for (const file of files) {
+    const name = file.document.get('current-context');
+    if (typeof name === 'string' && name !== '') return { file, name };
+  }
+  return undefined;
+}
+
+function setCurrent(file: KubeconfigDocument, name: string): void {
+  if (file.document.get('current-context') === name) return;
+  file.document.set('current-context', name);
+  file.changed = true;
+}
+
+function hasContext(files: readonly KubeconfigDocument[], name: string): boolean {
+  return files.some((file) => entriesOf(file, 'context').some((entry) => entry.name === name));
+}
+
+function toRecord(value: unknown): Readonly<Record<string, unknown>> {
+  // Checked to be a plain object; its fields are unknown until looked at.
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
