@@ -10,7 +10,7 @@ import anyTest, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
 import { buildCli, type Cli, createCli, type Ran } from './testing/cli.ts';
 import { evil, refusedKubeconfigs, sanitizedKubeconfigs, unprintable, wildAnswers } from './testing/hostile-answers.ts';
-import { logIn } from './login.ts';
+import { logIn } from './sessions/login.ts';
 import { type Handler, sendJson, startStubServer, type StubServer } from './testing/stub-server.ts';
 import { createTestRuntime } from './testing/tailscaled.ts';
 

@@ -57,7 +57,7 @@ export async function runProgram(runtime: Runtime, given: readonly string[]): Pr
 /** What a killed shell has left ends with the next command that people run anyway; `shell` and `exec` look for it at their start. */
 async function cleanUpAfter(runtime: Runtime, command: string | undefined): Promise<void> {
   if (command !== 'login' && command !== 'status') return;
-  await (await import('./shell-cleanup.ts')).cleanUpAfterCrashes(runtime);
+  await (await import('./shell/cleanup.ts')).cleanUpAfterCrashes(runtime);
 }
 
 /** Of `tka complete -- WORDS`, as shells ask it, or of the program that kubectl runs to complete `kubectl tka WORDS`. */

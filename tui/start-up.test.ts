@@ -36,7 +36,7 @@ const libraries: readonly [string, readonly string[]][] = [
   ['program.ts', ['commander']],
   // What a login loads before its first request has left.
   ['commands/login.ts', []],
-  ['connect.ts', []],
+  ['connection/connect.ts', []],
   ['tailnet/local-api.ts', []],
   ['tailnet/status.ts', []],
 ];

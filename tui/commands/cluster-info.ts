@@ -1,5 +1,5 @@
 /** `tka cluster-info`: where the server says that the API server is, and how to trust it. Only shown: nothing follows from it. */
-import { lookMs, reach } from '../connect.ts';
+import { lookMs, reach } from '../connection/connect.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import type { ClusterInfoFlags } from '../flags.ts';
 import { createWords, printable, renderTable } from '../terminal/output.ts';

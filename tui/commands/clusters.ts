@@ -2,7 +2,7 @@
  * `tka clusters`: the servers on this tailnet and in the configuration file, whether you have agreed to them, and which roles
  * you may have there. Asks every one of them; believes none.
  */
-import { type Cluster, findClusters } from '../clusters.ts';
+import { type Cluster, findClusters } from '../discovery/index.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import type { ClustersFlags } from '../flags.ts';
 import { createWords, printable, renderTableWithin, widthOf } from '../terminal/output.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest from 'ava';
 import { buildCli, createCli } from '../testing/cli.ts';
-import { writeCredential } from '../credential-cache.ts';
+import { writeCredential } from '../credential/cache.ts';
 import { sendJson, startStubServer, stubKubeconfig, stubToken } from '../testing/stub-server.ts';
 
 const test = anyTest.serial;

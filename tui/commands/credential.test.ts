@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import anyTest, { type ExecutionContext } from 'ava';
 import { buildCli, createCli } from '../testing/cli.ts';
-import { type Credential, readCredential, writeCredential } from '../credential-cache.ts';
+import { type Credential, readCredential, writeCredential } from '../credential/cache.ts';
 import { sendJson, startStubServer, stubKubeconfig, type StubServer, stubToken } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.

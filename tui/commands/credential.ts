@@ -6,9 +6,9 @@
  */
 import { parseArgs } from 'node:util';
 import type { Mode } from '../../node/http/contract.ts';
-import { type Credential, readCredential, removeCredentials } from '../credential-cache.ts';
+import { type Credential, readCredential, removeCredentials } from '../credential/cache.ts';
 import { exitCodes, RefusedError, usageError, UserError } from '../errors.ts';
-import type { PluginCall } from '../exec-plugin.ts';
+import type { PluginCall } from '../credential/exec-plugin.ts';
 import type { Runtime } from '../runtime.ts';
 import { isSessionName } from '../api/token.ts';
 
@@ -23,7 +23,7 @@ export async function credential(runtime: Runtime, args: readonly string[]): Pro
     return;
   }
   try {
-    const { refreshCredential } = await import('../credential-refresh.ts');
+    const { refreshCredential } = await import('../credential/refresh.ts');
     print(
       runtime,
       await refreshCredential(runtime, { ...key, mode, proxy }, { isUrgent: left <= stillGoodMs, cached }),

@@ -3,7 +3,7 @@ import { usageError } from '../errors.ts';
 import type { ExecFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import type { Runtime } from '../runtime.ts';
-import { runCommand } from '../shell.ts';
+import { runCommand } from '../shell/shell.ts';
 
 /** Resolves to the child's exit code. */
 export async function exec(runtime: Runtime, flags: ExecFlags): Promise<number> {

@@ -7,8 +7,8 @@ export async function integration(runtime: Pick<Runtime, 'stdout'>, { shell }: I
 }
 
 const scripts: Readonly<Record<Shell, () => Promise<string>>> = {
-  bash: async () => (await import('../integration/bash.ts')).bash,
-  zsh: async () => (await import('../integration/zsh.ts')).zsh,
-  fish: async () => (await import('../integration/fish.ts')).fish,
-  powershell: async () => (await import('../integration/powershell.ts')).powershell,
+  bash: async () => (await import('../shell/integration/bash.ts')).bash,
+  zsh: async () => (await import('../shell/integration/zsh.ts')).zsh,
+  fish: async () => (await import('../shell/integration/fish.ts')).fish,
+  powershell: async () => (await import('../shell/integration/powershell.ts')).powershell,
 };

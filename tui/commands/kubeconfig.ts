@@ -4,15 +4,15 @@
  */
 import { type Api, OlderServerError } from '../api/api.ts';
 import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
-import { reach } from '../connect.ts';
+import { reach } from '../connection/connect.ts';
 import { renderData } from '../terminal/structured-output.ts';
 import { UnreachableError, UserError } from '../errors.ts';
 import type { KubeconfigFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { createWords } from '../terminal/output.ts';
-import { checkTls } from '../place.ts';
+import { checkTls } from '../sessions/context.ts';
 import type { Runtime } from '../runtime.ts';
-import { fetchAccess, withinDeadline } from '../session-access.ts';
+import { fetchAccess, withinDeadline } from '../credential/fetch-access.ts';
 
 export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);

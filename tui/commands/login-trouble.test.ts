@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
 import { answers, calls, filesUnder, inHours, prepare, refusal, session } from '../testing/command.ts';
-import { readCredential } from '../credential-cache.ts';
+import { readCredential } from '../credential/cache.ts';
 import { sendJson, stubKubeconfig, stubToken, stubWhoami } from '../testing/stub-server.ts';
 
 // One child at a time: many at once are slow enough to run into the command's own time-outs.

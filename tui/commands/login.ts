@@ -4,21 +4,21 @@
  */
 import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes, UnreachableError, usageError } from '../errors.ts';
-import { forEachServer } from '../every-server.ts';
+import { forEachServer } from '../sessions/for-each-server.ts';
 import type { LoginFlags } from '../flags.ts';
-import { describeScope } from '../grant.ts';
+import { describeScope } from '../sessions/grant.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
-import { type LoggedIn, logIn } from '../login.ts';
+import { type LoggedIn, logIn } from '../sessions/login.ts';
 import { createWords, formatRemaining, isInteractive, type Words } from '../terminal/output.ts';
 import { exportStatement, isGoBinaryName } from '../program/go-binary.ts';
 import type { Runtime } from '../runtime.ts';
-import { liveSessionData } from '../session-data.ts';
+import { liveSessionData } from '../sessions/session-data.ts';
 
 export async function login(runtime: Runtime, flags: LoginFlags): Promise<ExitCode> {
   checkCombination(flags);
   const words = createWords(runtime, flags.quiet === true);
   if (flags.printKubeconfig === true) {
-    await (await import('../print-kubeconfig.ts')).printKubeconfig(runtime, flags, words);
+    await (await import('../sessions/print-kubeconfig.ts')).printKubeconfig(runtime, flags, words);
     return exitCodes.ok;
   }
   if (flags.all === true) return everywhere(runtime, flags, words);
@@ -69,13 +69,13 @@ async function inLines(runtime: Runtime, flags: LoginFlags, words: Words): Promi
 /** Undefined where the user's own kubeconfig, or one that was named, is meant. */
 async function shellIntegration({ env }: Runtime, { kubeconfig }: LoginFlags) {
   if (!env['TKA_ENV_FILE'] || kubeconfig !== undefined) return undefined;
-  const { shellPlacement, writeEnvironment } = await import('../integration/environment.ts');
+  const { shellPlacement, writeEnvironment } = await import('../shell/integration/environment.ts');
   const placement = shellPlacement({ env });
   return placement === undefined ? undefined : { ...placement, writeEnvironment };
 }
 
 async function everywhere(runtime: Runtime, flags: LoginFlags, words: Words): Promise<ExitCode> {
-  const { findClusters } = await import('../clusters.ts');
+  const { findClusters } = await import('../discovery/index.ts');
   const { clusters, problem } = await findClusters(runtime, { signal: runtime.signal, config: flags.config });
   if (problem !== undefined) words.warn(problem.message);
   const isTrusted = (one: (typeof clusters)[number]): boolean =>

@@ -2,19 +2,19 @@
  * `tka logout`: ends the caller's sessions at the server, then removes this machine's credentials and entries of them, and only
  * those. --all does so at every server that the kubeconfig has sessions of, and goes on after a failure.
  */
-import { chooseServer } from '../choose-server.ts';
+import { chooseServer } from '../connection/choose-server.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes } from '../errors.ts';
 import type { LogoutFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
 import { ownContexts, rememberedServer } from '../kubeconfig/entries.ts';
-import { logOut } from '../logout.ts';
+import { logOut } from '../sessions/logout.ts';
 import { createWords, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { distinctServers, type SameServer, sameServers } from '../trust/same-server.ts';
-import type { SessionData } from '../session-data.ts';
-import { forEachServer } from '../every-server.ts';
+import type { SessionData } from '../sessions/session-data.ts';
+import { forEachServer } from '../sessions/for-each-server.ts';
 
 export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<ExitCode> {
   const words = createWords(runtime, flags.quiet === true);
@@ -105,6 +105,6 @@ function rememberedOf(
 
 async function leaveShell(runtime: Runtime, server: string, session: string | undefined): Promise<void> {
   if (!runtime.env['TKA_ENV_FILE']) return;
-  const { writeEnvironment } = await import('../integration/environment.ts');
+  const { writeEnvironment } = await import('../shell/integration/environment.ts');
   writeEnvironment(runtime, { logout: { server, session } });
 }

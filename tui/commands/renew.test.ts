@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import anyTest from 'ava';
 import { answers, calls, inHours, prepare, readKubeconfigAt, session } from '../testing/command.ts';
-import { readCredential, readUntil } from '../credential-cache.ts';
+import { readCredential, readUntil } from '../credential/cache.ts';
 import { unprintable } from '../testing/hostile-answers.ts';
 import { sendJson, stubKubeconfig, stubToken } from '../testing/stub-server.ts';
 

@@ -1,12 +1,12 @@
 /** `tka renew`: moves the end of a session, here and at the server. */
 import { writeData } from '../terminal/structured-output.ts';
 import type { RenewFlags } from '../flags.ts';
-import { describeScope } from '../grant.ts';
+import { describeScope } from '../sessions/grant.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { createWords, formatRemaining } from '../terminal/output.ts';
-import { renewSession } from '../renew.ts';
+import { renewSession } from '../sessions/renew.ts';
 import type { Runtime } from '../runtime.ts';
-import { liveSessionData } from '../session-data.ts';
+import { liveSessionData } from '../sessions/session-data.ts';
 
 export async function renew(runtime: Runtime, flags: RenewFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
@@ -14,7 +14,7 @@ export async function renew(runtime: Runtime, flags: RenewFlags): Promise<void> 
   const renewed = await renewSession(runtime, { flags, interaction, warn: (line) => words.warn(line) });
   const { server, session, role, namespaces, until, skewMs } = renewed;
   if (runtime.env['TKA_ENV_FILE']) {
-    const { writeEnvironment } = await import('../integration/environment.ts');
+    const { writeEnvironment } = await import('../shell/integration/environment.ts');
     writeEnvironment(runtime, { renew: { server, session, until } });
   }
   const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());

@@ -5,7 +5,7 @@
 import type { GrantedRule, WhoamiResponse } from '../../node/http/contract.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import type { RolesFlags } from '../flags.ts';
-import { describeGrant, foresee, nameScope, rolesOf } from '../grant.ts';
+import { describeGrant, foresee, nameScope, rolesOf } from '../sessions/grant.ts';
 import { createWords, renderTable, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { askWhoami } from './whoami.ts';

@@ -5,7 +5,7 @@
  * A context whose session is gone is listed as ended. Without the server it shows what this machine knows, then fails.
  */
 import { setInterval as every } from 'node:timers/promises';
-import { chooseServer } from '../choose-server.ts';
+import { chooseServer } from '../connection/choose-server.ts';
 import { namedServer } from '../config/server-url.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes, UserError } from '../errors.ts';
@@ -16,7 +16,7 @@ import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig/en
 import { createWords, printable, renderError, widthOf } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { distinctServers, sameServers } from '../trust/same-server.ts';
-import { asData, createReporter, renderReports, type ServerReport, sessionNames } from '../status-report.ts';
+import { asData, createReporter, renderReports, type ServerReport, sessionNames } from '../sessions/status-report.ts';
 
 export async function status(runtime: Runtime, flags: StatusFlags): Promise<ExitCode> {
   const words = createWords(runtime, flags.quiet === true);
@@ -27,7 +27,7 @@ export async function status(runtime: Runtime, flags: StatusFlags): Promise<Exit
   const reporter = createReporter(runtime, { servers, session: flags.session, flags, warn, onWait });
   try {
     if (flags.watch === true) {
-      const { watchStatus } = await import('../status-watch.ts');
+      const { watchStatus } = await import('../sessions/status-watch.ts');
       const seconds = every(1000, undefined, { signal: runtime.signal });
       await watchStatus(runtime, { reporter, output: flags.output, seconds, warn });
       return exitCodes.ok;

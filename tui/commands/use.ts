@@ -3,7 +3,7 @@ import { writeData } from '../terminal/structured-output.ts';
 import type { UseFlags } from '../flags.ts';
 import { createWords, isInteractive } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import { useContext } from '../use-context.ts';
+import { useContext } from '../sessions/use-context.ts';
 
 export async function use(runtime: Runtime, flags: UseFlags): Promise<void> {
   const { name, kubeconfig, output, quiet, nonInteractive } = flags;

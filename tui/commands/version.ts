@@ -81,7 +81,7 @@ function numberOf(flag: string, text: string, pattern: RegExp, read: (text: stri
 
 async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: string; version: string }> {
   const [{ lookMs, reach }, { createWords, printable }, { plainInteraction }] = await Promise.all([
-    import('../connect.ts'),
+    import('../connection/connect.ts'),
     import('../terminal/output.ts'),
     import('../terminal/interaction.ts'),
   ]);

@@ -1,15 +1,15 @@
 /** `tka whoami`: who the caller is to a server. What that grants is another question: `tka roles`. */
-import { lookMs, reach } from '../connect.ts';
+import { lookMs, reach } from '../connection/connect.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import type { WhoamiFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { createWords, renderTable, type Words } from '../terminal/output.ts';
 import { skewOf } from '../api/clock-skew.ts';
-import { printableWhoami } from '../identity.ts';
-import { ownContextsHere } from '../remembered.ts';
+import { printableWhoami } from '../sessions/identity.ts';
+import { ownContextsHere } from '../connection/last-server.ts';
 import type { Runtime } from '../runtime.ts';
-import type { SessionData } from '../session-data.ts';
-import { listSessions } from '../session-list.ts';
+import type { SessionData } from '../sessions/session-data.ts';
+import { listSessions } from '../sessions/session-list.ts';
 
 export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { untilPath, writeUntil } from '../credential-cache.ts';
+import { untilPath, writeUntil } from '../credential/cache.ts';
 import { cacheDirectory } from '../files/directories.ts';
 import { createTestRuntime } from '../testing/tailscaled.ts';
 import { kept, keptPath } from './kept.ts';

@@ -84,7 +84,7 @@ async function clusterNames(runtime: Runtime, given: Position['given']): Promise
   const found = await kept(runtime, {
     question: ['clusters', given['config']],
     ask: async (signal) => {
-      const { findClusters } = await import('../clusters.ts');
+      const { findClusters } = await import('../discovery/index.ts');
       const { clusters } = await findClusters(runtime, { signal, config: given['config'] });
       return clusters.flatMap(({ name, answer }) => (answer.state === 'here' ? [name] : []));
     },
@@ -120,7 +120,7 @@ async function sessions(runtime: Runtime, given: Position['given']): Promise<Val
 
 /** By their names alone; clusters' and sessions' names would be the same once more. */
 async function contexts(runtime: Runtime, given: Position['given']): Promise<Values> {
-  const { ownContextsHere } = await import('../remembered.ts');
+  const { ownContextsHere } = await import('../connection/last-server.ts');
   const own = ownContextsHere(runtime.env, given['kubeconfig']);
   const meanings = Object.fromEntries(own.map(({ context, server }) => [context, server]));
   return { values: own.map(({ context }) => context), meanings };
@@ -141,7 +141,7 @@ async function grants(runtime: Runtime, given: Position['given']): Promise<Grant
   const lines = await kept(runtime, {
     question: ['grants', flags, runtime.env['TKA_SERVER']],
     ask: async (signal) => {
-      const { reach } = await import('../connect.ts');
+      const { reach } = await import('../connection/connect.ts');
       const connection = await reach(runtime, flags, { purpose: 'look', warn: () => {}, signal });
       try {
         const { rules } = await connection.api.whoami({ signal });

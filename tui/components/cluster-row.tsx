@@ -5,8 +5,8 @@
 import { Box, Text, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
 import type { GrantedRule } from '../../node/http/contract.ts';
-import type { Cluster } from '../clusters.ts';
-import { nameScope } from '../grant.ts';
+import type { Cluster } from '../discovery/index.ts';
+import { nameScope } from '../sessions/grant.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { ClusterRow as Row } from '../screens/home-state.ts';
 import type { Glyphs, Styles } from '../terminal/theme.ts';

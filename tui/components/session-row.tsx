@@ -5,7 +5,7 @@
 import { Box, Text, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
 import { endGraceMs } from '../api/clock-skew.ts';
-import { describeScope } from '../grant.ts';
+import { describeScope } from '../sessions/grant.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import type { HomeSession } from '../screens/home-state.ts';
 import type { Glyphs, Styles } from '../terminal/theme.ts';

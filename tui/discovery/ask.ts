@@ -1,7 +1,7 @@
 /** Asks one server what it is, at `/.well-known/tka`, for a second at most. What it says comes out fit to be shown. */
 import { type Api, createApi } from '../api/api.ts';
 import { slug } from '../kubeconfig/slug.ts';
-import type { Cluster } from '../clusters.ts';
+import type { Cluster } from './index.ts';
 import { RefusedError, UserError } from '../errors.ts';
 import { printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';

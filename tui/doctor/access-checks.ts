@@ -1,6 +1,6 @@
 /** Who the caller is to the server, what it may have, and whether what it has works. */
 import { exitCodes } from '../errors.ts';
-import { describeGrant, foresee } from '../grant.ts';
+import { describeGrant, foresee } from '../sessions/grant.ts';
 import { formatRemaining, printable } from '../terminal/output.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 import { findProgram, runProgram } from '../files/programs.ts';

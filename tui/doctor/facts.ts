@@ -3,13 +3,13 @@
  * written, no session opened. `close` ends the connection to the server.
  */
 import type { ServerFacts } from '../api/api.ts';
-import type { Reached } from '../connect.ts';
+import type { Reached } from '../connection/connect.ts';
 import type { DoctorFlags } from '../flags.ts';
 import type { OwnContext } from '../kubeconfig/entries.ts';
 import type { KubeconfigFiles } from '../kubeconfig/file.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Settings } from '../config/settings.ts';
-import type { SessionRow } from '../session-list.ts';
+import type { SessionRow } from '../sessions/session-list.ts';
 import type { Tailnet } from '../tailnet/tailnet.ts';
 import type { WhoamiResponse } from '../../node/http/contract.ts';
 
@@ -64,7 +64,7 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
   );
   const server = once(async () => {
     const [{ reach }, { rememberedServer }, { sameServers }] = await Promise.all([
-      import('../connect.ts'),
+      import('../connection/connect.ts'),
       import('../kubeconfig/entries.ts'),
       import('../trust/same-server.ts'),
     ]);
@@ -74,7 +74,10 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
     return reached;
   });
   const access = once(async () => {
-    const [{ readAccess }, { api, server: origin }] = await Promise.all([import('../access.ts'), server()]);
+    const [{ readAccess }, { api, server: origin }] = await Promise.all([
+      import('../sessions/caller-access.ts'),
+      server(),
+    ]);
     await answer();
     return readAccess(runtime, { api, server: origin, signal, contexts: await own() });
   });

@@ -7,7 +7,7 @@ import { useApp, useStdin } from 'ink';
 import { useEffect, useEffectEvent, useRef, useState, useSyncExternalStore } from 'react';
 import { Interrupted } from '../errors.ts';
 import { createInkInteraction, type InkInteraction } from '../ink-interaction.ts';
-import type { LoggedIn } from '../login.ts';
+import type { LoggedIn } from '../sessions/login.ts';
 import { formatRemaining } from '../terminal/output.ts';
 import type { HomeEvent } from '../screens/home-model.ts';
 import { type HomeServices, problemOf } from '../screens/home-services.ts';

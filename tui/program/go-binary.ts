@@ -19,6 +19,6 @@ export function translateGoArguments(argv: readonly string[]): readonly string[]
 
 /** What `eval "$(ts-k8s-auth login --quiet)"` evaluates. */
 export async function exportStatement(kubeconfig: string): Promise<string> {
-  const { quote } = await import('../integration/quote.ts');
+  const { quote } = await import('../shell/integration/quote.ts');
   return `export KUBECONFIG=${quote('bash', kubeconfig)}\n`;
 }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { Interrupted, RefusedError } from '../errors.ts';
-import type { LoggedIn } from '../login.ts';
+import type { LoggedIn } from '../sessions/login.ts';
 import { hour, makeAccess, makeCluster, makeSession, makeWorld, showHome, startedAt } from '../testing/home.tsx';
 import { aliceLoggedIn } from '../testing/login.ts';
 

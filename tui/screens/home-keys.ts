@@ -2,7 +2,7 @@
  * What each key does on the home screen. Nothing that ends or costs anything happens at a single key: logging out takes a
  * second one. While an action runs the list can be looked through, but nothing else begun.
  */
-import type { Cluster } from '../clusters.ts';
+import type { Cluster } from '../discovery/index.ts';
 import { begin, more, quit, stop, without } from './home-changes.ts';
 import {
   type Action,

@@ -2,7 +2,7 @@
  * How the home screen changes: state and event → state. Pure: what is to be done in the world is itself a part of the state
  * (an action, a search, a text to copy), which hooks carry out and report back about.
  */
-import type { Cluster } from '../clusters.ts';
+import type { Cluster } from '../discovery/index.ts';
 import { begin, more, quit, stop, without } from './home-changes.ts';
 import { paste, pressKey } from './home-keys.ts';
 import {

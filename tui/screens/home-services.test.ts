@@ -2,7 +2,7 @@ import test from 'ava';
 import { home } from '../commands/home.ts';
 import { RefusedError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
-import type { SessionRow } from '../session-list.ts';
+import type { SessionRow } from '../sessions/session-list.ts';
 import { makeCluster, startedAt } from '../testing/home.tsx';
 import { flagsFor, problemOf, toHomeSession } from './home-services.ts';
 

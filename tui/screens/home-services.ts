@@ -2,14 +2,14 @@
  * What the home screen asks of the world, and how: through the same functions as the commands. All of it loads on demand, so
  * that nothing stands between the start and the first frame.
  */
-import type { Cluster, FindOptions, Found } from '../clusters.ts';
+import type { Cluster, FindOptions, Found } from '../discovery/index.ts';
 import { RefusedError } from '../errors.ts';
 import type { GlobalFlags, WishFlags } from '../flags.ts';
-import { isSameScope } from '../grant.ts';
+import { isSameScope } from '../sessions/grant.ts';
 import type { Interaction } from '../terminal/interaction.ts';
-import type { Renewed } from '../renew.ts';
+import type { Renewed } from '../sessions/renew.ts';
 import type { Runtime } from '../runtime.ts';
-import type { SessionRow } from '../session-list.ts';
+import type { SessionRow } from '../sessions/session-list.ts';
 import type { Access, HomeSession, Problem, Wish } from './home-state.ts';
 import { type LoginRun, startLogin } from './login-run.ts';
 import { reasonOf } from './login-words.ts';
@@ -49,7 +49,7 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
   return {
     async findClusters(options) {
       const [{ findClusters }, { namedServer }] = await Promise.all([
-        import('../clusters.ts'),
+        import('../discovery/index.ts'),
         import('../config/server-url.ts'),
       ]);
       const named = await namedServer(runtime, flags);
@@ -59,20 +59,20 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
     recallAccess: (cluster) => recallHomeAccess(runtime, cluster),
     startLogin: (cluster, wish) => startLogin(runtime, { flags: { ...flagsFor(flags, cluster), ...wish } }),
     async renew(cluster, session, options) {
-      const { renewSession } = await import('../renew.ts');
+      const { renewSession } = await import('../sessions/renew.ts');
       return renewSession(runtime, { ...options, flags: { ...flagsFor(flags, cluster), session } });
     },
     async logOut({ server }, session, options) {
-      const { logOut } = await import('../logout.ts');
+      const { logOut } = await import('../sessions/logout.ts');
       return logOut(runtime, { ...options, server, session, flags });
     },
     async use({ server }, session, signal) {
-      const { useContext } = await import('../use-context.ts');
+      const { useContext } = await import('../sessions/use-context.ts');
       return useContext(runtime, { name: session, server, signal });
     },
     async runShell(cluster, wish) {
       const [{ runShell }, { plainInteraction }] = await Promise.all([
-        import('../shell.ts'),
+        import('../shell/shell.ts'),
         import('../terminal/interaction.ts'),
       ]);
       return runShell(
@@ -117,9 +117,9 @@ async function readHomeAccess(
   signal: AbortSignal,
 ): Promise<Access> {
   const [{ reach }, { readAccess }, { readPeriodMs }, { isSessionName }] = await Promise.all([
-    import('../connect.ts'),
-    import('../access.ts'),
-    import('../credential-cache.ts'),
+    import('../connection/connect.ts'),
+    import('../sessions/caller-access.ts'),
+    import('../credential/cache.ts'),
     import('../api/token.ts'),
   ]);
   try {
@@ -158,8 +158,8 @@ async function readHomeAccess(
 
 async function recallHomeAccess(runtime: Runtime, { server, answer }: Cluster): Promise<Access> {
   const [{ ownContextsHere }, { listSessions }] = await Promise.all([
-    import('../remembered.ts'),
-    import('../session-list.ts'),
+    import('../connection/last-server.ts'),
+    import('../sessions/session-list.ts'),
   ]);
   const contexts = ownContextsHere(runtime.env);
   const now = runtime.now().getTime();

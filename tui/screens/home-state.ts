@@ -3,7 +3,7 @@
  * them, hooks carry out what they ask for. All texts are printable already.
  */
 import type { GrantedRule } from '../../node/http/contract.ts';
-import type { Cluster } from '../clusters.ts';
+import type { Cluster } from '../discovery/index.ts';
 
 /** A session, as the access to a cluster lists it. */
 export interface HomeSession {

@@ -1,5 +1,5 @@
 /** What the home screen says: questions, empty states, what a row is in full. */
-import { describeScope } from '../grant.ts';
+import { describeScope } from '../sessions/grant.ts';
 import { type Action, type HomeState, knownOf, type Notice, type Row, sessionsOf } from './home-state.ts';
 import { formatUntil } from './login-words.ts';
 

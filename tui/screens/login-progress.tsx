@@ -12,7 +12,7 @@ import { StageList } from '../components/stage-list.tsx';
 import { useKeys } from '../hooks/use-keys.ts';
 import { useLogin } from '../hooks/use-login.ts';
 import { useTheme } from '../hooks/use-theme.ts';
-import type { LoggedIn } from '../login.ts';
+import type { LoggedIn } from '../sessions/login.ts';
 import type { LoginRun } from './login-run.ts';
 import { reasonOf, summaryOf, visibleStages } from './login-words.ts';
 

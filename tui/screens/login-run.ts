@@ -7,7 +7,7 @@
 import { Interrupted } from '../errors.ts';
 import { createInkInteraction, type InkInteraction } from '../ink-interaction.ts';
 import type { Interaction } from '../terminal/interaction.ts';
-import type { LoggedIn, LoginStage, LogInOptions, StageReport } from '../login.ts';
+import type { LoggedIn, LoginStage, LogInOptions, StageReport } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
 
 export type LogIn = (runtime: Runtime, options: LogInOptions) => Promise<LoggedIn>;
@@ -99,7 +99,7 @@ export function startLogin(runtime: Runtime, options: LoginRunOptions): LoginRun
   signal.addEventListener('abort', stopQuestions, { once: true });
 
   const login = async (): Promise<LoggedIn> => {
-    const logIn = options.logIn ?? (await import('../login.ts')).logIn;
+    const logIn = options.logIn ?? (await import('../sessions/login.ts')).logIn;
     signal.throwIfAborted();
     return logIn(runtime, {
       flags: options.flags,

@@ -2,8 +2,8 @@
  * What a login says, in words: the same on a screen and as plain lines.
  */
 import { UserError } from '../errors.ts';
-import { describeScope } from '../grant.ts';
-import type { LoggedIn, LoginStage } from '../login.ts';
+import { describeScope } from '../sessions/grant.ts';
+import type { LoggedIn, LoginStage } from '../sessions/login.ts';
 import { formatRemaining, printable } from '../terminal/output.ts';
 import type { StageProgress } from './login-run.ts';
 

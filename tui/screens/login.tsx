@@ -7,7 +7,7 @@
 import { isDumbTerminal } from '../terminal/dumb-terminal.ts';
 import { Shown, UserError } from '../errors.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
-import type { LoggedIn, LogInOptions } from '../login.ts';
+import type { LoggedIn, LogInOptions } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
 import { readSettings } from '../config/settings.ts';
 import { createTheme } from '../terminal/theme.ts';

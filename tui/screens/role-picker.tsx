@@ -6,7 +6,7 @@ import { Box, Text } from 'ink';
 import { type ReactNode, useRef, useState } from 'react';
 import type { GrantedRule } from '../../node/http/contract.ts';
 import { Choice } from '../components/choice.tsx';
-import { describeScope, foresee, rolesOf } from '../grant.ts';
+import { describeScope, foresee, rolesOf } from '../sessions/grant.ts';
 import { useKeys } from '../hooks/use-keys.ts';
 import { useTheme } from '../hooks/use-theme.ts';
 import { formatUntil } from './login-words.ts';

@@ -5,10 +5,10 @@
 import { EventEmitter, once } from 'node:events';
 import type { ExecutionContext } from 'ava';
 import { render } from 'ink';
-import type { Cluster, FindOptions, Found } from '../clusters.ts';
+import type { Cluster, FindOptions, Found } from '../discovery/index.ts';
 import type { Clock } from '../hooks/use-clock.ts';
 import { ThemeProvider } from '../hooks/use-theme.ts';
-import type { LoggedIn, LogInOptions } from '../login.ts';
+import type { LoggedIn, LogInOptions } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTheme } from '../terminal/theme.ts';
 import { Home } from '../screens/home.tsx';

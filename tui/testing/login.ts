@@ -2,7 +2,7 @@
  * A login that goes as a test says, under a clock that only the test moves.
  */
 import type { Interaction } from '../terminal/interaction.ts';
-import type { LoggedIn, LogInOptions, LoginStage } from '../login.ts';
+import type { LoggedIn, LogInOptions, LoginStage } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
 import type { LogIn } from '../screens/login-run.ts';
 

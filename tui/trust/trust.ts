@@ -2,7 +2,7 @@
  * Whether a server is the machine that its user agreed to: the node that the local tailscaled sees behind its name, against
  * what is pinned. Decides nothing about what follows (connect.ts does).
  */
-import type { Trust } from '../clusters.ts';
+import type { Trust } from '../discovery/index.ts';
 import { isSameTailnet, type KnownServer } from './known-servers.ts';
 import { type Peer, peerAt, type Tailnet } from '../tailnet/tailnet.ts';
 

@@ -1,0 +1,306 @@
+/**
+ * From the user's settings to a server's API: which server, whether it may be believed, and the way to it. Whoever connects
+ * closes.
+ *
+ * A node that the local tailscaled knows is connected to by its address there, so that no DNS has a say in who it is; it
+ * is pinned once it has answered as a tka server does.
+ */
+import type { Replica } from '../../node/http/contract.ts';
+import { checkTrust } from '../trust/consent.ts';
+import { type Api, createApi, explainAbsent } from '../api/api.ts';
+import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
+import type { Trust } from '../discovery/index.ts';
+import { UserError } from '../errors.ts';
+import { explainUnreachable, isDown, mayBeOnTailnet } from './explain-unreachable.ts';
+import type { GlobalFlags } from '../flags.ts';
+import type { Interaction } from '../terminal/interaction.ts';
+import { isClusterName, type KnownServer, readKnownServers, rememberServer } from '../trust/known-servers.ts';
+import { withoutSecrets } from '../api/proxy.ts';
+import type { Runtime } from '../runtime.ts';
+import { type KubectlAddress, kubectlAddress } from '../kubeconfig/kubectl-address.ts';
+import { observeApi } from './observed-api.ts';
+import { type Peer, readTailnet, type Tailnet, TailnetError } from '../tailnet/tailnet.ts';
+import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
+import { type SameServer, sameServersAmong } from '../trust/same-server.ts';
+import { createTransport, type Transport } from '../api/transport.ts';
+import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf } from '../trust/trust.ts';
+import { isDirect, wayTo } from '../tailnet/route.ts';
+
+export interface Connection {
+  /** The server's origin. */
+  readonly server: string;
+  readonly api: Api;
+  /** The proxy in between, fit to be written to a file. */
+  readonly proxy: string | undefined;
+  /** Whether this machine has a way of its own to the URL, past its proxy settings. */
+  readonly goesDirect: (url: string) => boolean;
+  /** The same cluster by what kubectl resolves on this machine. */
+  readonly addressFor: (url: string) => Promise<KubectlAddress>;
+  close(): void;
+}
+
+export interface Remembered {
+  /** The server of a login before; default: what the user's kubeconfig remembers. */
+  readonly server?: string | undefined;
+  /** Used where the environment names no proxy at all. */
+  readonly proxy?: string | undefined;
+}
+
+export interface ReachOptions {
+  /** `act`: what the server says will change this machine or be handed to kubectl. `look`: it is only shown. */
+  readonly purpose: 'act' | 'look';
+  readonly interaction?: Interaction | undefined;
+  readonly remembered?: Remembered;
+  readonly warn: (line: string) => void;
+  /** Hears what is waited for, when that takes longer than people wait in silence. */
+  readonly onWait?: ((line: string) => void) | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface Reached extends Connection {
+  /** The tailnet node behind the server, as far as the local tailscaled knows it. */
+  readonly peer?: Peer;
+  readonly trust: Trust;
+  /** It was a server that this command can use at a login before. */
+  readonly isKnown: boolean;
+  /** Whether two origins are one server, by what is pinned, and by the node that this one is now. */
+  readonly isSame: SameServer;
+  /** Keeps the name of the cluster with the pin, where there is one. */
+  named(cluster: string): void;
+  /** The origin of the replica that answers in the server's place, where one does. */
+  standIn(): string | undefined;
+  /** Keeps which replicas the server says there are, where it is believed. */
+  replicated(replicas: readonly Replica[]): void;
+}
+
+/** Throws UserError: usage (2) where there is no telling which server, denied (3) where it is not to be believed, TailnetError (4). */
+export async function reach(runtime: Runtime, flags: ChooseFlags, options: ReachOptions): Promise<Reached> {
+  const { purpose, interaction, remembered = {}, warn, onWait, signal } = options;
+  const choice = { purpose, interaction, remembered: remembered.server, signal };
+  const target = await findTarget(runtime, flags, await chooseServer(runtime, flags, choice), signal);
+  const { server, tailnet, judged } = target;
+  const pin = createPin(runtime, target, warn);
+  const { network } = target;
+  const way = { env: runtime.env, network, peer: judged.peer, recorded: remembered.proxy };
+  const { proxy } = await wayTo(server, way);
+  let trust = target.isGone ? 'pinned' : judged.trust;
+  if (trust === 'pinned') {
+    // The machine that was agreed to, or a replica of it that it named itself.
+  } else if (purpose === 'look') warnOfChange(target, warn);
+  else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'agreed') {
+    pin.keep();
+    trust = 'pinned';
+  }
+
+  let standIn: string | undefined;
+  const transport = await transportTo(runtime, target, {
+    proxy: remembered.proxy,
+    onMove(other) {
+      standIn = other;
+      warn(`${server} does not answer: going on with ${other}, which is the same server`);
+    },
+  });
+  const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
+  const plainApi = createApi(transport, runtime.env['TRACEPARENT']);
+  return {
+    server,
+    isKnown: judged.pin?.cluster !== undefined,
+    api: observeApi(plainApi, {
+      explainAbsent: (error) => explainAbsent(plainApi, server, error, signal),
+      onWait: () => (onWait ?? warn)(`Waiting for ${server} to answer ...`),
+      onAnswer: () => {
+        if (mayPin) pin.keepOnce();
+      },
+      explain: async (error) => {
+        if (tailnet === undefined) return error;
+        return explainUnreachable(error, {
+          server,
+          hasProxy: proxy !== undefined,
+          tailnet,
+          suffixes: suffixesOf(target),
+        });
+      },
+    }),
+    proxy: proxy === undefined ? undefined : withoutSecrets(proxy),
+    goesDirect: (url) => isDirect(url, network),
+    addressFor: (url) => kubectlAddress(url, isDirect(url, network) ? network : undefined),
+    ...(judged.peer === undefined ? {} : { peer: judged.peer }),
+    trust,
+    isSame: trust === 'pinned' || mayPin ? sameAs(target) : sameServersAmong(target.known),
+    standIn: () => standIn,
+    named(cluster) {
+      if ((mayPin || trust === 'pinned') && isClusterName(cluster)) pin.name(cluster);
+    },
+    replicated(replicas) {
+      const { peer } = judged;
+      const tailnet = target.network;
+      if (!(mayPin || trust === 'pinned') || tailnet === undefined || peer === undefined) return;
+      pin.tries(() => learnReplicas(runtime.env, { server, peer, tailnet, replicas }));
+    },
+    close: () => transport.close(),
+  };
+}
+
+/** To the server itself, or, where it has replicas, to whichever of them answers. */
+async function transportTo(
+  { env }: Pick<Runtime, 'env'>,
+  target: Target,
+  { proxy, onMove }: { readonly proxy: string | undefined; readonly onMove: (server: string) => void },
+): Promise<Transport> {
+  const { server, judged, network, siblings, isGone } = target;
+  const isHopeless = (origin: string, peer: Peer | undefined, way: URL | undefined): boolean => {
+    if (peer !== undefined) return !peer.online;
+    return way === undefined && isDown(target.tailnet) && mayBeOnTailnet(new URL(origin).hostname, suffixesOf(target));
+  };
+  const open = async (origin: string, peer: Peer | undefined): Promise<Transport> => {
+    const way = await wayTo(origin, { env, network, peer, recorded: proxy });
+    const connectMs = isHopeless(origin, peer, way.proxy) ? hopelessMs : undefined;
+    return createTransport(new URL(origin), way.proxy, way.addresses, connectMs);
+  };
+  const all = [...(isGone ? [] : [{ server, peer: judged.peer }]), ...siblings];
+  const [first, ...others] = all
+    .toSorted((a, b) => Number(b.peer?.online ?? true) - Number(a.peer?.online ?? true))
+    .map((one) => ({ server: one.server, open: () => open(one.server, one.peer) }));
+  if (first === undefined || siblings.length === 0) return open(server, judged.peer);
+  const { createFailover } = await import('./failover.ts');
+  return createFailover({
+    server: new URL(server),
+    replicas: [first, ...others],
+    onMove,
+  });
+}
+
+/** What tailscaled says may be a moment old, so it is still tried, but not for long. */
+const hopelessMs = 1500;
+
+/** Of the tailnets that this machine has pinned servers on. */
+function suffixesOf({ known }: Target): readonly string[] {
+  return known.flatMap(({ tailnet = '' }) => (tailnet === '' ? [] : tailnet));
+}
+
+interface Target extends Pick<Chosen, 'server' | 'byHand'> {
+  /** What the local tailscaled said, or why it said nothing; undefined where it has no say. */
+  readonly tailnet: Tailnet | TailnetError | undefined;
+  readonly network: Tailnet | undefined;
+  readonly problem: TailnetError | undefined;
+  readonly known: readonly KnownServer[];
+  readonly judged: Judgement;
+  /** Its replicas, as far as it may be believed about them. */
+  readonly siblings: readonly Sibling[];
+  /** Its node has left the tailnet, and a replica is there. */
+  readonly isGone: boolean;
+}
+
+async function findTarget(
+  runtime: Runtime,
+  { config }: GlobalFlags,
+  { server, byHand, found }: Chosen,
+  signal: AbortSignal,
+): Promise<Target> {
+  const tailnet = isThisMachine(server) ? undefined : (heardBy(found) ?? (await askTailnet(runtime, config, signal)));
+  const problem = tailnet instanceof TailnetError ? tailnet : undefined;
+  const network = tailnet instanceof TailnetError ? undefined : tailnet;
+  const known = readKnownServers(runtime.env);
+  const judged = judge(server, known, network);
+  const isAbsent = judged.trust === 'changed' && judged.peer === undefined;
+  const siblings = isAbsent || judged.trust === 'pinned' ? siblingsOf(server, known, network) : [];
+  const isGone = isAbsent && siblings.length > 0;
+  return { server, byHand, tailnet, network, problem, known, judged, siblings, isGone };
+}
+
+/** As if the server were pinned by this name already. */
+function sameAs({ server, known, network, judged: { peer } }: Target): SameServer {
+  if (network === undefined || peer === undefined) return sameServersAmong(known);
+  const others = known.filter((one) => one.server !== server || !isOfTailnet(one, network));
+  const { id: nodeId, tags } = peer;
+  const before = known.find((one) => one.server === server && one.nodeId === nodeId && isOfTailnet(one, network));
+  return sameServersAmong([...others, before ?? { server, nodeId, tags, ...tailnetOf(network) }]);
+}
+
+/** Reached without a tailnet, whatever there is of one. */
+function isThisMachine(server: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(server).hostname);
+}
+
+/** What the search for the server heard already. */
+function heardBy(found: Chosen['found']): Tailnet | TailnetError | undefined {
+  return found?.problem instanceof TailnetError ? found.problem : found?.tailnet;
+}
+
+async function askTailnet(
+  runtime: Runtime,
+  config: string | undefined,
+  signal: AbortSignal,
+): Promise<Tailnet | TailnetError> {
+  try {
+    return await readTailnet(runtime, { signal, config });
+  } catch (error) {
+    if (error instanceof TailnetError) return error;
+    throw error;
+  }
+}
+
+function warnOfChange({ server, judged: { trust, peer } }: Target, warn: ReachOptions['warn']): void {
+  if (trust !== 'changed') return;
+  const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
+  warn(`${server} is not the machine that you agreed to: it is ${now}`);
+}
+
+/** Agreed to when pins did not say of which tailnet they were: now it is known. */
+function isOfBefore({ pin }: Judgement): boolean {
+  return pin !== undefined && pin.tailnet === undefined;
+}
+
+interface Pin {
+  keep(): void;
+  /** Warns where something cannot be written. */
+  tries(write: () => void): void;
+  keepOnce(): void;
+  name(cluster: string): void;
+}
+
+/** What is known of the server from now on. That it cannot be written is no reason to stop. */
+function createPin(
+  { env }: Pick<Runtime, 'env'>,
+  { server, network, judged: { peer, pin, elsewhere } }: Target,
+  warn: ReachOptions['warn'],
+): Pin {
+  // What another tailnet's machine called its cluster says nothing of this one's.
+  let known = elsewhere === undefined ? pin?.cluster : undefined;
+  let isKept = false;
+  const tries = (write: () => void): void => {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      warn(`could not save trust for ${server}: ${error.message}`);
+    }
+  };
+  const keep = (): void => {
+    isKept = true;
+    if (peer === undefined || network === undefined) return;
+    const { id: nodeId, tags } = peer;
+    const replicaOf = elsewhere === undefined && pin?.nodeId === nodeId ? pin.replicaOf : undefined;
+    const more = {
+      ...tailnetOf(network),
+      ...(known === undefined ? {} : { cluster: known }),
+      ...(replicaOf === undefined ? {} : { replicaOf }),
+    };
+    tries(() => rememberServer(env, { server, nodeId, tags, ...more }));
+  };
+  return {
+    keep,
+    tries,
+    keepOnce: () => {
+      if (!isKept) keep();
+    },
+    name: (cluster) => {
+      if (cluster === known) return;
+      known = cluster;
+      keep();
+    },
+  };
+}
+
+/** For an answer that a server has at hand. One that is away must not hold for long whoever only looks. */
+export const lookMs = 5000;

@@ -1,0 +1,40 @@
+/** An API whose calls are watched: what waits long says so, the first answer is noticed, and a failure is explained. */
+import { type Api, NotTkaError } from '../api/api.ts';
+import { UnreachableError, type UserError } from '../errors.ts';
+
+/** Longer than an answer takes, shorter than a person thinks that nothing happens. */
+const silentMs = 2000;
+
+export interface Observer {
+  /** A call takes long. */
+  readonly onWait: () => void;
+  readonly onAnswer: () => void;
+  readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
+  /** The server has no such call, or is no tka server. */
+  readonly explainAbsent: (error: NotTkaError) => Promise<UserError>;
+}
+
+export function observeApi(api: Api, { onWait, onAnswer, explain, explainAbsent }: Observer): Api {
+  const watch = async (answer: Promise<unknown>): Promise<unknown> => {
+    const timer = setTimeout(onWait, silentMs);
+    try {
+      const value = await answer;
+      onAnswer();
+      return value;
+    } catch (error) {
+      if (error instanceof NotTkaError && error.status === 404) throw await explainAbsent(error);
+      throw error instanceof UnreachableError ? await explain(error) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const methods = Object.entries(api).map(([name, method]: [string, (...args: unknown[]) => unknown]) => [
+    name,
+    (...args: unknown[]) => {
+      const result = method(...args);
+      return result instanceof Promise ? watch(result) : result;
+    },
+  ]);
+  // The same methods with the same arguments and answers.
+  return Object.fromEntries(methods) as Api;
+}

@@ -1,0 +1,107 @@
+/**
+ * One of many processes does the work, the others take its result: a lock file, made exclusively, names its holder. Who waits
+ * takes over where the holder is dead, or has not been done for longer than any holder may be. Without a place for the lock each does
+ * the work itself.
+ */
+import { closeSync, linkSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { systemCode } from '../errors.ts';
+import { makeDirectories } from '../files/make-directory.ts';
+import { isOwner, ownerOf, stateOf } from '../files/process-owner.ts';
+
+export interface FlightOptions<T> {
+  /** The lock file; its directory is made. */
+  readonly path: string;
+  readonly pid: number;
+  /** What another has done meanwhile; undefined: nothing yet. */
+  readonly landed: () => T | undefined;
+  readonly work: () => Promise<T>;
+  /** No holder takes longer. */
+  readonly staleMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with the signal's reason, or as `work` does. */
+export async function singleFlight<T>(options: FlightOptions<T>): Promise<T> {
+  const { path, pid, landed, work, staleMs, signal } = options;
+  for (;;) {
+    signal.throwIfAborted();
+    const outcome = take(path, pid);
+    if (outcome !== 'held') {
+      try {
+        return landed() ?? (await work());
+      } finally {
+        if (outcome === 'taken') release(path, pid);
+      }
+    }
+    const result = landed();
+    if (result !== undefined) return result;
+    if (isLeft(path, staleMs)) remove(path, pid, staleMs);
+    else await delay(pollMs, undefined, { signal });
+  }
+}
+
+const pollMs = 20;
+
+function take(path: string, pid: number): 'taken' | 'held' | 'impossible' {
+  const directory = ignoringSystem(() => ({ made: makeDirectories(dirname(path)) }));
+  if (directory === undefined) return 'impossible';
+  try {
+    const fd = openSync(path, 'wx', 0o600);
+    try {
+      writeFileSync(fd, JSON.stringify(ownerOf(pid)));
+    } finally {
+      closeSync(fd);
+    }
+    return 'taken';
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return code === 'EEXIST' ? 'held' : 'impossible';
+  }
+}
+
+/** Ours alone: it may have been taken from us for being slow. */
+function release(path: string, pid: number): void {
+  ignoringSystem(() => {
+    if (holderOf(path)?.pid === pid) unlinkSync(path);
+  });
+}
+
+function isLeft(path: string, staleMs: number): boolean {
+  const holder = holderOf(path);
+  if (holder !== undefined && stateOf(holder) === 'dead') return true;
+  const stat = ignoringSystem(() => statSync(path));
+  return stat !== undefined && Date.now() - stat.mtimeMs > staleMs;
+}
+
+/** Another may be removing it too, and have its own in place already: what was moved away by mistake goes back. */
+function remove(path: string, pid: number, staleMs: number): void {
+  const aside = `${path}.${pid}`;
+  ignoringSystem(() => {
+    renameSync(path, aside);
+    if (!isLeft(aside, staleMs)) linkSync(aside, path);
+  });
+  ignoringSystem(() => unlinkSync(aside));
+}
+
+/** Undefined also in the moment between the file's making and its content. */
+function holderOf(path: string) {
+  try {
+    const holder: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return isOwner(holder) ? holder : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+function ignoringSystem<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Which tka servers there are: peers of the local tailscaled tagged `tag:tka*` or named `tka*` (or as the configuration file's
+ * `discovery` says), the servers that the configuration file names, and those that were agreed to before. Each is asked at
+ * `/.well-known/tka`, 8 at once, 1 s each; replicas of one server are one cluster. Being found means nothing: trust is another question (connect.ts).
+ */
+import type { Mode } from '../../node/http/contract.ts';
+import type { ServerAnswer } from './ask.ts';
+import type { Candidate } from './candidates.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Peer, Tailnet } from '../tailnet/tailnet.ts';
+
+export interface Cluster {
+  /** What the server calls its cluster, as `--cluster` takes it: `[a-z0-9.-]{1,63}`; the host's name until it has answered. */
+  readonly name: string;
+  /** The server's origin. */
+  readonly server: string;
+  readonly source: 'configuration' | 'tailnet';
+  readonly peer?: Peer;
+  readonly trust: Trust;
+  readonly answer:
+    | { readonly state: 'asking' }
+    | {
+        readonly state: 'here';
+        readonly version: string;
+        readonly modes: readonly Mode[];
+        readonly labels: Readonly<Record<string, string>>;
+      }
+    | { readonly state: 'away'; readonly reason: string };
+}
+
+/**
+ * pinned: the node that its user agreed to. new: never agreed to. changed: another node or tags than were agreed to.
+ * unverifiable: no local tailscaled says which node it is.
+ */
+export type Trust = 'pinned' | 'new' | 'changed' | 'unverifiable';
+
+export interface FindOptions {
+  readonly signal: AbortSignal;
+  /** Hears the whole list whenever something in it is known better. */
+  readonly onChange?: (clusters: readonly Cluster[]) => void;
+  /** The file of --config. */
+  readonly config?: string | undefined;
+  /** Origins of servers to list as if the configuration file named them. */
+  readonly named?: readonly string[] | undefined;
+}
+
+export interface Found {
+  readonly clusters: readonly Cluster[];
+  readonly tailnet?: Tailnet;
+  /** Why the tailnet could not be asked; then only configured servers, and those agreed to before, are listed. */
+  readonly problem?: Error;
+}
+
+/** Sorted by name. Rejects only when aborted, or where the configuration file or that of known servers is broken. */
+export async function findClusters(runtime: Runtime, options: FindOptions): Promise<Found> {
+  const [{ findCandidates }, { askServer }, { nameClusters }, { mergeReplicas }] = await Promise.all([
+    import('./candidates.ts'),
+    import('./ask.ts'),
+    import('./names.ts'),
+    import('./replicas.ts'),
+  ]);
+  const { candidates, tailnet, problem } = await findCandidates(runtime, options);
+  const asked: Asking[] = candidates.map((candidate) => ({ candidate, answer: undefined }));
+  const list = (): readonly Cluster[] => nameClusters(mergeReplicas(asked));
+  options.onChange?.(list());
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let one = asked[next++]; one !== undefined; one = asked[next++]) {
+      one.answer = await askServer(runtime, one.candidate, { tailnet, signal: options.signal });
+      options.onChange?.(list());
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return {
+    clusters: list(),
+    ...(tailnet === undefined ? {} : { tailnet }),
+    ...(problem === undefined ? {} : { problem }),
+  };
+}
+
+const atOnce = 8;
+
+interface Asking {
+  readonly candidate: Candidate;
+  answer: ServerAnswer | undefined;
+}

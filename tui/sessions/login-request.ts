@@ -1,0 +1,24 @@
+/** Which session the flags ask for, checked. The contract's schemas load only where there is something to check. */
+import type { LoginRequest } from '../../node/http/contract.ts';
+import { usageError } from '../errors.ts';
+import type { WishFlags } from '../flags.ts';
+
+/** Throws a usage error. */
+export async function readWish({ role, period }: Pick<WishFlags, 'role' | 'period'>): Promise<LoginRequest> {
+  if (role === undefined && period === undefined) return {};
+  const { loginRequestSchema, parseDurationMs } = await import('../../node/http/contract.ts');
+  if (period !== undefined && parseDurationMs(period) === undefined) {
+    throw usageError(`invalid duration ${JSON.stringify(period)} (examples: 8h, 90m)`, ['See "tka login --help".']);
+  }
+  const request = loginRequestSchema.safeParse({ role, period });
+  if (!request.success) throw usageError(`--role ${JSON.stringify(role)} is not a valid role name`);
+  return request.data;
+}
+
+/** Throws a usage error where it is no name of a namespace. */
+export function checkNamespace(namespace: string | undefined): void {
+  if (namespace === undefined || /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) return;
+  throw usageError(`--namespace ${JSON.stringify(namespace)} is not a valid namespace name`, [
+    'It has small letters, digits and dashes, at most 63.',
+  ]);
+}

@@ -1,0 +1,29 @@
+/** A login whose kubeconfig goes to stdout with the token in it: nothing on this machine changes but who is known as a server. */
+import { standalone } from '../commands/kubeconfig.ts';
+import { renderData } from '../terminal/structured-output.ts';
+import { usageError } from '../errors.ts';
+import type { LoginFlags } from '../flags.ts';
+import { plainInteraction } from '../terminal/interaction.ts';
+import { type LogInOptions, withOpenSession } from './login.ts';
+import { formatRemaining, type Words } from '../terminal/output.ts';
+import { checkTls, contextNameFrom, defaultContextName } from './context.ts';
+import type { Runtime } from '../runtime.ts';
+
+export async function printKubeconfig(runtime: Runtime, flags: LoginFlags, words: Words): Promise<void> {
+  const form = flags.output ?? 'yaml';
+  if (form === 'name') throw usageError('a kubeconfig has no form `name`', ['Use -o yaml or -o json.']);
+  const interaction = plainInteraction(runtime, flags);
+  const options: LogInOptions = { flags, interaction, warn: (line) => words.warn(line) };
+  await withOpenSession(runtime, options, async ({ opened, reached, contextName }) => {
+    const { access, username, role, until, skewMs } = opened;
+    checkTls(access, flags, reached.server);
+    const namespace = flags.namespace ?? access.namespace;
+    const named = { ...opened, ...(namespace === undefined ? {} : { namespace }) };
+    const name = contextNameFrom(flags.contextName ?? contextName ?? defaultContextName, named);
+    runtime.stdout.write(
+      await renderData(form, standalone(access, { name, ...(namespace === undefined ? {} : { namespace }) }), name),
+    );
+    const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
+    words.say(`Logged in as ${username}, role ${role}, for ${left}. Whoever has this kubeconfig has these rights.`);
+  });
+}
