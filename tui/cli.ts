@@ -98,7 +98,7 @@ async function main(runtime: Runtime, argv: readonly string[]): Promise<number> 
       // The parser has nothing to read here, and would be time until the first frame.
       return await (await import('./commands/home.ts')).home(runtime, {});
     }
-    const { runProgram } = await import('./program.ts');
+    const { runProgram } = await import('./program/program.ts');
     return await runProgram(runtime, argv);
   } catch (error) {
     return explain(runtime, error);

@@ -13,7 +13,7 @@ export async function home(runtime: Runtime, flags: HomeFlags): Promise<number> 
       'The same in plain lines: tka clusters, tka login, tka status, tka logout. All commands: tka --help',
     ]);
   }
-  const { runHome } = await import('../screens/home-terminal.tsx');
+  const { runHome } = await import('../screens/home/terminal.tsx');
   await runHome(runtime, flags);
   return 0;
 }

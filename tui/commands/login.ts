@@ -10,7 +10,7 @@ import { describeScope } from '../sessions/grant.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { type LoggedIn, logIn } from '../sessions/login.ts';
 import { createWords, formatRemaining, isInteractive, type Words } from '../terminal/output.ts';
-import { exportStatement, isGoBinaryName } from '../program/go-binary.ts';
+import { exportStatement, isGoBinaryName } from './go-binary.ts';
 import type { Runtime } from '../runtime.ts';
 import { liveSessionData } from '../sessions/session-data.ts';
 
@@ -48,7 +48,7 @@ async function logInHere(runtime: Runtime, flags: LoginFlags, words: Words): Pro
   const placed = shell === undefined ? flags : { ...flags, kubeconfig: shell.kubeconfig, use: true };
   const isWatched = isInteractive(runtime, flags.nonInteractive) && flags.quiet !== true && flags.output === undefined;
   const loggedIn = await (isWatched
-    ? (await import('../screens/login.tsx')).runLoginScreen(runtime, { flags: placed })
+    ? (await import('../screens/login/login.tsx')).runLoginScreen(runtime, { flags: placed })
     : inLines(runtime, placed, words));
   shell?.writeEnvironment(runtime, { login: loggedIn, kubeconfig: loggedIn.kubeconfig });
   return loggedIn;

@@ -5,7 +5,7 @@
 import type { Argument, Option } from 'commander';
 import type { GlobalFlags } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
-import { kept } from './kept.ts';
+import { kept } from './cache.ts';
 import type { Position } from './position.ts';
 
 export interface Values {

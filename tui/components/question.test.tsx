@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createInkInteraction } from '../ink-interaction.ts';
+import { createInkInteraction } from '../hooks/ink-interaction.ts';
 import { keys, show } from '../testing/frames.ts';
 import { Question } from './question.tsx';
 

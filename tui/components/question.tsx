@@ -5,7 +5,7 @@
  * be the answer.
  */
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
-import type { Asked, InkInteraction } from '../ink-interaction.ts';
+import type { Asked, InkInteraction } from '../hooks/ink-interaction.ts';
 import { Choice } from './choice.tsx';
 import { Consent } from './consent.tsx';
 

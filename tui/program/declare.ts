@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import type { Runtime } from '../runtime.ts';
 import { example, type Program } from './action.ts';
 import { declareClusters } from './clusters.ts';
-import { declareFormer } from './former.ts';
+import { declareFormer } from './deprecated-commands.ts';
 import { declareMachine } from './machine.ts';
 import { globalOptions } from './options.ts';
 import { declareSessions } from './sessions.ts';

@@ -11,10 +11,10 @@ import { ThemeProvider } from '../hooks/use-theme.ts';
 import type { LoggedIn, LogInOptions } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTheme } from '../terminal/theme.ts';
-import { Home } from '../screens/home.tsx';
-import type { HomeServices } from '../screens/home-services.ts';
-import type { Access, HomeSession, KnownAccess } from '../screens/home-state.ts';
-import { startLogin } from '../screens/login-run.ts';
+import { Home } from '../screens/home/home.tsx';
+import type { HomeServices } from '../screens/home/services.ts';
+import type { Access, HomeSession, KnownAccess } from '../screens/home/state.ts';
+import { startLogin } from '../screens/login/run.ts';
 
 // Each screen listens to the process, and tests run many at once.
 process.setMaxListeners(0);

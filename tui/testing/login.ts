@@ -4,7 +4,7 @@
 import type { Interaction } from '../terminal/interaction.ts';
 import type { LoggedIn, LogInOptions, LoginStage } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
-import type { LogIn } from '../screens/login-run.ts';
+import type { LogIn } from '../screens/login/run.ts';
 
 export const aliceLoggedIn: LoggedIn = {
   server: 'http://tka',
