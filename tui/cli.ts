@@ -3,7 +3,7 @@
  * The `tka` command: argv → command → exit code. The only file of the command that touches the process.
  *
  * Commands load on demand. `credential` and `version` read their own arguments, because kubectl runs the first at each of its
- * invocations and the parser costs more than both; all others are declared in program.ts.
+ * invocations and the parser costs more than both; all others are declared in program/declare.ts.
  */
 import module from 'node:module';
 import { basename, dirname, join } from 'node:path';

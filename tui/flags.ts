@@ -1,5 +1,5 @@
 /**
- * The flags as commands take them: what the parser (program.ts) makes of the arguments. Absent means not given; the command
+ * The flags as commands take them: what the parser (program/program.ts) makes of the arguments. Absent means not given; the command
  * that reads a flag knows its default.
  */
 import type { Mode } from '../node/http/contract.ts';

@@ -2,7 +2,7 @@
  * `tka credential`: the exec plugin behind kubectl's entry. One ExecCredential v1 on stdout, and nothing else there.
  *
  * From the cache it loads nothing and asks nobody. A credential about to end is asked for again, by one of however many
- * run (credential-refresh.ts), in less than 10 s; it never prompts. A failure is one line on stderr, because kubectl shows it between its own.
+ * run (credential/refresh.ts), in less than 10 s; it never prompts. A failure is one line on stderr, because kubectl shows it between its own.
  */
 import { parseArgs } from 'node:util';
 import type { Mode } from '../../node/http/contract.ts';

@@ -1,6 +1,6 @@
 /**
  * Which server the user named: --server, else TKA_SERVER, else the configuration file. Where none is named, another is chosen
- * (choose-server.ts).
+ * (connection/choose-server.ts).
  */
 import { usageError } from '../errors.ts';
 import type { GlobalFlags } from '../flags.ts';

@@ -1,7 +1,7 @@
 /**
  * Which tka servers there are: peers of the local tailscaled tagged `tag:tka*` or named `tka*` (or as the configuration file's
  * `discovery` says), the servers that the configuration file names, and those that were agreed to before. Each is asked at
- * `/.well-known/tka`, 8 at once, 1 s each; replicas of one server are one cluster. Being found means nothing: trust is another question (connect.ts).
+ * `/.well-known/tka`, 8 at once, 1 s each; replicas of one server are one cluster. Being found means nothing: trust is checked apart from it (trust/).
  */
 import type { Mode } from '../../node/http/contract.ts';
 import type { ServerAnswer } from './ask.ts';

@@ -1,6 +1,6 @@
 /**
  * `tka shell` and `tka exec`: a child process in a session of its own. What is opened is closed whatever happens to the child
- * or to us, short of kill -9, after which the next start does it (shell-cleanup.ts).
+ * or to us, short of kill -9, after which the next start does it (cleanup.ts).
  */
 import { isAbsolute, resolve } from 'node:path';
 import { type ChildEnd, runChild } from './child.ts';

@@ -1,6 +1,6 @@
 /**
  * The way to the local tailscaled: a GET of its status and one of its settings over a socket, or one run of `tailscale status
- * --json`. Out comes parsed JSON that nobody has looked at yet (tailnet-status.ts does).
+ * --json`. Out comes parsed JSON that nobody has looked at yet (status.ts does).
  */
 import { accessSync, constants } from 'node:fs';
 import type { IncomingMessage } from 'node:http';

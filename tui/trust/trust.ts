@@ -1,6 +1,6 @@
 /**
  * Whether a server is the machine that its user agreed to: the node that the local tailscaled sees behind its name, against
- * what is pinned. Decides nothing about what follows (connect.ts does).
+ * what is pinned. Decides nothing about what follows (consent.ts does).
  */
 import type { Trust } from '../discovery/index.ts';
 import { isSameTailnet, type KnownServer } from './known-servers.ts';

@@ -1,7 +1,7 @@
 /**
  * The home screen: the clusters of this tailnet, what the caller may have there, and the caller's sessions as they run down.
  *
- * It composes: home-model.ts says what happens, hooks let it happen, components draw it. The first frame needs nothing but
+ * It composes: model.ts says what happens, hooks let it happen, components draw it. The first frame needs nothing but
  * what is imported here. It exits by itself (useApp) once the person, or `signal`, has asked for it and nothing is under way.
  */
 import { Box, useApp, useIsScreenReaderEnabled, useStdout, useWindowSize } from 'ink';

@@ -20,7 +20,7 @@ import {
 } from './state.ts';
 
 export type HomeEvent =
-  /** A character, or the name of a key (use-keys.ts). */
+  /** A character, or the name of a key (hooks/use-keys.ts). */
   | { readonly type: 'key'; readonly key: string; readonly isAlone?: boolean }
   | { readonly type: 'pasted'; readonly text: string }
   | { readonly type: 'clusters'; readonly clusters: readonly Cluster[] }

@@ -16,7 +16,7 @@ import { reasonOf } from '../login/words.ts';
 import { periodMs } from '../login/role-periods.ts';
 
 export interface HomeServices {
-  /** As findClusters (clusters.ts). */
+  /** As findClusters (discovery/index.ts). */
   findClusters(options: Pick<FindOptions, 'signal' | 'onChange'>): Promise<Found>;
   /** Rejects only when aborted: that it failed is an answer. */
   readonly readAccess: (cluster: Cluster, signal: AbortSignal) => Promise<Access>;

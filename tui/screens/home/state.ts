@@ -1,5 +1,5 @@
 /**
- * What the home screen knows, and what can be read off it. Plain values: home-model.ts says how they change, home.tsx draws
+ * What the home screen knows, and what can be read off it. Plain values: model.ts says how they change, home.tsx draws
  * them, hooks carry out what they ask for. All texts are printable already.
  */
 import type { GrantedRule } from '../../../node/http/contract.ts';
