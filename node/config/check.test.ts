@@ -79,6 +79,24 @@ const refused: readonly [title: string, text: string, env: Record<string, string
     /^tailscale\.authKey \(environment TS_AUTHKEY\) holds the secret of an OAuth client, not an auth key: set tailscale\.clientSecret$/,
   ],
   [
+    'an auth key in the place of an OAuth secret',
+    'tailscale: { tags: ["tag:tka"] }',
+    { TS_CLIENT_SECRET: 'tskey-auth-1' },
+    /^tailscale\.clientSecret \(environment TS_CLIENT_SECRET\) holds no secret of an OAuth client, which begins with tskey-client-$/,
+  ],
+  [
+    'a token file without the workload identity that it is for',
+    `tailscale: { idTokenFile: ${fileOf('a.b.c')} }`,
+    {},
+    /^tailscale\.idTokenFile .* needs tailscale\.clientId.*TKA_TAILSCALE_CLIENT_ID.*or remove tailscale\.idTokenFile/,
+  ],
+  [
+    'a token file that does not exist',
+    'tailscale: { idTokenFile: /nonexistent/token, tags: ["tag:tka"] }',
+    { TS_CLIENT_ID: 'k1' },
+    /^tailscale\.idTokenFile \(file .*\): cannot read \/nonexistent\/token \(ENOENT\)/,
+  ],
+  [
     'a kubeconfig that does not exist',
     '',
     { TKA_KUBERNETES_KUBECONFIG: '/nonexistent/kubeconfig' },
@@ -151,6 +169,19 @@ test('a check of two settings is left out where one of them was refused already'
   const text = 'tailscale: { stateSecret: tka-0-state }\napi: { serverKeySecret: "Not A Name" }';
   const error = t.throws(() => check(text), { instanceOf: ConfigError });
   t.regex(error?.message ?? '', /^api\.serverKeySecret /);
+});
+
+test('serve leaves credentials that cannot be read to the node, which needs none once it has joined; config does not', (t) => {
+  const reading = readConfig({ env: { TKA_TAILSCALE_AUTH_KEY_FILE: '/nonexistent/key' } });
+  t.notThrows(() => checkedConfig(reading, { isServing: true }));
+  t.throws(() => checkedConfig(reading), { instanceOf: ConfigError });
+});
+
+test('roles of one kind alone, and a CA file with a certificate, are accepted', (t) => {
+  t.notThrows(() => check('roles: { clusterWide: [], namespaced: [edit] }'));
+  t.notThrows(() => check('roles: { clusterWide: [view], namespaced: [] }'));
+  t.notThrows(() => check(`tailscale: { caFile: ${fileOf('-----BEGIN CERTIFICATE-----')} }`));
+  t.notThrows(() => check('', { TKA_KUBERNETES_KUBECONFIG: fileOf('not a certificate') }));
 });
 
 test('host names and addresses of both families are addresses', (t) => {

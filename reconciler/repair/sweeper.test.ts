@@ -12,9 +12,12 @@ import { manualClock } from '../testing/manual-clock.ts';
 function start(listMs: number) {
   const clock = manualClock(0);
   const sweeps: number[] = [];
+  const warnings: string[] = [];
+  const world = { isAway: false };
   const never = new AbortController().signal;
   const list = async () => {
     await sleep(clock, listMs, never);
+    if (world.isAway) throw new Error('the API server is away');
     return { items: [] };
   };
   // Of the clients, a sweep of an empty cluster uses these three alone.
@@ -34,7 +37,7 @@ function start(listMs: number) {
     signins: createSignins(cluster, 'tka-sessions'),
     apply: createApply(cluster),
     clock,
-    log: pino({ level: 'silent' }),
+    log: pino({ base: null }, { write: (line: string) => void warnings.push(line) }),
     observer: {
       sessionEnded: () => {},
       orphanRemoved: () => {},
@@ -45,7 +48,7 @@ function start(listMs: number) {
     },
     onDamage: () => {},
   });
-  return { clock, sweeper, sweeps };
+  return { clock, sweeper, sweeps, warnings, world };
 }
 
 async function ringing({ clock, sweeper }: ReturnType<typeof start>, seconds: number): Promise<void> {
@@ -77,4 +80,30 @@ test('a sweep that takes longer than the period between sweeps is followed by a 
     started.sweeps.map((at) => Math.round(at / 1000)),
     [0, 70],
   );
+});
+
+test('the first sweep waits until it is asked for; from then on one comes every 30 s unasked', async (t) => {
+  const { clock, sweeper, sweeps } = start(0);
+  await clock.advance(100_000);
+  t.deepEqual(sweeps, []);
+  sweeper.soon();
+  await clock.advance(65_000);
+  t.deepEqual(sweeps, [100_000, 130_000, 160_000]);
+});
+
+test('a sweep that fails is a warning and comes again after 5 s; none comes after the stop', async (t) => {
+  const { clock, sweeper, sweeps, warnings, world } = start(0);
+  world.isAway = true;
+  sweeper.soon();
+  await clock.advance(11_000);
+  t.deepEqual(sweeps, [0, 5000, 10_000]);
+  t.is(warnings.length, 3);
+  t.regex(warnings.join(), /the API server is away.*trying again/);
+  world.isAway = false;
+  await clock.advance(5000);
+  await sweeper.stop();
+  sweeper.soon();
+  await clock.advance(100_000);
+  t.deepEqual(sweeps, [0, 5000, 10_000, 15_000]);
+  t.is(clock.timers, 0);
 });
