@@ -235,7 +235,7 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
         () => performance.now(),
       ),
       clusterInfo: () => clusterInfo,
-      proxyInfo: () => proxyInfoOf(node.state),
+      proxyInfo: (place) => proxyInfoOf(node.state, place),
       ownCa: () => node.state.caPem,
       replicas: () => listReplicas(reconciler.state.cards),
       settings: {

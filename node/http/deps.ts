@@ -93,8 +93,8 @@ export interface HttpDeps {
   loginHold(): LoginHold | undefined;
   /** Undefined where nobody has told tka the API server's address. */
   clusterInfo(): ClusterInfo | undefined;
-  /** How kubectl reaches the proxy; undefined before the node has a name on the tailnet. */
-  proxyInfo(): ClusterInfo | undefined;
+  /** How kubectl reaches the proxy, at the root or below `/k8s`; undefined before the node has a name on the tailnet. */
+  proxyInfo(place: 'root' | 'prefix'): ClusterInfo | undefined;
   /** All servers of this installation; empty where this is the only one. */
   replicas(): readonly Replica[];
   /** PEM of tka's own CA where port 443 is served with it. */

@@ -98,11 +98,14 @@ function namesIn({ dnsName, addresses, certDomains }: Named): readonly string[] 
 }
 
 /** How kubectl reaches the proxy: port 443 of the node, which always speaks TLS; undefined before the node has a name. */
-export function proxyInfoOf({ dnsName, certDomains, caPem }: NodeState): ClusterInfo | undefined {
+export function proxyInfoOf(
+  { dnsName, certDomains, caPem }: NodeState,
+  place: 'root' | 'prefix',
+): ClusterInfo | undefined {
   const name = certDomains[0] ?? dnsName;
   if (name === '') return undefined;
   return {
-    server_url: `https://${name}/k8s`,
+    server_url: place === 'root' ? `https://${name}` : `https://${name}/k8s`,
     insecure_skip_tls_verify: false,
     ca_data: caPem === undefined ? '' : Buffer.from(caPem).toString('base64'),
     labels: {},

@@ -118,8 +118,8 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       ca_data: Buffer.from('a CA').toString('base64'),
       labels: { environment: 'test' },
     }),
-    proxyInfo: () => ({
-      server_url: 'https://tka.example.ts.net/k8s',
+    proxyInfo: (place) => ({
+      server_url: `https://tka.example.ts.net${place === 'root' ? '' : '/k8s'}`,
       insecure_skip_tls_verify: false,
       ca_data: '',
       labels: {},

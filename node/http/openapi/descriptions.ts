@@ -57,6 +57,13 @@ export const parameters = {
       "How the kubeconfig reaches the cluster: through tka, or straight to the API server. Absent: `direct` where the API server's address is known, else `proxy`.",
     schema: { type: 'string', enum: ['direct', 'proxy'] },
   },
+  root: {
+    name: 'root',
+    in: 'query',
+    description:
+      "Of `mode=proxy`: whether the URL of the kubeconfig's cluster has no path, as clients need that leave a path out. Absent or `false`: its path is `/k8s`, as released clients know it. A server that does not know the parameter gives that too.",
+    schema: { type: 'string', enum: ['true', 'false'] },
+  },
 } as const;
 export type ParameterName = keyof typeof parameters;
 
@@ -132,7 +139,7 @@ export const descriptions: Readonly<Record<OperationId, OperationDescription>> =
     summary: 'Get a kubeconfig',
     description:
       'With a token that works for as long as the session. `application/yaml` and `*/*` get YAML, `application/json` gets JSON, both kubeconfig v1; no Accept header gets the form that released clients decode.',
-    parameters: ['session', 'mode'],
+    parameters: ['session', 'mode', 'root'],
     answers: {
       200: {
         description: 'The kubeconfig.',

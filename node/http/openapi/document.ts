@@ -35,8 +35,10 @@ tka turns a Tailscale identity into short-lived Kubernetes access. The API is se
 to prove who calls: the connection says it, and the tailnet policy says what the caller may have.
 
 Whatever has no description here is answered 404, another method on a path that has one 405. A browser's request of a foreign
-origin is refused, and so is one whose Host is not a name of this server. \`/k8s\` of the TLS port is the Kubernetes API itself, for the token of
-a kubeconfig with \`mode=proxy\`; it is described by Kubernetes.`;
+origin is refused, and so is one whose Host is not a name of this server.
+
+A request with the token of a kubeconfig with \`mode=proxy\` (\`Authorization: Bearer tka_…\`) is for the Kubernetes API, whatever its path, on
+the TLS port; so is every request below \`/k8s\`. It is described by Kubernetes.`;
 
 export function openApiDocument(version: string): OpenApiDocument {
   const paths: Record<string, Partial<Record<'get' | 'post', OpenApiOperation>>> = {};

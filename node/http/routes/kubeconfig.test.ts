@@ -104,12 +104,29 @@ const modes: readonly [query: string, status: number][] = [
   ['?mode=proxy', 422],
   ['?mode=magic', 400],
   ['?mode=direct&mode=proxy', 400],
+  ['?root=', 200],
+  ['?root=true', 200],
+  ['?root=yes', 400],
+  ['?root=true&root=true', 400],
 ];
 
 for (const [query, status] of modes) {
   test(`kubeconfig${query} is answered ${status}`, async (t) => {
     await using fixture = await loggedIn();
     t.is((await fixture.call('GET', `${paths.kubeconfig}${query}`)).status, status);
+  });
+}
+
+const servers: readonly [query: string, server: string][] = [
+  ['', 'https://tka.example.ts.net/k8s'],
+  ['&root=false', 'https://tka.example.ts.net/k8s'],
+  ['&root=true', 'https://tka.example.ts.net'],
+];
+for (const [query, server] of servers) {
+  test(`a kubeconfig of mode=proxy${query} names ${server}`, async (t) => {
+    await using fixture = await loggedIn({ settings: { modes: ['proxy'] } });
+    const { json } = await fixture.call('GET', `${paths.kubeconfig}?mode=proxy${query}`);
+    t.like(json, { clusters: { 'tka-cluster': { server } } });
   });
 }
 

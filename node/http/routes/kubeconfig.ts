@@ -82,7 +82,13 @@ function wishedCluster(ctx: ApiContext, deps: HttpDeps): { readonly mode: Mode; 
   const text = ctx.query['mode'];
   const wish = modeSchema.optional().safeParse(text === '' ? undefined : text);
   if (!wish.success) throw new ApiError(400, 'bad_request', '`mode` must be direct or proxy');
-  const ways: Readonly<Record<Mode, ClusterInfo | undefined>> = { direct: deps.clusterInfo(), proxy: deps.proxyInfo() };
+  const root = ctx.query['root'];
+  if (root !== undefined && root !== '' && root !== 'true' && root !== 'false')
+    throw new ApiError(400, 'bad_request', '`root` must be true or false');
+  const ways: Readonly<Record<Mode, ClusterInfo | undefined>> = {
+    direct: deps.clusterInfo(),
+    proxy: deps.proxyInfo(root === 'true' ? 'root' : 'prefix'),
+  };
   const offered = modes.filter((mode) => deps.settings.modes.includes(mode) && ways[mode] !== undefined);
   const mode = wish.data ?? offered[0];
   const cluster = mode === undefined ? undefined : ways[mode];

@@ -12,7 +12,7 @@ export function wellKnownRoute(deps: HttpDeps): ApiMiddleware {
       cluster: clusterName,
       labels: { ...labels },
       version,
-      modes: modes.filter((mode) => (mode === 'direct' ? deps.clusterInfo() : deps.proxyInfo()) !== undefined),
+      modes: modes.filter((mode) => (mode === 'direct' ? deps.clusterInfo() : deps.proxyInfo('root')) !== undefined),
       api: ['v1alpha1'],
       ...(ca === undefined ? {} : { ca }),
       ...(replicas.length < 2 ? {} : { replicas: [...replicas] }),
