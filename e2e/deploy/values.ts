@@ -146,6 +146,19 @@ export const refused: readonly Record<string, unknown>[] = [
   { settings: { limits: { streams: 0 } } },
   { settings: { log: { level: 'loud' } } },
   { settings: { recording: { fail: 'maybe' } } },
+  // The server refuses it: kubectl sends no credential without TLS.
+  { settings: { clusterInfo: { apiEndpoint: 'http://api.example:6443' } } },
+  { settings: { tracing: { endpoint: 'ftp://collector.example' } } },
+  // Rights and policies, probes and the Service would not follow.
+  { settings: { operator: { namespace: 'sessions' } } },
+  { settings: { kubernetes: { namespace: 'tka' } } },
+  { settings: { health: { port: 9090 } } },
+  { settings: { health: { address: '127.0.0.1' } } },
+  // Two replicas would both work on the sessions.
+  { settings: { replicas: { election: false } } },
+  // The pod's environment would win.
+  { settings: { tailscale: { hostname: 'other' } } },
+  { settings: { tailscale: { stateSecret: 'other' } } },
   // tka's right to bind would not follow.
   { settings: { roles: { clusterWide: ['view'] } } },
   // A ConfigMap is for all to read.
