@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { sendJson, startStubServer, type StubServer } from '../tui/testing/stub-server.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 
@@ -69,9 +69,10 @@ const cases: readonly Case[] = [
   },
 ];
 
+const [inTerminal, why] = hasTerminals() ? [test, ''] : [test.skip, ': no tmux'];
+
 for (const { stage, title = stage, arrange, sight } of cases) {
-  test(`in "${title}"`, async (t) => {
-    if (!hasTerminals()) return skip(t);
+  inTerminal(`in "${title}"${why}`, async (t) => {
     const stub = await startStubServer();
     t.teardown(() => stub.close());
     const home = mkdtempSync(join(tmpdir(), 'tka-ctrl-c-'));
@@ -105,9 +106,4 @@ function credentials(home: string): readonly string[] {
   if (!existsSync(cache)) return [];
   const files = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return files.map(({ parentPath, name }) => join(parentPath, name)).filter((path) => !path.includes('/compiled/'));
-}
-
-function skip(t: ExecutionContext): void {
-  t.log('skipped: no tmux here');
-  t.pass();
 }

@@ -25,12 +25,7 @@ import { until } from '../dev/stack/until.ts';
 
 const ability = canRunNodes();
 const test = ability.ok ? anyTest.serial : anyTest.serial.skip;
-if (!ability.ok) {
-  anyTest('skipped: no container runtime', (t) => {
-    t.log(ability.reason);
-    t.pass();
-  });
-}
+if (!ability.ok) anyTest.skip(`no container runtime: ${ability.reason}`, (t) => t.pass());
 
 let stack: ClusterStack;
 

@@ -15,12 +15,7 @@ import { credentialsIn, logged, logOf } from './proxy/server-log.ts';
 
 const ability = canRunNodes();
 const test = ability.ok ? anyTest.serial : anyTest.serial.skip;
-if (!ability.ok) {
-  anyTest('skipped: no container runtime', (t) => {
-    t.log(ability.reason);
-    t.pass();
-  });
-}
+if (!ability.ok) anyTest.skip(`no container runtime: ${ability.reason}`, (t) => t.pass());
 
 const alice = 'alice@example.com';
 const rules = { [alice]: [{ role: 'cluster-admin', period: '8h', priority: 100 }] };

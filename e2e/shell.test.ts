@@ -124,12 +124,8 @@ test.serial('what kill -9 leaves is ended by the next start', async (t) => {
 });
 
 for (const shell of ['bash', 'zsh', 'fish'] as const) {
-  test.serial(`in ${shell} a login reaches into the shell: kubectl, the prompt, and the way back`, async (t) => {
-    if (!isHere(shell)) {
-      t.log(`skipped: no ${shell} here`);
-      t.pass();
-      return;
-    }
+  const [inShell, why] = isHere(shell) ? [test.serial, ''] : [test.serial.skip, `: no ${shell}`];
+  inShell(`in ${shell} a login reaches into the shell: kubectl, the prompt, and the way back${why}`, async (t) => {
     const load = shell === 'fish' ? 'tka integration fish | source' : `eval "$(tka integration ${shell})"`;
     const steps = [
       load,

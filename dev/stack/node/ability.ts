@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 
 export type Ability = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
-/** Takes about 50 ms. Tests that are not run for want of it say `skipped: no container runtime` and the reason. */
+/** Takes about 50 ms. Tests that cannot run without it are skipped, with the reason in a title. */
 export function canRunNodes(): Ability {
   const reason = obstacle();
   return reason === undefined ? { ok: true } : { ok: false, reason };
