@@ -44,7 +44,7 @@ const machines = async (): Promise<readonly string[]> =>
 
 for (const moment of ['before', 'after'] as const) {
   test.serial(
-    `a server that is killed ${moment} any write of its first join becomes one machine by itself`,
+    `a server that is killed ${moment} any write of its first join becomes one machine by its one auth key, good for one machine`,
     async (t) => {
       t.timeout(240_000);
       await stack.stopTka();
@@ -55,7 +55,7 @@ for (const moment of ['before', 'after'] as const) {
         await kubectl('delete', 'secret/tka-0-state', '-n', 'tka-system');
         await kubectl('apply', '--server-side', '-f', secretsManifest);
         gate.strike(/^PATCH .*\/secrets\/tka-0-state$/, n, moment, () => stack.killTka('SIGKILL'));
-        const authKey = await stack.headscale.authKey({ owner: serverTag });
+        const authKey = await stack.headscale.authKey({ owner: serverTag, isReusable: false });
         const kubeconfig = await kubeconfigThrough(stack, gate);
         await stack.startTka(
           run({

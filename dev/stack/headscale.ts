@@ -30,6 +30,8 @@ export interface AuthKeyOptions {
   readonly ephemeral?: boolean;
   /** As Go writes durations. Default 24h. */
   readonly expiration?: string;
+  /** For any number of machines, not one. Default true. */
+  readonly isReusable?: boolean;
 }
 
 export interface TailnetNodeEntry {
@@ -123,9 +125,9 @@ export class Headscale {
     return created;
   }
 
-  async authKey({ owner, ephemeral = false, expiration = '24h' }: AuthKeyOptions): Promise<string> {
+  async authKey({ owner, ephemeral = false, expiration = '24h', isReusable = true }: AuthKeyOptions): Promise<string> {
     const of = owner.startsWith('tag:') ? ['--tags', owner] : ['--user', await this.user(owner)];
-    const flags = ['--reusable', '-e', expiration, ...(ephemeral ? ['--ephemeral'] : [])];
+    const flags = ['-e', expiration, ...(isReusable ? ['--reusable'] : []), ...(ephemeral ? ['--ephemeral'] : [])];
     const output = await this.cli(['preauthkeys', 'create', ...of, ...flags, '-o', 'json']);
     return keySchema.parse(JSON.parse(output)).key;
   }

@@ -5,14 +5,18 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"tailscale.com/tsnet"
 	"tailscale.com/tstest/integration/testcontrol"
+	"tailscale.com/types/key"
 )
 
 // firstJoin returns the state after each write of a first join, the empty one first, and the node's ID.
@@ -60,6 +64,92 @@ func TestAFirstJoinThatIsInterruptedAtAnyWriteBecomesANode(t *testing.T) {
 	}
 }
 
+// atRegistration returns the state that is saved when the control server has a node's first registration in hand, and the node's ID.
+func atRegistration(t *testing.T, control *testcontrol.Server, key string) (state map[string][]byte, id any) {
+	t.Helper()
+	var once sync.Once
+	var kept *keptState
+	control.MaybeRateLimitRegister = func() (bool, string, string) {
+		once.Do(func() { state = kept.copy() })
+		return false, "", ""
+	}
+	defer func() { control.MaybeRateLimitRegister = nil }()
+	c, _ := tellEngine(t, control.HTTPTestServer.URL, func(start *startRequest) {
+		start.State = map[string][]byte{}
+		start.AuthKey = key
+	}, func(c *conversation) { kept = &c.kept })
+	ready := c.hear(isState(isReady))
+	c.service.close(0)
+	return state, ready["stableNodeId"]
+}
+
+func TestAFirstJoinThatIsInterruptedAfterItsRegistrationNeedsNoOtherKey(t *testing.T) {
+	control := startControl(t, func(s *testcontrol.Server) { s.RequireAuthKey = "tskey-once" })
+	state, id := atRegistration(t, control, "tskey-once")
+	control.RequireAuthKey = "" // A node that the control server does not know would be another one.
+	for _, isDirectory := range []bool{false, true} {
+		c, _ := startEngineWith(t, control.HTTPTestServer.URL, func(start *startRequest) {
+			start.AuthKey = "tskey-once"
+			if isDirectory {
+				writeState(t, start.StateDir, state)
+			} else {
+				start.State = maps.Clone(state)
+			}
+		})
+		if ready := c.hear(isState(isReady)); ready["stableNodeId"] != id {
+			t.Errorf("directory %v: %v, not %v", isDirectory, ready["stableNodeId"], id)
+		}
+		c.service.close(0)
+	}
+	if nodes := control.AllNodes(); len(nodes) != 1 {
+		t.Errorf("%d nodes", len(nodes))
+	}
+}
+
+func TestAFirstJoinThatIsInterruptedBeforeItsRegistrationUsesItsKeyForTheKeysThatAreSaved(t *testing.T) {
+	state, _ := atRegistration(t, startControl(t, nil), "tskey-once")
+	for name, change := range map[string]func(*testcontrol.Server){
+		"a person would have to approve it": func(s *testcontrol.Server) { s.RequireAuth = true },
+		"a key is asked for":                func(s *testcontrol.Server) { s.RequireAuthKey = "tskey-once" },
+	} {
+		control := startControl(t, change)
+		c, _ := startEngineWith(t, control.HTTPTestServer.URL, func(start *startRequest) {
+			start.State = maps.Clone(state)
+			start.AuthKey = "tskey-once"
+		})
+		if name == "a key is asked for" {
+			c.hear(isState(isReady))
+			var profile struct {
+				Config struct{ PrivateNodeKey key.NodePrivate }
+			}
+			if err := json.Unmarshal(state[string(state["_current-profile"])], &profile); err != nil {
+				t.Fatal(err)
+			}
+			if got := selfKey(t, control); got != profile.Config.PrivateNodeKey.Public() {
+				t.Errorf("%v is registered, not the key that is saved", got)
+			}
+		} else {
+			c.hear(func(message map[string]any) bool {
+				return message["type"] == "log" && message["message"] == "the control server does not know this node yet: the auth key is used"
+			})
+		}
+		c.service.close(0)
+	}
+}
+
+func TestAKeyThatIsRefusedWhenAFirstJoinIsResumedIsNamed(t *testing.T) {
+	state, _ := atRegistration(t, startControl(t, nil), "tskey-once")
+	control := startControl(t, func(s *testcontrol.Server) { s.RequireAuthKey = "tskey-other" })
+	c, _ := startEngineWith(t, control.HTTPTestServer.URL, func(start *startRequest) {
+		start.State = maps.Clone(state)
+		start.AuthKey = "tskey-once"
+	})
+	got := c.hear(isState(func(state map[string]any) bool { return state["status"] == "Failed" }))
+	if text := fmt.Sprint(got["reason"]); !strings.Contains(text, "the auth key was refused") || !strings.Contains(text, "invalid authkey; make a new one") {
+		t.Errorf("%v", got)
+	}
+}
+
 func profilesIn(state map[string][]byte) []string {
 	var profiles []string
 	for key := range state {
@@ -85,6 +175,7 @@ func TestADirectoryThatIsDamagedIsNotStartedWith(t *testing.T) {
 	control := startControl(t, nil)
 	for name, text := range map[string]string{
 		"half a file": `{"_machinekey":`,
+		"nothing":     "",
 		"no profile":  `{"_current-profile":"cHJvZmlsZS0xYTJi"}`,
 	} {
 		c, _ := tellEngine(t, control.HTTPTestServer.URL, func(start *startRequest) {
@@ -113,7 +204,7 @@ func TestANodeThatHasJoinedIsGivenNoCredential(t *testing.T) {
 		var request startRequest
 		change(&request)
 		server := &tsnet.Server{}
-		if madeFrom := credentials(server, &request, true); madeFrom != "" || server.AuthKey+server.ClientSecret+server.ClientID+server.IDToken != "" {
+		if madeFrom := credentials(server, &request, true, false); madeFrom != "" || server.AuthKey+server.ClientSecret+server.ClientID+server.IDToken != "" {
 			t.Errorf("%s is given to a node that has joined", name)
 		}
 		c, _ := startEngineWith(t, control.HTTPTestServer.URL, func(start *startRequest) {

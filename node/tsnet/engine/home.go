@@ -77,12 +77,6 @@ func pretendKubernetes() {
 	os.Setenv("KUBERNETES_SERVICE_PORT", "0")
 }
 
-// hasJoined: the client has a profile, and needs no key to start with it.
-func (h *home) hasJoined() bool {
-	current, err := h.state.ReadState(ipn.CurrentProfileStateKey)
-	return err == nil && len(current) > 0
-}
-
 // problem is why something of the state is not saved; empty: it is.
 func (h *home) problem() string {
 	if h.piped == nil {
@@ -105,14 +99,18 @@ func (h *home) remove() {
 	}
 }
 
-// readStateFile reads what the client keeps in a file; one that is not there or empty has no values.
+// readStateFile reads what the client keeps in a file; one that does not exist has no values. The client replaces the file in one step and never
+// leaves it empty: an empty one is what a full disk or a crash of the machine leaves of a node that had joined.
 func readStateFile(path string) (map[ipn.StateKey][]byte, error) {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(text) == 0 {
+		return nil, errDamaged{filepath.Base(path) + " is empty"}
 	}
 	var values map[ipn.StateKey][]byte
 	if err := json.Unmarshal(text, &values); err != nil {

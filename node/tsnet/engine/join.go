@@ -20,12 +20,15 @@ import (
 // How long the API may take to make an auth key. The client itself would wait for ever.
 const keyWithin = 30 * time.Second
 
-// credentials gives server what it needs to join, and returns how that is called in messages.
-func credentials(server *tsnet.Server, request *startRequest, hasJoined bool) string {
+// credentials gives server what it needs to join, and returns how that is called in messages. A first join that is resumed begins without its auth
+// key, which may have been used up by it; keys that are made here are fresh.
+func credentials(server *tsnet.Server, request *startRequest, hasJoined, isResumed bool) string {
 	if hasJoined {
 		return ""
 	}
-	server.AuthKey = request.AuthKey
+	if !isResumed {
+		server.AuthKey = request.AuthKey
+	}
 	server.ClientSecret = request.ClientSecret
 	server.ClientID = request.ClientID
 	server.IDToken = request.IDToken
@@ -42,10 +45,17 @@ func credentials(server *tsnet.Server, request *startRequest, hasJoined bool) st
 // loginAgain is for a node that must log in again: with key, or where that is empty by a person.
 func (t *tailnet) loginAgain(ctx context.Context, key string) {
 	if key != "" {
-		t.log(logInfo, "the control server asks this node to log in again: the auth key is used")
+		if t.home.isPrepared() {
+			t.log(logInfo, "the control server does not know this node yet: the auth key is used")
+		} else {
+			t.log(logInfo, "the control server asks this node to log in again: the auth key is used")
+		}
 		if err := t.local.Start(ctx, ipn.Options{AuthKey: key}); err != nil {
 			t.log(logWarn, fmt.Sprintf("a new login with the auth key failed: %v", err))
 		}
+	}
+	if t.home.isPrepared() {
+		return // An interactive login would register another node key than the one that is saved.
 	}
 	if err := t.local.StartLoginInteractive(ctx); err != nil {
 		t.log(logWarn, fmt.Sprintf("asking for a new login failed: %v", err))

@@ -66,12 +66,17 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &tailnet{capabilities: request.Capabilities, callers: request.Callers, lost: lostFrom(request.Lost), send: send, log: log, redact: redact,
 		home: home, context: ctx, stop: cancel, listeners: map[string]net.Listener{}}
-	hasJoined := home.hasJoined()
-	if hasJoined {
+	hasJoined, isResumed := home.hasJoined(), home.isPrepared()
+	if hasJoined || isResumed {
 		t.spareKey = request.AuthKey
+	} else if request.mayJoin() {
+		if err := home.prepare(request); err != nil {
+			cancel()
+			return nil, err
+		}
 	}
 	t.seen = observed{
-		gaveAuthKey: !hasJoined && (request.AuthKey != "" || request.ClientSecret != "" || request.ClientID != ""),
+		gaveAuthKey: !hasJoined && request.mayJoin() && t.spareKey == "",
 		controlURL:  request.ControlURL,
 		caPEM:       ca.pem,
 	}
@@ -89,7 +94,7 @@ func startTailnet(request *startRequest, home *home, send func(any), log func(lo
 		Logf:          clientLog,
 		UserLogf:      clientLog,
 	}
-	madeFrom := credentials(t.server, request, hasJoined)
+	madeFrom := credentials(t.server, request, hasJoined, isResumed)
 	if err := startClient(ctx, t.server, madeFrom); err != nil {
 		cancel()
 		return nil, err

@@ -93,11 +93,13 @@ func (t *tailnet) observe(ctx context.Context, n *ipn.Notify) {
 	if n.BrowseToURL != nil {
 		t.seen.authURL = *n.BrowseToURL
 	}
-	if t.spareKey != "" && t.seen.backend == ipn.NeedsLogin {
+	isRefused := n.ErrMessage != nil && t.seen.backend != ipn.Running && !strings.Contains(*n.ErrMessage, "rate limited")
+	if t.spareKey != "" && (t.seen.backend == ipn.NeedsLogin || isRefused && t.home.isPrepared()) {
 		loginAgain, key = true, t.spareKey
-		t.spareKey, t.seen.gaveAuthKey = "", true
+		t.spareKey, t.seen.gaveAuthKey, t.seen.authURL = "", true, ""
+		isRefused = false
 	}
-	if n.ErrMessage != nil && t.seen.backend != ipn.Running && !strings.Contains(*n.ErrMessage, "rate limited") {
+	if isRefused {
 		t.seen.refused = *n.ErrMessage
 	}
 	if n.Health != nil {
