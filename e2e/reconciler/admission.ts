@@ -10,7 +10,7 @@ import { bindingAttempts } from './attempts-bindings.ts';
 import { serverAttempts, targetPod } from './attempts-server.ts';
 import { type Attempt, attempts, patch } from './attempts.ts';
 import { podYaml, statefulSetYaml } from './workloads.ts';
-import { login, namespace, signIn, tka, type World } from './world.ts';
+import { login, namespace, signIn, tka, tokenOf, type World } from './world.ts';
 
 /** Verb, resource and place that tka must be refused. */
 const notAllowed: readonly (readonly string[])[] = [
@@ -111,7 +111,7 @@ async function withHolders(world: World, work: () => Promise<void>): Promise<voi
 export function admissionCases(world: () => World): void {
   test.serial('the admission policies and RBAC refuse what they must, and nothing else', async (t) => {
     await using running = await world().run();
-    const signin = await signIn(running, login('alice'));
+    const signin = await signIn(running, login('alice', { role: 'cluster-admin' }));
     await withHolders(world(), async () => {
       t.deepEqual(
         unexpected(
@@ -120,6 +120,11 @@ export function admissionCases(world: () => World): void {
         [],
       );
     });
+    const own = await world().stack.kubectl(
+      ['create', 'configmap', 'c', '-n=default', '--dry-run=server', `--token=${await tokenOf(running, signin)}`],
+      { kubeconfig: world().tkaKubeconfig },
+    );
+    t.is(own.code, 0, `the session with its own token: ${own.stderr}`);
     await world().endAll();
   });
 

@@ -166,6 +166,29 @@ export const attempts: readonly Attempt[] = [
     args: (_session, name) => ['create', 'token', name, '-n', namespace],
     refusedBy: byPolicy('tka-credentials'),
   },
+  ...(
+    [
+      ['making an object', ['create', 'configmap', 'c', '-n', 'default']],
+      ['changing one', ['annotate', 'clusterrole', 'view', 'a=b']],
+      ['deleting one', ['delete', 'clusterrole', 'view']],
+      ['binding a role', ['create', 'clusterrolebinding', 'b', '--clusterrole=view', '--user=eve']],
+      ['minting a token', ['create', 'token', 'default', '-n', 'default']],
+    ] as const
+  ).map(([title, args]) => ({
+    title: `an impersonated session's account ${title}`,
+    as: 'mallory',
+    args: (_session: string, account: string) => [
+      ...args,
+      `--as=system:serviceaccount:${namespace}:${account}`,
+      ...(args[1] === 'token' ? [] : ['--dry-run=server']),
+    ],
+    refusedBy: byPolicy('tka-sessions'),
+  })),
+  {
+    title: "an impersonated session's account reading, which no policy is asked about",
+    as: 'mallory',
+    args: (_session, account) => ['get', 'clusterrole', 'view', `--as=system:serviceaccount:${namespace}:${account}`],
+  },
   {
     title: "tka minting another namespace's token",
     as: tka,

@@ -168,7 +168,7 @@ test('a policy with a validation or a condition that always holds beside others 
 test('each object is looked at: a missing one is one problem, with its name and the remedy', async (t) => {
   const paths = new Set<string>();
   await missing((path) => (paths.add(path), installed(path)));
-  t.is(paths.size, 10);
+  t.is(paths.size, 12);
   for (const gone of paths) {
     const problems = await missing((path) => (path === gone ? undefined : installed(path)));
     t.is(problems.length, 1, gone);
@@ -183,7 +183,7 @@ test('an object that tka may not get is a problem of its rights; an API server t
       throw error;
     });
   const problems = await failing(new ForbiddenError('get', 'namespaces', 'no'));
-  t.is(problems.length, 10);
+  t.is(problems.length, 12);
   t.regex(problems.join('\n'), /^tka may not get the CustomResourceDefinition .*: its rights are in /);
   await t.throwsAsync(failing(new ApiUnavailableError('get', 'namespaces', 'ECONNREFUSED')), {
     instanceOf: ApiUnavailableError,

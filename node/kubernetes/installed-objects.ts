@@ -20,6 +20,7 @@ const policies = [
     isLimited: true,
   },
   { name: 'tka-bindings', resources: ['rolebindings', 'clusterrolebindings'], isLimited: false },
+  { name: 'tka-sessions', resources: ['pods', 'pods/exec', 'secrets', 'rolebindings'], isLimited: false },
   { name: 'tka-server', resources: ['pods', 'pods/exec', 'secrets', 'statefulsets'], isLimited: true },
 ] as const;
 type Policy = (typeof policies)[number];
