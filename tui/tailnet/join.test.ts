@@ -85,7 +85,7 @@ async function refused(
   return error ?? new UserError('none');
 }
 
-test('whoever joined is on the tailnet through a proxy, without the key, until it is disposed of', async (t) => {
+test.serial('whoever joined is on the tailnet through a proxy, without the key, until it is disposed of', async (t) => {
   const here = machine(t, {
     TS_AUTH_KEY: 'tskey-secret-too',
     http_proxy: 'http://corporate:3128',
@@ -117,14 +117,14 @@ test('whoever joined is on the tailnet through a proxy, without the key, until i
   t.regex(here.said(), /\nLeft the tailnet\.\n$/);
 });
 
-test('the local tailscaled is not asked: it may be on another tailnet', async (t) => {
+test.serial('the local tailscaled is not asked: it may be on another tailnet', async (t) => {
   const here = machine(t, { TKA_TAILSCALE_SOCKET: '/run/tailscale/tailscaled.sock' });
   await using joined = await joinTailnet(here.runtime, { command, quiet: true });
   t.regex(joined.runtime.env['TKA_TAILSCALE_SOCKET'] ?? '', /tka-join-.*\/no-tailscaled$/);
   t.is(here.said(), '');
 });
 
-test('a key in a file does as well', async (t) => {
+test.serial('a key in a file does as well', async (t) => {
   const here = machine(t, { TS_AUTHKEY: '' });
   const file = join(here.directory, 'key');
   writeFileSync(file, 'tskey-secret\n');
@@ -132,7 +132,7 @@ test('a key in a file does as well', async (t) => {
   t.false('TS_AUTHKEY' in joined.runtime.env);
 });
 
-test('a server that is named by hand stays named as it was', async (t) => {
+test.serial('a server that is named by hand stays named as it was', async (t) => {
   const here = machine(t, { TKA_SERVER: 'laptop:8080' });
   await using joined = await joinTailnet(here.runtime, { command });
   t.is(joined.runtime.env['TKA_SERVER'], 'laptop:8080');
@@ -155,7 +155,7 @@ const mistakes: readonly [string, Record<string, string>, Partial<ExecFlags>, Re
   ],
 ];
 for (const [what, env, flags, message, advice] of mistakes) {
-  test(`before anything is joined: ${what}`, async (t) => {
+  test.serial(`before anything is joined: ${what}`, async (t) => {
     const error = await refused(t, machine(t, env), flags);
     t.is(error.exitCode, 2);
     t.regex(error.message, message);
@@ -163,27 +163,27 @@ for (const [what, env, flags, message, advice] of mistakes) {
   });
 }
 
-test('a key file that is not there', async (t) => {
+test.serial('a key file that is not there', async (t) => {
   const error = await refused(t, machine(t), { authKeyFile: '/nowhere/key' });
   t.is(error.exitCode, 1);
   t.is(error.message, 'cannot read the auth key in /nowhere/key: ENOENT');
 });
 
-test('a refused key: denied, and how to get another', async (t) => {
+test.serial('a refused key: denied, and how to get another', async (t) => {
   const error = await refused(t, machine(t, {}, 'refused'));
   t.is(error.exitCode, 3);
   t.is(error.message, 'the auth key was refused by X');
   t.regex(error.advice.join(' '), /Make a new auth key/);
 });
 
-test('a key that is not taken: nobody waits for a person to open a page', async (t) => {
+test.serial('a key that is not taken: nobody waits for a person to open a page', async (t) => {
   const error = await refused(t, machine(t, {}, 'login'));
   t.is(error.exitCode, 3);
   t.regex(error.message, /did not take the auth key/);
   t.regex(error.advice.join(' '), /pre-approved/);
 });
 
-test('a node that waits for approval says so, and is denied when the time is over', async (t) => {
+test.serial('a node that waits for approval says so, and is denied when the time is over', async (t) => {
   const here = machine(t, {}, 'approval');
   const error = await refused(t, here, { timeoutMs: 5000 }, () => here.said().includes('Waiting'));
   t.is(error.exitCode, 3);
@@ -191,7 +191,7 @@ test('a node that waits for approval says so, and is denied when the time is ove
   t.regex(here.said(), /^Waiting: an administrator must approve$/m);
 });
 
-test('an engine that never joins: unreachable when the time is over', async (t) => {
+test.serial('an engine that never joins: unreachable when the time is over', async (t) => {
   const error = await refused(
     t,
     machine(t, {}, 'mute'),
@@ -202,26 +202,26 @@ test('an engine that never joins: unreachable when the time is over', async (t) 
   t.regex(error.advice.join(' '), /reach https:\/\/control\.test.*--timeout/);
 });
 
-test('an engine that cannot start', async (t) => {
+test.serial('an engine that cannot start', async (t) => {
   const error = await refused(t, machine(t, {}, 'no-start'));
   t.is(error.exitCode, 1);
   t.regex(error.message, /the state directory is read-only/);
 });
 
-test('no engine', async (t) => {
+test.serial('no engine', async (t) => {
   const error = await refused(t, machine(t, { TKA_ENGINE: '/nowhere/tka-engine' }));
   t.is(error.exitCode, 1);
   t.regex(error.message, /TKA_ENGINE is \/nowhere\/tka-engine: no executable file/);
 });
 
-test('a server that is no machine of the tailnet', async (t) => {
+test.serial('a server that is no machine of the tailnet', async (t) => {
   const error = await refused(t, machine(t), { server: 'nobody', tags: ['ci'] }, (ms) => ms === 5000);
   t.is(error.exitCode, 4);
   t.is(error.message, 'no machine of the tailnet that was joined has the name nobody');
   t.regex(error.advice.join(' '), /--server.*tag:ci/s);
 });
 
-test('a server that arrives a moment after the node', async (t) => {
+test.serial('a server that arrives a moment after the node', async (t) => {
   const here = machine(t, {}, 'late-peer');
   await using joined = await joinTailnet(here.runtime, { command });
   t.is(joined.runtime.env['TKA_SERVER'], 'http://tka');
@@ -232,7 +232,7 @@ for (const [what, fault] of [
   ["a person's machine", 'untagged'],
   ["another job's runner", 'other-tag'],
 ] as const) {
-  test(`the default name is not believed of ${what}, by hand it is`, async (t) => {
+  test.serial(`the default name is not believed of ${what}, by hand it is`, async (t) => {
     const error = await refused(t, machine(t, {}, fault));
     t.is(error.exitCode, 3);
     t.regex(error.advice.join(' '), /--server http:\/\/tka/);
@@ -242,7 +242,7 @@ for (const [what, fault] of [
   });
 }
 
-test('an interruption while it joins leaves nothing, and is told as one', async (t) => {
+test.serial('an interruption while it joins leaves nothing, and is told as one', async (t) => {
   const here = machine(t, {}, 'mute');
   const joining = joinTailnet(here.runtime, { command });
   while (here.left().length === 0) await new Promise((resolve) => setImmediate(resolve));
