@@ -15,7 +15,7 @@ const sources = await readSources();
 async function readSources(): Promise<string> {
   const texts: string[] = [];
   for await (const path of glob('{crd,reconciler,node,tui}/**/*.{ts,tsx,go}', { cwd: root })) {
-    if (!/\.test\.tsx?$|_test\.go$|fixture|fake/.test(path)) texts.push(await readFile(join(root, path), 'utf8'));
+    if (!/\.test\.tsx?$|_test\.go$|fixture|fake|\/testing\//.test(path)) texts.push(await readFile(join(root, path), 'utf8'));
   }
   return texts.join('\n').replaceAll(/['"`]\s*\+\s*['"`]/g, '').replaceAll(String.raw`\'`, "'");
 }

@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts';
 import { readKnownServers, rememberServer } from '../trust/known-servers.ts';
 import { sendJson, startStubServer } from '../testing/stub-server.ts';
 import { createTestRuntime, startTailscaled, statusOf, type TestRuntime } from '../testing/tailscaled.ts';
-import { TailnetError } from '../tailnet/tailnet.ts';
+import { TailnetError } from '../tailnet/types.ts';
 import { clusterInfo } from './cluster-info.ts';
 import { clustersForget } from './clusters-forget.ts';
 import { clusters } from './clusters.ts';

@@ -3,7 +3,7 @@
  * tool. It is built here from what was checked; no file is touched.
  */
 import { type Api, OlderServerError } from '../api/api.ts';
-import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
+import { standaloneKubeconfig } from '../kubeconfig/standalone.ts';
 import { reach } from '../connection/connect.ts';
 import { renderData } from '../terminal/structured-output.ts';
 import { UnreachableError, UserError } from '../errors.ts';
@@ -33,7 +33,7 @@ export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Prom
       throw await blameAge(api, error, signal);
     });
     checkTls(access, flags, server);
-    runtime.stdout.write(await renderData(flags.output ?? 'yaml', standalone(access), access.name));
+    runtime.stdout.write(await renderData(flags.output ?? 'yaml', standaloneKubeconfig(access), access.name));
   } finally {
     reached.close();
   }
@@ -49,19 +49,4 @@ async function blameAge(api: Api, error: unknown, signal: AbortSignal): Promise<
     if (other instanceof OlderServerError) return other;
   }
   return error;
-}
-
-/** A kubeconfig that needs nothing else; `name` names everything in it. */
-export function standalone(access: ClusterAccess, { name = access.name, namespace = access.namespace } = {}): object {
-  const { url, ca, token } = access;
-  const trust = ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') };
-  const insecure = ca === undefined && access.insecureSkipTlsVerify ? { 'insecure-skip-tls-verify': true } : {};
-  return {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name, cluster: { server: url, ...trust, ...insecure } }],
-    users: [{ name, user: { token } }],
-    contexts: [{ name, context: { cluster: name, user: name, ...(namespace === undefined ? {} : { namespace }) } }],
-    'current-context': name,
-  };
 }

@@ -5,7 +5,7 @@
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { UserError } from '../errors.ts';
-import { defaultDiscovery, type Discovery, serverOf, type Settings } from './settings.ts';
+import { defaultDiscovery, type Discovery, serverOf, type Settings } from './types.ts';
 
 /** Throws UserError that names the file and the key. */
 export function settingsIn(text: string, path: string): Settings {

@@ -9,39 +9,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Mode } from '../../node/http/contract.ts';
 import { configDirectory } from '../files/directories.ts';
 import { systemCode, UserError, usageError } from '../errors.ts';
 import type { GlobalFlags } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
-
-/** Absent means not set; who reads a setting knows its default. */
-export interface Settings {
-  /** The file they came from. */
-  readonly path?: string;
-  /** A host name, host:port or URL, made from `tailscale.*` where there is no `server`. */
-  readonly server?: string;
-  /** What `tka clusters` lists besides what it finds. */
-  readonly servers: readonly string[];
-  readonly port?: number;
-  readonly mode?: Mode;
-  readonly theme?: string;
-  readonly contextName?: string;
-  /** Glob patterns; undefined where nothing is to be looked for. */
-  readonly discovery: Discovery | undefined;
-  readonly socket?: string;
-  /** Of a node that the command makes by itself. */
-  readonly controlUrl?: string;
-  readonly long?: boolean;
-  readonly quiet?: boolean;
-}
-
-export interface Discovery {
-  readonly tags: readonly string[];
-  readonly names: readonly string[];
-}
-
-export const defaultDiscovery: Discovery = { tags: ['tag:tka*'], names: ['tka*'] };
+import { defaultDiscovery, serverOf, type Settings } from './types.ts';
 
 /** Throws UserError where the file cannot be read or understood, a usage error where the file of --config is not there. */
 export async function readSettings(
@@ -76,19 +48,6 @@ function portIn(text: string | undefined): number | undefined {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port >= 1 && port <= 65_535) return port;
   throw usageError(`invalid TKA_TAILSCALE_PORT ${JSON.stringify(text)} (1 to 65535)`);
-}
-
-interface TailscaleNames {
-  readonly hostname: string | undefined;
-  readonly port: number | undefined;
-  readonly tailnet: string | undefined;
-}
-
-/** The server that `tailscale.*` names; undefined where neither the host nor the tailnet is set. */
-export function serverOf({ hostname, port, tailnet = '' }: TailscaleNames): string | undefined {
-  if (hostname === undefined && tailnet === '') return undefined;
-  const domain = tailnet === '' ? '' : `.${tailnet.replace(/^\./, '')}`;
-  return `${hostname ?? 'tka'}${domain}${port === undefined ? '' : `:${port}`}`;
 }
 
 /** Read on the way to every server, so a file that does not speak of it is not parsed. */

@@ -5,7 +5,7 @@
 import { parseServer } from './server-url.ts';
 import { distance } from './levenshtein.ts';
 import { usageError } from '../errors.ts';
-import { defaultDiscovery } from './settings.ts';
+import { defaultDiscovery } from './types.ts';
 
 export interface Setting {
   readonly key: string;

@@ -16,7 +16,7 @@ import {
   statusOf,
   type TestRuntime,
 } from '../testing/tailscaled.ts';
-import { TailnetError } from '../tailnet/tailnet.ts';
+import { TailnetError } from '../tailnet/types.ts';
 
 interface Setup {
   readonly runtime: TestRuntime;

@@ -9,7 +9,6 @@ import type { Replica } from '../../node/http/contract.ts';
 import { checkTrust } from '../trust/consent.ts';
 import { type Api, createApi, explainAbsent } from '../api/api.ts';
 import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
-import type { Trust } from '../discovery/index.ts';
 import { UserError } from '../errors.ts';
 import { explainUnreachable, isDown, mayBeOnTailnet } from './explain-unreachable.ts';
 import type { GlobalFlags } from '../flags.ts';
@@ -19,11 +18,12 @@ import { withoutSecrets } from '../api/proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import { type KubectlAddress, kubectlAddress } from '../kubeconfig/kubectl-address.ts';
 import { observeApi } from './observed-api.ts';
-import { type Peer, readTailnet, type Tailnet, TailnetError } from '../tailnet/tailnet.ts';
+import { readTailnet } from '../tailnet/tailnet.ts';
+import { type Peer, type Tailnet, TailnetError } from '../tailnet/types.ts';
 import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
 import { type SameServer, sameServersAmong } from '../trust/same-server.ts';
 import { createTransport, type Transport } from '../api/transport.ts';
-import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf } from '../trust/trust.ts';
+import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf, type Trust } from '../trust/trust.ts';
 import { isDirect, wayTo } from '../tailnet/route.ts';
 
 export interface Connection {

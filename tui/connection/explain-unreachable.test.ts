@@ -2,7 +2,7 @@ import test from 'ava';
 import { PassingError, UnreachableError } from '../errors.ts';
 import { explainUnreachable } from './explain-unreachable.ts';
 import { type NodeOptions, statusOf } from '../testing/tailscaled.ts';
-import { type Tailnet, TailnetError } from '../tailnet/tailnet.ts';
+import { type Tailnet, TailnetError } from '../tailnet/types.ts';
 import { readStatus } from '../tailnet/status.ts';
 
 const tka: NodeOptions = { id: 'n1', name: 'tka', address: '100.64.0.1', tags: ['tag:tka'] };

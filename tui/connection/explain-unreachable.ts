@@ -5,7 +5,7 @@
 import { isIP } from 'node:net';
 import { distance } from '../config/levenshtein.ts';
 import { PassingError, ProxyError, UnreachableError } from '../errors.ts';
-import { type Peer, peerAt, type Tailnet, TailnetError } from '../tailnet/tailnet.ts';
+import { type Peer, peerAt, type Tailnet, TailnetError } from '../tailnet/types.ts';
 
 export interface Situation {
   /** The origin. */

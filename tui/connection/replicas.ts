@@ -8,7 +8,7 @@
 import type { Replica } from '../../node/http/contract.ts';
 import { forgetServer, type KnownServer, readKnownServers, rememberServer } from '../trust/known-servers.ts';
 import type { Runtime } from '../runtime.ts';
-import { type Peer, type Tailnet } from '../tailnet/tailnet.ts';
+import type { Peer, Tailnet } from '../tailnet/types.ts';
 import { isOfTailnet, judge, type Judgement, tailnetOf } from '../trust/trust.ts';
 
 export interface Sibling extends Judgement {

@@ -1,11 +1,11 @@
 /** Asks one server what it is, at `/.well-known/tka`, for a second at most. What it says comes out fit to be shown. */
 import { type Api, createApi } from '../api/api.ts';
 import { slug } from '../kubeconfig/slug.ts';
-import type { Cluster } from './index.ts';
+import type { Cluster } from './types.ts';
 import { RefusedError, UserError } from '../errors.ts';
 import { printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Peer, Tailnet } from '../tailnet/tailnet.ts';
+import type { Peer, Tailnet } from '../tailnet/types.ts';
 import { createTransport } from '../api/transport.ts';
 import { wayTo } from '../tailnet/route.ts';
 

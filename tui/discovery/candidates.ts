@@ -5,8 +5,10 @@
 import { parseServer } from '../config/server-url.ts';
 import { type KnownServer, readKnownServers } from '../trust/known-servers.ts';
 import type { Runtime } from '../runtime.ts';
-import { type Discovery, readSettings } from '../config/settings.ts';
-import { type Peer, readTailnet, type Tailnet, TailnetError } from '../tailnet/tailnet.ts';
+import { readSettings } from '../config/settings.ts';
+import type { Discovery } from '../config/types.ts';
+import { readTailnet } from '../tailnet/tailnet.ts';
+import { type Peer, type Tailnet, TailnetError } from '../tailnet/types.ts';
 import { isOfTailnet, isSameService, judge, type Judgement } from '../trust/trust.ts';
 import { wayTo } from '../tailnet/route.ts';
 

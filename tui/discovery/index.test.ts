@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts';
 import { rememberServer } from '../trust/known-servers.ts';
 import { createTestRuntime, type NodeOptions, startTailscaled, statusOf } from '../testing/tailscaled.ts';
 import { sendJson, startStubServer, type StubServer } from '../testing/stub-server.ts';
-import { TailnetError } from '../tailnet/tailnet.ts';
+import { TailnetError } from '../tailnet/types.ts';
 
 const signal = new AbortController().signal;
 

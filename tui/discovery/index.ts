@@ -3,36 +3,13 @@
  * `discovery` says), the servers that the configuration file names, and those that were agreed to before. Each is asked at
  * `/.well-known/tka`, 8 at once, 1 s each; replicas of one server are one cluster. Being found means nothing: trust is checked apart from it (trust/).
  */
-import type { Mode } from '../../node/http/contract.ts';
 import type { ServerAnswer } from './ask.ts';
 import type { Candidate } from './candidates.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Peer, Tailnet } from '../tailnet/tailnet.ts';
+import type { Tailnet } from '../tailnet/types.ts';
+import type { Cluster } from './types.ts';
 
-export interface Cluster {
-  /** What the server calls its cluster, as `--cluster` takes it: `[a-z0-9.-]{1,63}`; the host's name until it has answered. */
-  readonly name: string;
-  /** The server's origin. */
-  readonly server: string;
-  readonly source: 'configuration' | 'tailnet';
-  readonly peer?: Peer;
-  readonly trust: Trust;
-  readonly answer:
-    | { readonly state: 'asking' }
-    | {
-        readonly state: 'here';
-        readonly version: string;
-        readonly modes: readonly Mode[];
-        readonly labels: Readonly<Record<string, string>>;
-      }
-    | { readonly state: 'away'; readonly reason: string };
-}
-
-/**
- * pinned: the node that its user agreed to. new: never agreed to. changed: another node or tags than were agreed to.
- * unverifiable: no local tailscaled says which node it is.
- */
-export type Trust = 'pinned' | 'new' | 'changed' | 'unverifiable';
+export type { Cluster } from './types.ts';
 
 export interface FindOptions {
   readonly signal: AbortSignal;

@@ -3,7 +3,7 @@
  * to keeps the name that it had then; of others with one name, each gets its host's name behind.
  */
 import { slug } from '../kubeconfig/slug.ts';
-import type { Cluster } from './index.ts';
+import type { Cluster } from './types.ts';
 import type { ServerAnswer } from './ask.ts';
 import type { Candidate } from './candidates.ts';
 

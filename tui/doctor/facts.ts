@@ -8,9 +8,9 @@ import type { DoctorFlags } from '../flags.ts';
 import type { OwnContext } from '../kubeconfig/entries.ts';
 import type { KubeconfigFiles } from '../kubeconfig/file.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../config/types.ts';
 import type { SessionRow } from '../sessions/session-list.ts';
-import type { Tailnet } from '../tailnet/tailnet.ts';
+import type { Tailnet } from '../tailnet/types.ts';
 import type { WhoamiResponse } from '../../node/http/contract.ts';
 
 export interface Facts {

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { printable } from '../terminal/output.ts';
 import { withoutSecrets } from '../api/proxy.ts';
-import { TailnetError } from '../tailnet/tailnet.ts';
+import { TailnetError } from '../tailnet/types.ts';
 import { wayTo } from '../tailnet/route.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 

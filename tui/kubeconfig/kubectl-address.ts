@@ -4,7 +4,7 @@
  * certificate is checked for.
  */
 import { isIP } from 'node:net';
-import { peerAt, type Tailnet } from '../tailnet/tailnet.ts';
+import { peerAt, type Tailnet } from '../tailnet/types.ts';
 
 export interface KubectlAddress {
   readonly url: string;

@@ -1,5 +1,5 @@
 /** A login whose kubeconfig goes to stdout with the token in it: nothing on this machine changes but who is known as a server. */
-import { standalone } from '../commands/kubeconfig.ts';
+import { standaloneKubeconfig } from '../kubeconfig/standalone.ts';
 import { renderData } from '../terminal/structured-output.ts';
 import { usageError } from '../errors.ts';
 import type { LoginFlags } from '../flags.ts';
@@ -21,7 +21,11 @@ export async function printKubeconfig(runtime: Runtime, flags: LoginFlags, words
     const named = { ...opened, ...(namespace === undefined ? {} : { namespace }) };
     const name = contextNameFrom(flags.contextName ?? contextName ?? defaultContextName, named);
     runtime.stdout.write(
-      await renderData(form, standalone(access, { name, ...(namespace === undefined ? {} : { namespace }) }), name),
+      await renderData(
+        form,
+        standaloneKubeconfig(access, { name, ...(namespace === undefined ? {} : { namespace }) }),
+        name,
+      ),
     );
     const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
     words.say(`Logged in as ${username}, role ${role}, for ${left}. Whoever has this kubeconfig has these rights.`);

@@ -8,7 +8,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { systemCode } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
 import { socketSetting } from '../config/settings.ts';
-import { type ReadTailnetOptions, TailnetError } from './tailnet.ts';
+import { type ReadTailnetOptions, TailnetError } from './types.ts';
 
 export interface TailscaledAnswer {
   readonly status: unknown;

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { proxyFor } from '../api/proxy.ts';
 import type { Runtime } from '../runtime.ts';
-import { type Peer, peerAt, type Tailnet } from './tailnet.ts';
+import { type Peer, peerAt, type Tailnet } from './types.ts';
 
 export interface Way {
   readonly proxy: URL | undefined;

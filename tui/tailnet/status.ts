@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { printable } from '../terminal/output.ts';
-import { type Peer, type Tailnet, TailnetError } from './tailnet.ts';
+import { type Peer, type Tailnet, TailnetError } from './types.ts';
 
 /** Throws TailnetError where this machine is not on its tailnet. `prefs`: what it is set to, which it need not tell. */
 export function readStatus(status: unknown, prefs?: unknown): Tailnet {

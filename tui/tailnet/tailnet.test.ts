@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { askTailscaled } from './local-api.ts';
 import { createTestRuntime, startTailscaled, statusOf, temporaryDirectory } from '../testing/tailscaled.ts';
-import { peerAt, readTailnet, type Tailnet, TailnetError, type TailnetProblem } from './tailnet.ts';
+import { readTailnet } from './tailnet.ts';
+import { peerAt, type Tailnet, TailnetError, type TailnetProblem } from './types.ts';
 import { readStatus } from './status.ts';
 
 const signal = new AbortController().signal;

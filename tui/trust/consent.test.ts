@@ -1,7 +1,7 @@
 /** What a server may be believed while the local tailscaled cannot tell which machine it is. */
 import test from 'ava';
 import { type Claim, checkTrust } from './consent.ts';
-import { TailnetError, type TailnetProblem } from '../tailnet/tailnet.ts';
+import { TailnetError, type TailnetProblem } from '../tailnet/types.ts';
 
 const pin = { server: 'http://tka', nodeId: 'n1', tags: ['tag:tka'], cluster: 'prod' };
 

@@ -9,7 +9,7 @@
 import { exitCodes, UnreachableError, UserError } from '../errors.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import type { KnownServer } from './known-servers.ts';
-import { type Peer, TailnetError } from '../tailnet/tailnet.ts';
+import { type Peer, TailnetError } from '../tailnet/types.ts';
 import { describeNode, type Judgement } from './trust.ts';
 
 export interface Claim extends Judgement {

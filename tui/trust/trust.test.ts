@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Trust } from '../discovery/index.ts';
+import type { Trust } from './trust.ts';
 import type { KnownServer } from './known-servers.ts';
 import { statusOf } from '../testing/tailscaled.ts';
 import { readStatus } from '../tailnet/status.ts';

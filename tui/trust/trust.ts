@@ -2,9 +2,14 @@
  * Whether a server is the machine that its user agreed to: the node that the local tailscaled sees behind its name, against
  * what is pinned. Decides nothing about what follows (consent.ts does).
  */
-import type { Trust } from '../discovery/index.ts';
 import { isSameTailnet, type KnownServer } from './known-servers.ts';
-import { type Peer, peerAt, type Tailnet } from '../tailnet/tailnet.ts';
+import { type Peer, peerAt, type Tailnet } from '../tailnet/types.ts';
+
+/**
+ * pinned: the node that the user trusts. new: never trusted. changed: another node or other tags than the trusted ones.
+ * unverifiable: no local tailscaled knows which node it is.
+ */
+export type Trust = 'pinned' | 'new' | 'changed' | 'unverifiable';
 
 export interface Judgement {
   readonly trust: Trust;

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { widthOf } from '../../components/columns.ts';
-import { TailnetError } from '../../tailnet/tailnet.ts';
+import { TailnetError } from '../../tailnet/types.ts';
 import { makeAccess, makeCluster, makeSession, makeWorld, showHome, type World } from '../../testing/home.tsx';
 
 test('no line is wider than the terminal and no frame higher, at any size, with whatever a server calls its roles', async (t) => {
