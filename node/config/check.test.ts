@@ -55,6 +55,12 @@ const refused: readonly [title: string, text: string, env: Record<string, string
     /^clusterInfo\.apiEndpoint .* must be an https URL, not "http:\/\/api\.example\.com:6443".*TKA_CLUSTER_INFO_API_ENDPOINT/,
   ],
   [
+    'a control server of another scheme',
+    'tailscale: { controlUrl: "ftp://hs.example" }',
+    {},
+    /^tailscale\.controlUrl .* must be an http or https URL, not "ftp:\/\/hs\.example"/,
+  ],
+  [
     'a CA that is no certificate',
     'clusterInfo: { caData: aGVsbG8= }',
     {},
@@ -163,6 +169,18 @@ api: { modes: [] }
   );
   t.is(about('tailscale.authKey (environment TS_AUTHKEY) and tailscale.clientId'), 1);
   t.notRegex(error?.message ?? '', /tskey-client-1/);
+});
+
+test('values of another kind are refused, and no check is made with them', (t) => {
+  const text = 'tailscale: { authKey: 5, caFile: [], tags: 7 }\nroles: { clusterWide: 1, namespaced: [] }';
+  const error = t.throws(() => check(text), { instanceOf: ConfigError });
+  const about = (error?.message ?? '').split('\n').map((line) => /^ {2}- (\S+)/.exec(line)?.[1]);
+  t.deepEqual(about.slice(1).toSorted(), [
+    'roles.clusterWide',
+    'tailscale.authKey',
+    'tailscale.caFile',
+    'tailscale.tags',
+  ]);
 });
 
 test('a check of two settings is left out where one of them was refused already', (t) => {
