@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Rule } from './grants.ts';
-import { chooseRule, coversScope, maxNamespaces, parseGrants } from './grants.ts';
+import { chooseRule, coversScope, describeRule, maxNamespaces, parseGrants } from './grants.ts';
 
 const own = ['tka-system', 'tka-sessions'];
 const good = { role: 'view', period: '8h', priority: 10, namespaces: ['dev'] };
@@ -259,3 +259,16 @@ test('property: a wish never gets more than one rule gives', (t) => {
   );
   t.pass();
 });
+
+for (const [count, words] of [
+  [1, 'namespaces n0'],
+  [5, 'namespaces n0, n1, n2, n3, n4'],
+  [6, 'namespaces n0, n1, n2, n3, n4 and 1 more'],
+  [200, 'namespaces n0, n1, n2, n3, n4 and 195 more'],
+] as const) {
+  test(`a rule of ${count} namespaces is described by five of them at most`, (t) => {
+    const namespaces = Array.from({ length: count }, (_, i) => `n${i}`);
+    const described = describeRule({ role: 'view', period: '1h', periodMs: 3_600_000, priority: 0, namespaces });
+    t.is(described, `view in ${words} for 1h (priority 0)`);
+  });
+}

@@ -3,6 +3,7 @@ import type { TkaSignin } from '../../crd/tkasignin.ts';
 import { apiVersion, kind, signinName } from '../../crd/tkasignin.ts';
 import {
   ApiUnavailableError,
+  ClockBehindError,
   ForbiddenError,
   NotFoundError,
   SessionEndingError,
@@ -157,13 +158,13 @@ for (const [title, rule, deps, message] of unbindable) {
 
 test('a role that the API server refuses is 503 while that may pass, and 422 once it has lasted', async (t) => {
   let at = now.getTime();
-  let isRefused = true;
+  const refusal = new ForbiddenError('get', 'clusterroles', 'no');
+  let failure: Error | undefined = refusal;
   const { sessions, stored } = setup({
     deps: {
       now: () => new Date(at),
       cluster: {
-        roleExists: () =>
-          isRefused ? Promise.reject(new ForbiddenError('get', 'clusterroles', 'no')) : Promise.resolve(true),
+        roleExists: () => (failure === undefined ? Promise.resolve(true) : Promise.reject(failure)),
         namespaceExists: () => Promise.resolve(true),
       },
     },
@@ -177,10 +178,12 @@ test('a role that the API server refuses is 503 while that may pass, and 422 onc
   at += 4000;
   t.like(await refused(), { status: 422, message: 'tka may not bind the role view in the whole cluster' });
   t.deepEqual(stored, []);
-  isRefused = false;
+  failure = undefined;
   await sessions.signIn(request(), signal);
-  isRefused = true;
+  failure = refusal;
   t.like(await refused(), { status: 503 });
+  failure = new ApiUnavailableError('get', 'clusterroles', 'ECONNREFUSED');
+  t.like(await refused(), { status: 503, message: 'the API server is away' });
 });
 
 test('only live sessions of the subject are listed, newest first', (t) => {
@@ -259,7 +262,7 @@ test('logins under way count too, each session once', async (t) => {
   await t.notThrowsAsync(login('d'));
 });
 
-const translations: readonly [error: Error, status: number | undefined, code?: string][] = [
+const translations: readonly [error: Error, status: number | undefined, code?: string, advice?: RegExp][] = [
   [new ApiUnavailableError('create', 'tkasignins', 'away'), 503, 'unavailable'],
   [new DOMException('late', 'TimeoutError'), 503, 'unavailable'],
   [new UnauthorizedError('create', 'tkasignins', 'secret'), 503, 'unavailable'],
@@ -270,18 +273,25 @@ const translations: readonly [error: Error, status: number | undefined, code?: s
     'unavailable',
   ],
   [new SessionEndingError('s', 'it ends'), 409, 'session_ending'],
+  [
+    new ClockBehindError('s', 290_000),
+    422,
+    'unprocessable',
+    /log in with --period 15m or longer, or with --mode proxy/,
+  ],
   [new SessionNotReadyError('s', 'not yet'), 503, 'unavailable'],
   [new SessionNotFoundError('s'), 404, 'not_found'],
   [new SessionFailedError('s', 'RoleNotFound', 'the role is not there'), 422, 'unprocessable'],
   [new TypeError('bug'), undefined],
 ];
 
-for (const [error, status, code] of translations) {
+for (const [error, status, code, advice = /./] of translations) {
   test(`${error.name} becomes ${status ?? 'a bug'}`, async (t) => {
     const { sessions } = setup({ signIn: () => Promise.reject(error) });
     const thrown = await t.throwsAsync(sessions.signIn(request(), signal));
     if (status === undefined) t.is(thrown, error);
     else t.like(thrown, { status, code });
+    if (thrown instanceof ApiError) t.regex(thrown.advice.join(), advice);
     if (status === 503) t.notRegex(thrown?.message ?? '', /secret/);
   });
 }

@@ -10,14 +10,14 @@ import { describeNode } from '../trust/trust.ts';
 
 export async function clustersForget(runtime: Runtime, { name, quiet }: ClustersForgetFlags): Promise<void> {
   const known = readKnownServers(runtime.env);
-  const byName = known.filter(({ cluster }) => cluster === name);
+  const byName = known.filter(({ cluster }) => cluster === name).map(({ server }) => server);
   const origin = originOf(name);
+  const meant = byName.length > 0 || origin === undefined ? byName : [origin];
   // Its other names, and its replicas, are known on its word, and go with it.
   const isSame = sameServersAmong(known);
-  const byServer = known.filter(
-    ({ server, replicaOf }) => origin !== undefined && (isSame(server, origin) || replicaOf === origin),
+  const matching = known.filter(({ server, replicaOf }) =>
+    meant.some((one) => isSame(server, one) || replicaOf === one),
   );
-  const matching = byName.length > 0 ? byName : byServer;
   if (matching.length === 0) {
     const advice =
       known.length === 0 ? ['None is known.'] : [`Known are: ${known.map(titleOf).slice(0, 20).join(', ')}`];

@@ -104,6 +104,22 @@ for (const name of ['prod', 'http://tka', 'tka']) {
   });
 }
 
+for (const name of ['prod', 'http://tka', 'http://tka.tail.example']) {
+  test(`forget ${name}: its other names and its replicas are forgotten with it`, async (t) => {
+    const runtime = createTestRuntime(t);
+    const pin = { nodeId: 'n1', tags: [], tailnet: 'tail.example' };
+    rememberServer(runtime.env, { server: 'http://tka', ...pin, cluster: 'prod' });
+    rememberServer(runtime.env, { server: 'http://tka.tail.example', ...pin });
+    rememberServer(runtime.env, { ...pin, server: 'http://tka-1', nodeId: 'n3', replicaOf: 'http://tka' });
+    rememberServer(runtime.env, { ...pin, server: 'http://other', nodeId: 'n2' });
+    await clustersForget(runtime, { name });
+    t.deepEqual(
+      readKnownServers(runtime.env).map(({ server }) => server),
+      ['http://other'],
+    );
+  });
+}
+
 test('what is not known cannot be forgotten, and what is known is named', async (t) => {
   const runtime = createTestRuntime(t);
   rememberServer(runtime.env, { server: 'http://tka', nodeId: 'n1', tags: [], cluster: 'prod' });

@@ -1,4 +1,6 @@
 /** `tka status`. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import anyTest from 'ava';
 import { calls, prepare, session } from '../testing/command.ts';
 import { sendJson, startStubServer } from '../testing/stub-server.ts';
@@ -59,16 +61,22 @@ test('status shows every known server, also those without a session and those th
   empty.answer(calls.sessions, (_, response) => sendJson(response, 200, { sessions: [] }));
   await cli.run(['login', '--server', stub.url]);
   await cli.run(['config', 'set', 'server', empty.url]);
+  const trusted = await startStubServer();
+  t.teardown(() => trusted.close());
+  const pin = { server: trusted.url, nodeId: 'n1', tags: [] };
+  const replica = { ...pin, server: 'http://127.0.0.1:1', nodeId: 'n2', replicaOf: trusted.url };
+  writeFileSync(join(cli.home, '.config', 'tka', 'known-servers.json'), JSON.stringify({ servers: [pin, replica] }));
   const both = await cli.run(['status']);
   t.is(both.code, 0, both.stderr);
   t.regex(both.stdout, new RegExp(`${stub.url} .* tka-prod-view .* ready `));
   t.regex(both.stdout, new RegExp(`${empty.url} .* no session `));
+  t.regex(both.stdout, new RegExp(`${trusted.url} `));
   const { sessions, servers } = JSON.parse((await cli.run(['status', '-o', 'json'])).stdout) as Record<
     string,
     unknown[]
   >;
-  t.is(sessions?.length, 1);
-  t.is(servers?.length, 2);
+  t.is(sessions?.length, 2);
+  t.is(servers?.length, 3, 'a replica is no row of its own');
   empty.answer(calls.sessions, (_, response) => void response.socket?.destroy());
   const away = await cli.run(['status', '--timeout', '2s']);
   t.is(away.code, 0, 'this machine has no session there');
@@ -79,6 +87,18 @@ test('status --session shows that one; exit code 3 where there is none', async (
   const { stub, cli } = await setup(t);
   await cli.run(['login', '--server', stub.url]);
   t.regex((await cli.run(['status', '--session', session])).stdout, /alice-0123456789 +view +ready/);
+  const others = stub.calls.length;
+  await cli.run(['config', 'set', 'server', 'http://127.0.0.1:1']);
+  const { servers } = JSON.parse((await cli.run(['status', '--session', session, '-o', 'json'])).stdout) as {
+    servers: { server: string }[];
+  };
+  t.deepEqual(
+    servers.map(({ server }) => server),
+    [stub.url],
+    'no other server is asked',
+  );
+  t.true(stub.calls.length > others);
+  await cli.run(['config', 'unset', 'server']);
   const none = await cli.run(['status', '--session', 'alice-9']);
   t.like(none, { code: 3, stdout: '' });
   t.regex(none.stderr, /^error: you have no session alice-9\n/);

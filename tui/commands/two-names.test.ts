@@ -45,9 +45,24 @@ test('status, renew and logout by the other name find the context and remove the
   t.is(renewed.code, 0, renewed.stderr);
   t.is(read().contexts.length, 1);
   stub.answer(calls.logout, answers(200, { username: 'a', role: 'view', until: inHours(1), session }));
-  t.is((await cli.run(['logout', '--server', names[1]])).code, 0);
+  const out = await cli.run(['logout', '--server', names[1], '-o', 'json']);
+  t.is(out.code, 0, out.stderr);
+  t.like(JSON.parse(out.stdout), { sessions: [{ session, contexts: ['tka-prod-view'] }] });
   t.deepEqual(read().contexts, []);
   t.deepEqual(readdirSync(join(cli.home, '.cache', 'tka', 'credentials')), []);
+});
+
+test('logout --all asks a server once, though its two sessions were opened by two names', async (t) => {
+  const { stub, cli, names, read } = await loggedInTwice(t);
+  stub.answer(calls.login, answers(200, { session: 'alice-9', username: 'a', role: 'edit', until: inHours(1) }));
+  t.is((await cli.run(['login', '--server', names[0]])).code, 0);
+  t.is(read().contexts.length, 2);
+  stub.answer(calls.logout, answers(200, { username: 'a', role: 'view', until: inHours(1), session }));
+  const out = await cli.run(['logout', '--all', '-o', 'json']);
+  t.is(out.code, 0, out.stderr);
+  t.is((JSON.parse(out.stdout) as { servers: unknown[] }).servers.length, 1);
+  t.is(stub.calls.filter((call) => call === calls.logout).length, 1);
+  t.deepEqual(read().contexts, []);
 });
 
 test('names of two nodes stay two servers', async (t) => {

@@ -31,3 +31,15 @@ for (const [name, role, namespaces, expected] of [
     t.true(others.every((one) => /^[a-z0-9.-]{1,63}$/.test(one)));
   });
 }
+
+for (const [cluster, role, expected] of [
+  ['tka-stack', 'edit', 'tka-stack-edit'],
+  ['tka-tka-stack', 'edit', 'tka-tka-stack-edit'],
+  ['c'.repeat(100), 'cluster-admin', `tka-${'c'.repeat(45)}-cluster-admin`],
+] as const) {
+  test(`a session of ${role} at the cluster ${cluster.slice(0, 20)} has the context ${expected.slice(0, 20)}`, (t) => {
+    const name = contextNameFrom(defaultContextName, { ...session, cluster, role });
+    t.is(name, expected);
+    t.true(name.length <= 63);
+  });
+}

@@ -35,3 +35,10 @@ for (const [title, expected, changes, others, contexts = []] of cases) {
     else t.regex(decision.action === 'keep' ? decision.because : decision.action, expected);
   });
 }
+
+test('a shell that uses the session by another name of the server keeps it', (t) => {
+  const isSame = (one: string, other: string): boolean => [one, other].every((name) => name.endsWith('example'));
+  const byOtherName = { ...shell, server: 'https://tka.tail.example' };
+  t.is(decide(own, [byOtherName], [], isSame).action, 'keep');
+  t.is(decide(own, [byOtherName], []).action, 'revoke');
+});

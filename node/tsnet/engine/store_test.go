@@ -149,6 +149,7 @@ func TestADamagedStateIsRecognized(t *testing.T) {
 		{"before it joined", func(s map[string]string) { delete(s, "_current-profile"); delete(s, "profile-1a2b") }, ""},
 		{"no machine key", func(s map[string]string) { delete(s, "_machinekey") }, "_machinekey is no machine key"},
 		{"no such key", func(s map[string]string) { s["_machinekey"] = "privkey:1" }, "_machinekey is no machine key"},
+		{"a machine key of zeros", func(s map[string]string) { s["_machinekey"] = "privkey:" + strings.Repeat("00", 32) }, "_machinekey is no machine key"},
 		{"before the last write of its first join", func(s map[string]string) { delete(s, "_current-profile") }, ""},
 		{"several profiles, none current", func(s map[string]string) { delete(s, "_current-profile"); s["profile-3c4d"] = "{}" }, "there are several profiles, but no _current-profile"},
 		{"a profile that is not listed", func(s map[string]string) { delete(s, "_current-profile"); delete(s, "_profiles") }, "_profiles does not list profile-1a2b"},
