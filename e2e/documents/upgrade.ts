@@ -85,7 +85,7 @@ export function upgradeGuideCases(stack: () => Stack, person: string, { text }: 
     t.regex(await admin('tka-server legacy'), /An earlier tka left nothing here/);
 
     // And back.
-    const [end = '', remove = '', start = ''] = steps('Back', 3);
+    const [end = '', remove = '', start = ''] = steps('Roll back', 3);
     await admin(end);
     await stack().stopTka();
     await admin(remove);
