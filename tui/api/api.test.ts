@@ -120,7 +120,13 @@ test('a gateway that fails once is asked again, and the session is the same', as
 test('a session and a mode are asked for in the query', async (t) => {
   const { stub, api } = await setup(t);
   await api.kubeconfig({ session: 'alice-1', mode: 'direct' }, { signal });
-  t.deepEqual(stub.calls, ['GET /api/v1alpha1/kubeconfig?mode=direct&session=alice-1']);
+  await api.kubeconfig({ session: 'alice-1', mode: 'proxy' }, { signal });
+  await api.kubeconfig({}, { signal });
+  t.deepEqual(stub.calls, [
+    'GET /api/v1alpha1/kubeconfig?mode=direct&session=alice-1',
+    'GET /api/v1alpha1/kubeconfig?mode=proxy&session=alice-1&root=true',
+    'GET /api/v1alpha1/kubeconfig?root=true',
+  ]);
 });
 
 test('a refusal has the reason and the advice of the server, without its escapes', async (t) => {

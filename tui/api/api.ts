@@ -138,7 +138,9 @@ export function createApi(transport: Transport, traceparent = ''): Api {
       const path = withQuery(loginPath, query);
       return session(await eventually({ method: 'GET', path, ...preferring(options) }, waiting(options)));
     },
-    kubeconfig: (query, options) => eventually({ method: 'GET', path: withQuery(kubeconfigPath, query) }, options),
+    // An older server does not know `root`, and answers with the path below which it has the Kubernetes API.
+    kubeconfig: (query, options) =>
+      eventually({ method: 'GET', path: withQuery(kubeconfigPath, query, query.mode !== 'direct') }, options),
     async logout(request, options) {
       const { value } = await exchange({ method: 'POST', path: logoutPath, body: request }, options);
       return !(typeof value === 'object' && value !== null && 'until' in value && value.until === '');
@@ -187,10 +189,11 @@ function isMode(text: string): text is Mode {
   return text === 'direct' || text === 'proxy';
 }
 
-function withQuery(path: string, { mode, session }: KubeconfigQuery): string {
+function withQuery(path: string, { mode, session }: KubeconfigQuery, atRoot = false): string {
   const query = new URLSearchParams();
   if (mode !== undefined) query.set('mode', mode);
   if (session !== undefined) query.set('session', session);
+  if (atRoot) query.set('root', 'true');
   return query.size === 0 ? path : `${path}?${query.toString()}`;
 }
 

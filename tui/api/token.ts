@@ -10,6 +10,11 @@ export function isSessionName(text: string): boolean {
   return /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/.test(text);
 }
 
+/** Whether it is one that tka itself takes, for the Kubernetes API through tka, and no token of the API server's. */
+export function isProxyToken(token: string): boolean {
+  return token.startsWith('tka_');
+}
+
 /** When a JWT says that it ends; undefined for any other token. Nothing is verified: the API server does that. */
 export function tokenExpiry(token: string): Date | undefined {
   const [, payload] = token.split('.');

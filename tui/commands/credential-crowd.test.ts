@@ -36,7 +36,7 @@ test('20 at once with a credential that has ended ask the server once, and all g
   t.true(runs.every(({ stdout }) => stdout.includes(stubToken(end))));
   t.deepEqual(
     stub.calls.filter((call) => call.startsWith(kubeconfigCall)),
-    [`${kubeconfigCall}?session=${session}`],
+    [`${kubeconfigCall}?session=${session}&root=true`],
   );
 });
 

@@ -65,7 +65,7 @@ test('without one in the cache the server is asked once, and the answer is kept 
   const end = inMs(3_600_000);
   stub.answer(kubeconfigCall, (_, response) => sendJson(response, 200, stubKubeconfig(stubToken(end))));
   const ran = await cli.run(args);
-  t.deepEqual(stub.calls, [`GET /api/v1alpha1/kubeconfig?session=${session}`]);
+  t.deepEqual(stub.calls, [`GET /api/v1alpha1/kubeconfig?session=${session}&root=true`]);
   const kept = readCredential(env, key);
   t.is(kept?.token, stubToken(end));
   t.deepEqual(status(ran.stdout), { token: stubToken(end), expirationTimestamp: kept?.expiresAt });
@@ -132,7 +132,7 @@ test('the proxy of the login is used where the environment names none', async (t
   const { port } = proxy.address() as AddressInfo;
   const proxied = ['credential', `--server=${stub.url}`, `--session=${session}`, `--proxy=http://127.0.0.1:${port}`];
   t.is((await cli.run(proxied)).code, 0);
-  t.deepEqual(asked, [`${stub.url}/api/v1alpha1/kubeconfig?session=${session}`]);
+  t.deepEqual(asked, [`${stub.url}/api/v1alpha1/kubeconfig?session=${session}&root=true`]);
 });
 
 test('a cache that others can write to is neither read nor written, nor is code kept in it', async (t) => {

@@ -17,7 +17,7 @@ test('kubeconfig prints one that is whole, and writes nothing', async (t) => {
   t.like(printed, { apiVersion: 'v1', kind: 'Config', 'current-context': 'tka-prod' });
   t.regex(String(printed.users[0]?.user['token']), /\.c2lnbmF0dXJl$/);
   t.deepEqual(filesUnder(join(cli.home, '.kube')), []);
-  t.deepEqual(stub.calls, [`GET /api/v1alpha1/kubeconfig?session=${session}`]);
+  t.deepEqual(stub.calls, [`GET /api/v1alpha1/kubeconfig?session=${session}&root=true`]);
 });
 
 test('version prints both versions, or this one without a word to the server', async (t) => {

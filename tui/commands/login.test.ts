@@ -205,25 +205,25 @@ test('a login leaves a line for prompts: when it ends, in which role, where', as
   t.is(statSync(path).mode & 0o777, 0o600);
 });
 
-for (const [offered, mode] of [
-  [['direct', 'proxy'], 'mode=proxy&'],
-  [['direct'], 'mode=direct&'],
-  [['direct', 'proxy', 'carrier-pigeon'], 'mode=proxy&'],
-  [['carrier-pigeon'], ''],
+for (const [offered, mode, root] of [
+  [['direct', 'proxy'], 'mode=proxy&', '&root=true'],
+  [['direct'], 'mode=direct&', ''],
+  [['direct', 'proxy', 'carrier-pigeon'], 'mode=proxy&', '&root=true'],
+  [['carrier-pigeon'], '', '&root=true'],
 ] as const) {
   test(`of the modes ${offered.join(', ')} login asks for ${mode === '' ? 'none' : mode.slice(5, -1)}`, async (t) => {
     const { stub, cli } = await setup(t, {
       [calls.wellKnown]: answers(200, { cluster: 'prod', labels: {}, version: '9', modes: offered, more: { a: 1 } }),
     });
     t.is((await cli.run(['login', '--server', stub.url])).code, 0);
-    t.true(stub.calls.includes(`${calls.kubeconfig}?${mode}session=${session}`), stub.calls.join('\n'));
+    t.true(stub.calls.includes(`${calls.kubeconfig}?${mode}session=${session}${root}`), stub.calls.join('\n'));
   });
 }
 
 test('--mode counts more than what the server offers', async (t) => {
   const { stub, cli } = await setup(t);
   t.is((await cli.run(['login', '--server', stub.url, '--mode', 'proxy'])).code, 0);
-  t.true(stub.calls.includes(`${calls.kubeconfig}?mode=proxy&session=${session}`));
+  t.true(stub.calls.includes(`${calls.kubeconfig}?mode=proxy&session=${session}&root=true`));
 });
 
 for (const form of ['yaml', 'name']) {

@@ -4,6 +4,7 @@
  */
 import type { Mode } from '../../node/http/contract.ts';
 import { endGraceMs } from '../api/clock-skew.ts';
+import { isProxyToken } from '../api/token.ts';
 import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
 import { writeCredential, writePeriod, writeUntil } from '../credential/cache.ts';
 import { UserError, usageError } from '../errors.ts';
@@ -228,7 +229,7 @@ export function keepEnding(
   writeUntil(env, { server, session }, { until: new Date(until.getTime() - skewMs), role, cluster });
 }
 
-/** What the cluster's address says of a mode that nobody asked for. */
+/** What the token says of a mode that was not asked for. */
 export function modeOf({ mode, access }: Pick<OpenedSession, 'mode' | 'access'>): Mode {
-  return mode ?? (access.url.endsWith('/k8s') ? 'proxy' : 'direct');
+  return mode ?? (isProxyToken(access.token) ? 'proxy' : 'direct');
 }
