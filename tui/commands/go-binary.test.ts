@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import anyTest, { type ExecutionContext } from 'ava';
 import { createCli } from '../testing/cli.ts';
 import { prepare, readKubeconfigAt } from '../testing/command.ts';
+import { isGoBinaryName, translateGoArguments } from './go-binary.ts';
 
 const test = anyTest.serial;
 const run = promisify(execFile);
@@ -38,6 +39,35 @@ test('eval "$(ts-k8s-auth login --quiet)" sets KUBECONFIG to a file whose curren
 test('tka login --quiet prints the name of the context, as scripts read it', async (t) => {
   const { stub, cli } = await setup(t);
   t.regex((await cli.run(['login', '--quiet', '-s', stub.url])).stdout, /^tka-[a-z0-9.-]+\n$/);
+});
+
+for (const [given, translated] of [
+  [
+    ['shell', 'bash'],
+    ['integration', 'bash'],
+  ],
+  [['shell'], ['shell']],
+  [
+    ['shell', 'bash', '--help'],
+    ['shell', 'bash', '--help'],
+  ],
+  [
+    ['shell', 'view'],
+    ['shell', 'view'],
+  ],
+  [
+    ['login', 'bash'],
+    ['login', 'bash'],
+  ],
+] as const) {
+  test(`ts-k8s-auth ${given.join(' ')} is tka ${translated.join(' ')}`, (t) => {
+    t.deepEqual(translateGoArguments(given), translated);
+  });
+}
+
+test('the name of the Go command is that of the file alone', (t) => {
+  t.true(isGoBinaryName({ script: '/usr/local/bin/ts-k8s-auth' }));
+  for (const script of ['/opt/ts-k8s-auth/tka', 'ts-k8s-auth.bak']) t.false(isGoBinaryName({ script }));
 });
 
 async function evaluated(t: ExecutionContext, statements: string): Promise<string> {

@@ -40,3 +40,16 @@ test('names do not resolve where this machine does not accept the DNS of its tai
   t.true(readStatus(status).namesResolve);
   t.false(readStatus(status, { CorpDNS: false }).namesResolve);
 });
+
+test('names are looked up as programs on this machine do', async (t) => {
+  const peers = [
+    { id: 'n1', name: 'localhost', address: '127.0.0.1' },
+    { id: 'n2', name: 'tka.invalid', address: '100.64.0.2' },
+  ];
+  const nodes = readStatus(statusOf(peers));
+  t.deepEqual(await kubectlAddress('https://localhost:8443', nodes), { url: 'https://localhost:8443' });
+  t.like(await kubectlAddress('https://tka.invalid', nodes), {
+    url: 'https://100.64.0.2',
+    serverName: 'tka.invalid',
+  });
+});
