@@ -4,24 +4,18 @@
  */
 import type { V1ServiceAccount } from '@kubernetes/client-node';
 import { labels } from '../../crd/tkasignin.ts';
-import { createBindings } from './bindings.ts';
+import { type Bindings, createBindings } from './bindings.ts';
 import { type Clients, during } from '../cluster.ts';
 import { gone, heldBy, isHeld, preconditions, stillThere } from '../kubernetes/deletes.ts';
-import type { Desired, DesiredBinding } from './desired.ts';
+import type { Desired } from './desired.ts';
 import { ConflictError, ForbiddenError, HeldError, NotFoundError } from '../errors.ts';
 
-export interface Apply {
+export interface Apply extends Bindings {
   createAccount(account: Desired['account'], signal: AbortSignal): Promise<void>;
-  /** Makes the binding, under another of its names where an object that is not ours has the first; replaces one that drifted. */
-  createBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
   deleteAccount(
     account: { readonly metadata: { readonly name: string; readonly namespace: string } },
     signal: AbortSignal,
   ): Promise<void>;
-  /** Removes what gives the session's account anything under one of the binding's names. */
-  deleteBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
-  /** Removes the binding of this name, whatever is in it. */
-  deleteBindingNamed(where: Pick<DesiredBinding, 'name' | 'namespace'>, signal: AbortSignal): Promise<void>;
 }
 
 export function createApply(cluster: Clients): Apply {

@@ -6,7 +6,6 @@
  */
 import type { V1RoleBinding } from '@kubernetes/client-node';
 import { bindingNames } from '../../crd/tkasignin.ts';
-import type { Apply } from './apply.ts';
 import { type Clients, during } from '../cluster.ts';
 import { gone, isHeld, preconditions, stillThere } from '../kubernetes/deletes.ts';
 import { type DesiredBinding, grantsTheSame, namesAccount } from './desired.ts';
@@ -14,9 +13,16 @@ import { ApiUnavailableError, ConflictError, HeldError, NotFoundError } from '..
 
 type Where = Pick<DesiredBinding, 'name' | 'namespace'>;
 
-export function createBindings(
-  cluster: Clients,
-): Pick<Apply, 'createBinding' | 'deleteBinding' | 'deleteBindingNamed'> {
+export interface Bindings {
+  /** Makes the binding, under another of its names where an object that is not tka's has the first; replaces one that drifted. */
+  createBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
+  /** Removes what gives the session's account anything under one of the binding's names. */
+  deleteBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
+  /** Removes the binding of this name, whatever is in it. */
+  deleteBindingNamed(where: Where, signal: AbortSignal): Promise<void>;
+}
+
+export function createBindings(cluster: Clients): Bindings {
   const api = createApi(cluster);
 
   const readOrUndefined = async (where: Where, signal: AbortSignal): Promise<V1RoleBinding | undefined> => {

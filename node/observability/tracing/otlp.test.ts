@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { Tracing, TracingOptions } from './index.ts';
-import { noTracing, startTracing, tracesUrl } from './index.ts';
+import { type Tracing, type TracingOptions, startOtlpTracing } from './otlp.ts';
+import { noTracing, tracesUrl } from './index.ts';
 import type { ReceivedSpan, Receiver } from '../../testing/trace-receiver.ts';
 import { startReceiver } from '../../testing/trace-receiver.ts';
 
@@ -19,7 +19,7 @@ async function traced(url: string, options: Partial<TracingOptions> = {}): Promi
   const lines: string[] = [];
   const note = (line: object | string, message?: string): void =>
     void lines.push(message ?? (typeof line === 'string' ? line : ''));
-  const tracing = await startTracing({
+  const tracing = startOtlpTracing({
     url,
     sampleRatio: 1,
     version: '1.2.3',

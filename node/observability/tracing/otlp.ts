@@ -16,11 +16,36 @@ import {
   serviceNameEnvDetector,
 } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
-import type { TracedCall } from '../../http/deps.ts';
+import type { Logger } from 'pino';
+import type { ReconcilerTrace } from '../../../reconciler/reconciler.ts';
+import type { HttpTrace, TracedCall } from '../../http/deps.ts';
 import { createLoginLimiter } from '../../http/limits.ts';
-import type { Tracing, TracingOptions } from './index.ts';
 import { tellingExporter, withoutCredentials } from './exporter.ts';
 import { createSampler } from './sampler.ts';
+
+export interface Tracing {
+  readonly http: HttpTrace;
+  readonly reconciler: ReconcilerTrace;
+  /** Sends what is left, for at most a few seconds. */
+  stop(): Promise<void>;
+}
+
+export interface TracingOptions {
+  /** Where the spans go, whole. */
+  readonly url: string;
+  /** Share of the requests that are traced, from 0 to 1, whatever their callers ask for. */
+  readonly sampleRatio: number;
+  readonly version: string;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number;
+  /** How long spans are gathered before they are sent. */
+  readonly delayMs?: number;
+  /** How long sending may take, tries again included. */
+  readonly timeoutMs?: number;
+}
 
 const followMs = 60_000;
 const stopMs = 3000;
