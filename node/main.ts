@@ -206,8 +206,11 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
 async function rotateKey({ values }: LoadedConfig): Promise<void> {
   const name = values['api.serverKeySecret'];
   if (name !== '') {
-    const { rotateKeyInCluster } = await import('./persistence/rotate-key.ts');
-    const secret = await rotateKeyInCluster(values, version);
+    const [{ createLog }, { rotateKeyInCluster }] = await Promise.all([
+      import('./observability/log.ts'),
+      import('./persistence/rotate-key.ts'),
+    ]);
+    const secret = await rotateKeyInCluster(values, { log: createLog('error'), version });
     process.stdout.write(`${secret} holds another key now; servers that run have it within seconds\n`);
     return;
   }
@@ -226,6 +229,7 @@ async function runLegacyCommand({ values }: LoadedConfig, isRemoving: boolean): 
   process.once('SIGINT', () => stop.abort(new Error('stopped')));
   return runLegacy({
     config: values,
+    version,
     isRemoving,
     log: createLog('error'),
     write: (line) => process.stdout.write(`${line}\n`),

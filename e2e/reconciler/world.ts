@@ -9,7 +9,7 @@ import { send } from '../../dev/stack/send.ts';
 import { type ClusterStack, startStack } from '../../dev/stack/stack.ts';
 import { until } from '../../dev/stack/until.ts';
 import { group, labels, managedByValue, plural, type TkaSignin, version } from '../../crd/tkasignin.ts';
-import { electionLease } from '../../node/kubernetes/preflight.ts';
+import { electionLease } from '../../node/kubernetes/access.ts';
 import { connectKubernetes, type Kubernetes, type KubernetesOptions } from '../../node/kubernetes/connection.ts';
 import { type Clock, systemClock } from '../../reconciler/clock.ts';
 import { NotFoundError } from '../../reconciler/errors.ts';

@@ -18,9 +18,16 @@ function fileOf(content: string): string {
 const check = (text: string, env: Record<string, string> = {}) =>
   checkedConfig(readConfig({ file: { path: '/etc/tka/config.yaml', text }, env }));
 
-test('the defaults are accepted', (t) => {
-  t.notThrows(() => check(''));
-});
+const accepted = [
+  ['the defaults', {}],
+  ['a server key Secret alone', { TKA_API_SERVER_KEY_SECRET: 'tka-server-key' }],
+  ['two Secrets', { TKA_TAILSCALE_STATE_SECRET: 'tka-0-state', TKA_API_SERVER_KEY_SECRET: 'tka-server-key' }],
+] as const;
+for (const [title, env] of accepted) {
+  test(`accepted: ${title}`, (t) => {
+    t.notThrows(() => check('', env));
+  });
+}
 
 /** Each must name the setting, where its value came from, and what to change. */
 const refused: readonly [title: string, text: string, env: Record<string, string>, message: RegExp][] = [
@@ -47,6 +54,12 @@ const refused: readonly [title: string, text: string, env: Record<string, string
     'tailscale: { stateSecret: tka-0-state }',
     {},
     /^tailscale\.stateSecret \(file .*\) without api\.serverKeySecret: .*--api-server-key-secret, TKA_API_SERVER_KEY_SECRET/,
+  ],
+  [
+    'one Secret for the state and the server key',
+    'tailscale: { stateSecret: tka-0-state }\napi: { serverKeySecret: tka-0-state }',
+    {},
+    /^tailscale\.stateSecret .* and api\.serverKeySecret .* are the same Secret/,
   ],
   [
     'an API server over http',

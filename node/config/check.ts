@@ -6,10 +6,9 @@
  * is not what the operator wrote.
  */
 import { readFileSync } from 'node:fs';
-import { clusterInfoProblems } from '../kubernetes/cluster-info.ts';
+import { clusterInfoProblems } from './api-endpoint.ts';
 import { type LoadedConfig, type Problem, type Reading, refuse, sourced, waysToSet } from './index.ts';
-import { credentialProblems, joinProblems, unreadable } from '../tailnet/join.ts';
-import { keptProblems } from '../persistence/index.ts';
+import { credentialProblems, joinProblems, unreadable } from './join-settings.ts';
 import type { SettingKey } from './settings.ts';
 
 /**
@@ -21,7 +20,7 @@ export function checkedConfig({ loaded, problems }: Reading, { isServing = false
   const further = [
     ...joinProblems(loaded),
     ...(isServing ? [] : credentialProblems(loaded)),
-    ...keptProblems(loaded),
+    ...secretProblems(loaded),
     ...clusterInfoProblems(loaded),
     ...namespaceProblems(loaded),
     ...roleProblems(loaded),
@@ -29,6 +28,22 @@ export function checkedConfig({ loaded, problems }: Reading, { isServing = false
   ].filter(({ keys }) => !keys.some((key) => refused.has(key)));
   refuse([...problems, ...further]);
   return loaded;
+}
+
+function secretProblems({ values, sources }: LoadedConfig): readonly Problem[] {
+  const keys = ['tailscale.stateSecret', 'api.serverKeySecret'] as const;
+  const [stateName, keyName] = [values[keys[0]], values[keys[1]]];
+  if (stateName === '') return [];
+  const state = sourced({ sources }, keys[0]);
+  if (keyName === '') {
+    const message = `${state} without api.serverKeySecret: the server key would be lost with the directory, and with it every kubeconfig for the proxy; set it to another Secret (manifests/ makes tka-server-key) with ${waysToSet(keys[1])}`;
+    return [{ keys, message }];
+  }
+  if (stateName === keyName) {
+    const message = `${state} and ${sourced({ sources }, keys[1])} are the same Secret: each server has a state of its own, and all have one key; name two Secrets`;
+    return [{ keys, message }];
+  }
+  return [];
 }
 
 function namespaceProblems(loaded: LoadedConfig): readonly Problem[] {

@@ -6,7 +6,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { hangUp } from '../proxy/hang-up.ts';
+import { hangUp } from './linger-close.ts';
 
 export interface TailnetServer {
   readonly server: Server;

@@ -4,11 +4,10 @@
  * Undefined where nobody knows: then there is no kubeconfig to hand out. Whatever is handed out is checked first: an https URL, and a
  * CA that is base64 of PEM certificates. Rejects with a ClusterInfoError that names the setting, the key and the remedy.
  */
-import { X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import type { LoadedConfig, Problem } from '../config/index.ts';
-import { ConfigError, sourced, waysToSet } from '../config/index.ts';
+import { certificates, httpsUrl } from '../config/api-endpoint.ts';
+import { ConfigError } from '../config/index.ts';
 import type { ClusterInfo } from '../http/contract.ts';
 import type { Config } from '../config/settings.ts';
 
@@ -137,51 +136,4 @@ function checkedCa(caData: string, where: string): string {
   const plain = certificates(caData);
   if (plain !== undefined) return plain;
   throw new ClusterInfoError(`the CA in ${where} must be base64 of PEM certificates`);
-}
-
-/** Released servers take an address without a scheme. Without TLS, kubectl would send no credential at all. */
-function httpsUrl(server: string): string | undefined {
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) ? server : `https://${server}`;
-  return URL.canParse(url) && new URL(url).protocol === 'https:' ? url : undefined;
-}
-
-/** The base64 without its line breaks; undefined where it holds no certificates. */
-function certificates(caData: string): string | undefined {
-  if (caData === '') return '';
-  const plain = caData.replaceAll(/\s+/g, '');
-  const pem = Buffer.from(plain, 'base64').toString('latin1');
-  const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return found.length > 0 && found.every(isCertificate) ? plain : undefined;
-}
-
-/** What the configuration alone says wrongly; the ConfigMap is looked at when the server starts. */
-export function clusterInfoProblems(loaded: Pick<LoadedConfig, 'values' | 'sources'>): readonly Problem[] {
-  const { values } = loaded;
-  const [endpoint, ca, fromMap] = [
-    'clusterInfo.apiEndpoint',
-    'clusterInfo.caData',
-    'clusterInfo.configMapRef.enabled',
-  ] as const;
-  const problems: Problem[] = [];
-  if (values[endpoint] !== '' && values[fromMap]) {
-    const message = `${sourced(loaded, endpoint)} and ${sourced(loaded, fromMap)} are both set: remove one of them`;
-    problems.push({ keys: [endpoint, fromMap], message });
-  }
-  if (values[endpoint] !== '' && httpsUrl(values[endpoint]) === undefined) {
-    const message = `${sourced(loaded, endpoint)} must be an https URL, not ${JSON.stringify(values[endpoint])}: kubectl sends no credential without TLS; set it with ${waysToSet(endpoint)}`;
-    problems.push({ keys: [endpoint], message });
-  }
-  if (certificates(values[ca]) === undefined) {
-    const message = `${sourced(loaded, ca)} must be base64 of PEM certificates: base64 -w0 ca.crt; set it with ${waysToSet(ca)}`;
-    problems.push({ keys: [ca], message });
-  }
-  return problems;
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).raw.length > 0;
-  } catch {
-    return false;
-  }
 }

@@ -25,13 +25,14 @@ import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
 import { type Clients, type Cluster, during } from '../../reconciler/cluster.ts';
 import { NotFoundError } from '../../reconciler/errors.ts';
+import type { Access } from './access.ts';
 import { impersonationHeaders } from './impersonation.ts';
 import { createTransport, type RequestCount, serverOf } from './transport.ts';
 
 export interface KubernetesOptions {
-  /** Path of a kubeconfig file. */
+  /** Path of a kubeconfig file; empty or absent: the default rules. */
   readonly kubeconfig?: string;
-  /** Name of a context in it; its current one otherwise. */
+  /** Name of a context in it; empty or absent: its current one. */
   readonly context?: string;
   readonly log: Logger;
   /** Told of each request when it is over. */
@@ -51,16 +52,6 @@ export interface ClusterEndpoint {
   readonly tlsServerName?: string;
 }
 
-/** An access, in RBAC's words. */
-export interface AccessQuestion {
-  readonly verb: string;
-  readonly group: string;
-  readonly resource: string;
-  readonly subresource?: string;
-  readonly namespace?: string;
-  readonly name?: string;
-}
-
 export interface Kubernetes extends Cluster {
   version(
     signal: AbortSignal,
@@ -70,7 +61,7 @@ export interface Kubernetes extends Cluster {
   /** What tka itself may in this namespace, as RBAC has it; perhaps not all of it. */
   rules(namespace: string, signal: AbortSignal): Promise<readonly V1ResourceRule[]>;
   /** Whether tka itself may. */
-  may(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
+  may(access: Access, signal: AbortSignal): Promise<boolean>;
   /** Over a connection of its own: what must not wait behind everything else. None is opened before it is used. */
   readonly apart: Clients;
   readonly endpoint: ClusterEndpoint;
@@ -144,8 +135,8 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
       );
       return status?.resourceRules ?? [];
     },
-    async may(question, signal) {
-      const body = { spec: { resourceAttributes: question } };
+    async may(access, signal) {
+      const body = { spec: { resourceAttributes: access } };
       const { status } = await authorization.createSelfSubjectAccessReview({ body }, during(signal));
       return status?.allowed ?? false;
     },
@@ -165,21 +156,21 @@ function clientsOf(configuration: Configuration): Clients {
   };
 }
 
-function loadKubeConfig({ kubeconfig, context }: KubernetesOptions): KubeConfig {
+function loadKubeConfig({ kubeconfig = '', context = '' }: KubernetesOptions): KubeConfig {
   const kubeConfig = new KubeConfig();
   try {
-    if (kubeconfig !== undefined && kubeconfig !== '') kubeConfig.loadFromFile(kubeconfig);
+    if (kubeconfig !== '') kubeConfig.loadFromFile(kubeconfig);
     else if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined && existsSync(tokenPath))
       kubeConfig.loadFromCluster();
     else kubeConfig.loadFromDefault();
   } catch (error) {
-    const where = kubeconfig ?? process.env['KUBECONFIG'] ?? '~/.kube/config';
+    const where = kubeconfig || (process.env['KUBECONFIG'] ?? '~/.kube/config');
     const why = error instanceof Error ? error.message : String(error);
     throw new KubeconfigError(`cannot read the kubeconfig ${where}: ${why}; set kubernetes.kubeconfig`, {
       cause: error,
     });
   }
-  if (context !== undefined && context !== '') {
+  if (context !== '') {
     if (kubeConfig.getContextObject(context) === null) {
       const names = kubeConfig.getContexts().map(({ name }) => name);
       throw new KubeconfigError(

@@ -3,16 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../../reconciler/errors.ts';
 import { reinstall } from '../../reconciler/kubernetes/installation.ts';
-import type { Access, AccessRule, PreflightApi } from './preflight.ts';
-import {
-  PreflightError,
-  describeAccess,
-  installationProblems,
-  isNewEnough,
-  neededAccess,
-  preflight,
-  untilChecked,
-} from './preflight.ts';
+import { type Access, type AccessRule, describeAccess, neededAccess } from './access.ts';
+import type { PreflightApi } from './preflight.ts';
+import { PreflightError, installationProblems, isNewEnough, preflight, untilChecked } from './preflight.ts';
 import { installed } from '../testing/installed-policies.ts';
 
 const { signal } = new AbortController();

@@ -6,24 +6,16 @@
  */
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../../reconciler/errors.ts';
 import { reinstall } from '../../reconciler/kubernetes/installation.ts';
+import {
+  type Access,
+  type AccessRule,
+  allows,
+  describeAccess,
+  electionAccess,
+  neededAccess,
+  ownNamespace,
+} from './access.ts';
 import { type ObjectApi, missingObjects } from './installed-objects.ts';
-
-export interface Access {
-  readonly verb: string;
-  readonly group: string;
-  readonly resource: string;
-  readonly subresource?: string;
-  readonly namespace?: string;
-  readonly name?: string;
-}
-
-/** As RBAC has it. */
-export interface AccessRule {
-  readonly verbs: readonly string[];
-  readonly apiGroups?: readonly string[];
-  readonly resources?: readonly string[];
-  readonly resourceNames?: readonly string[];
-}
 
 export interface PreflightApi extends ObjectApi {
   version(
@@ -59,10 +51,6 @@ export class PreflightError extends Error {
 }
 
 const oldest = { major: 1, minor: 30 };
-const ownNamespace = 'tka-system';
-/** Where replicas elect their leader. */
-export const electionLease = { namespace: ownNamespace, name: 'tka' } as const;
-
 /** Without a name: RBAC takes an empty list of names for all of them. */
 const bindEveryRole: Access = { verb: 'bind', group: 'rbac.authorization.k8s.io', resource: 'clusterroles' };
 const unlimited =
@@ -112,18 +100,6 @@ export async function installationProblems(deps: PreflightDeps, signal: AbortSig
     missingRights(api, unseen, signal),
   ]);
   return [...installed, ...rights];
-}
-
-function allows(rule: AccessRule, { verb, group, resource, subresource, name }: Access): boolean {
-  const has = (values: readonly string[] | undefined, value: string): boolean =>
-    values?.includes(value) === true || values?.includes('*') === true;
-  const names = rule.resourceNames ?? [];
-  return (
-    has(rule.verbs, verb) &&
-    has(rule.apiGroups, group) &&
-    has(rule.resources, subresource === undefined ? resource : `${resource}/${subresource}`) &&
-    (names.length === 0 || (name !== undefined && names.includes(name)))
-  );
 }
 
 function allAccess({
@@ -194,51 +170,6 @@ export function isNewEnough({ major, minor }: { readonly major: string; readonly
   const [a, b] = [Number.parseInt(major, 10), Number.parseInt(minor, 10)];
   return a > oldest.major || (a === oldest.major && b >= oldest.minor);
 }
-
-/** "create serviceaccounts/token in namespace tka-sessions": RBAC's own words. */
-export function describeAccess({ verb, group, resource, subresource, namespace, name }: Access): string {
-  const object = `${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`;
-  const named = name === undefined ? '' : ` ${name}`;
-  return `${verb} ${object}${named}${namespace === undefined ? ' in the whole cluster' : ` in namespace ${namespace}`}`;
-}
-
-/** What the Role and the ClusterRole of manifests/cluster/rbac.yaml give, less what only the checks here need. */
-export function neededAccess(sessionsNamespace: string): readonly Access[] {
-  const inSessions = (
-    group: string,
-    resource: string,
-    verbs: readonly string[],
-    subresource?: string,
-  ): readonly Access[] =>
-    verbs.map((verb) => ({
-      verb,
-      group,
-      resource,
-      namespace: sessionsNamespace,
-      ...(subresource === undefined ? {} : { subresource }),
-    }));
-  const everywhere = (group: string, resource: string, verbs: readonly string[]): readonly Access[] =>
-    verbs.map((verb) => ({ verb, group, resource }));
-  return [
-    ...inSessions('tka.specht-labs.de', 'tkasignins', ['get', 'list', 'watch', 'create', 'patch', 'delete']),
-    ...inSessions('tka.specht-labs.de', 'tkasignins', ['patch'], 'status'),
-    ...inSessions('', 'serviceaccounts', ['get', 'list', 'watch', 'create', 'delete']),
-    ...inSessions('', 'serviceaccounts', ['create'], 'token'),
-    ...inSessions('', 'events', ['create', 'patch']),
-    ...everywhere('rbac.authorization.k8s.io', 'clusterrolebindings', ['get', 'list', 'watch', 'create', 'delete']),
-    ...everywhere('rbac.authorization.k8s.io', 'rolebindings', ['get', 'list', 'watch', 'create', 'delete']),
-    ...everywhere('tka.specht-labs.de', 'tkasignins', ['get', 'list', 'watch', 'patch']),
-    ...everywhere('', 'namespaces', ['get']),
-  ];
-}
-
-const leases = { group: 'coordination.k8s.io', resource: 'leases', namespace: electionLease.namespace } as const;
-/** RBAC cannot give `create` by name. */
-const electionAccess: readonly Access[] = [
-  { ...leases, verb: 'create' },
-  { ...leases, verb: 'get', name: electionLease.name },
-  { ...leases, verb: 'patch', name: electionLease.name },
-];
 
 async function missingRights(
   api: PreflightApi,

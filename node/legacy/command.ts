@@ -4,24 +4,21 @@
  */
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
-import { connectKubernetes } from '../kubernetes/connection.ts';
+import { connectCluster } from '../kubernetes/index.ts';
 import type { LegacyFindings, LegacyRemoval } from './index.ts';
 import { describeLegacy, findLegacy, removeLegacy } from './index.ts';
 
 interface LegacyCommand {
   readonly config: Config;
+  readonly version: string;
   readonly isRemoving: boolean;
   readonly log: Logger;
   readonly write: (line: string) => void;
   readonly stop: AbortSignal;
 }
 
-export async function runLegacy({ config, isRemoving, log, write, stop }: LegacyCommand): Promise<number> {
-  const kubernetes = connectKubernetes({
-    log,
-    kubeconfig: config['kubernetes.kubeconfig'],
-    context: config['kubernetes.context'],
-  });
+export async function runLegacy({ config, version, isRemoving, log, write, stop }: LegacyCommand): Promise<number> {
+  const kubernetes = connectCluster(config, { log, version });
   try {
     const findings = await findLegacy(kubernetes, stop);
     if (!isRemoving) {

@@ -7,10 +7,8 @@ import type { Logger } from 'pino';
 import * as z from 'zod';
 import { systemClock } from '../../reconciler/clock.ts';
 import { during } from '../../reconciler/cluster.ts';
-import type { LoadedConfig, Problem } from '../config/index.ts';
-import { sourced, waysToSet } from '../config/index.ts';
+import type { Access } from '../kubernetes/access.ts';
 import type { Kubernetes } from '../kubernetes/connection.ts';
-import type { AccessQuestion } from '../kubernetes/connection.ts';
 import { secretAt } from './secret.ts';
 import type { WatchedKey } from './server-key.ts';
 import { watchServerKey } from './server-key.ts';
@@ -21,7 +19,7 @@ import type { StateStore } from '../tsnet/node.ts';
 
 const signins = z.object({ items: z.array(z.unknown()) });
 
-export interface Kept {
+export interface Persistence {
   readonly serverKey: WatchedKey;
   /** Undefined: the node keeps it in its directory. */
   readonly state: StateStore | undefined;
@@ -32,7 +30,7 @@ export interface Kept {
   close(): Promise<void>;
 }
 
-export interface KeptOptions {
+export interface PersistenceOptions {
   readonly config: Config;
   readonly kubernetes: Kubernetes;
   readonly log: Logger;
@@ -40,25 +38,9 @@ export interface KeptOptions {
   readonly onWait: (words: string) => void;
 }
 
-export function keptProblems({ values, sources }: Pick<LoadedConfig, 'values' | 'sources'>): readonly Problem[] {
-  const keys = ['tailscale.stateSecret', 'api.serverKeySecret'] as const;
-  const [stateName, keyName] = [values[keys[0]], values[keys[1]]];
-  if (stateName === '') return [];
-  const state = sourced({ sources }, keys[0]);
-  if (keyName === '') {
-    const message = `${state} without api.serverKeySecret: the server key would be lost with the directory, and with it every kubeconfig for the proxy; set it to another Secret (manifests/ makes tka-server-key) with ${waysToSet(keys[1])}`;
-    return [{ keys, message }];
-  }
-  if (stateName === keyName) {
-    const message = `${state} and ${sourced({ sources }, keys[1])} are the same Secret: each server has a state of its own, and all have one key; name two Secrets`;
-    return [{ keys, message }];
-  }
-  return [];
-}
-
 /** What tka must be allowed to do with the Secrets of this configuration. */
-export function keptAccess(config: Config): readonly AccessQuestion[] {
-  const on = (name: string, verbs: readonly string[]): readonly AccessQuestion[] =>
+export function secretAccess(config: Config): readonly Access[] {
+  const on = (name: string, verbs: readonly string[]): readonly Access[] =>
     name === ''
       ? []
       : verbs.map((verb) => ({
@@ -74,7 +56,10 @@ export function keptAccess(config: Config): readonly AccessQuestion[] {
   ];
 }
 
-export async function openKept({ config, kubernetes, log, onWait }: KeptOptions, stop: AbortSignal): Promise<Kept> {
+export async function openPersistence(
+  { config, kubernetes, log, onWait }: PersistenceOptions,
+  stop: AbortSignal,
+): Promise<Persistence> {
   const clock = systemClock;
   const [stateName, keyName] = [config['tailscale.stateSecret'], config['api.serverKeySecret']];
   const secretOf = (name: string) => secretAt(kubernetes, config['kubernetes.namespace'], name);

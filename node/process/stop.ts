@@ -1,7 +1,41 @@
-/** Waiting that a stop ends, and stopping that waits for nothing too long. */
+/**
+ * What a start leaves to stop, and how: the last started first, each within its time, so that one that hangs does not keep the
+ * others up.
+ */
 import type { Logger } from 'pino';
 
-/** Resolves when the work does, or `stop` aborts; rejects when the work does before. */
+export interface Stops {
+  /** `what` names it in the log if it does not stop cleanly. */
+  add(what: string, stop: () => Promise<void> | void): void;
+  /** Stops all in the opposite order of add(). Never rejects. */
+  run(): Promise<void>;
+}
+
+/** `withinMs`: for each. */
+export function createStops(log: Pick<Logger, 'warn'>, withinMs: number): Stops {
+  const stops: { readonly what: string; readonly stop: () => Promise<void> | void }[] = [];
+  return {
+    add: (what, stop) => void stops.push({ what, stop }),
+    async run() {
+      for (const { what, stop } of stops.toReversed()) {
+        try {
+          await Promise.race([stop(), overdue(withinMs)]);
+        } catch (error) {
+          const reason = error instanceof Error ? error.message : String(error);
+          log.warn({ what, reason }, 'something did not stop cleanly');
+        }
+      }
+    },
+  };
+}
+
+function overdue(ms: number): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    AbortSignal.timeout(ms).addEventListener('abort', () => reject(new Error('it did not stop in time')));
+  });
+}
+
+/** Resolves when the work does, or when `stop` aborts; rejects if the work rejects first. */
 export async function orStopped(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
   const stopped = Promise.withResolvers<void>();
   const onAbort = (): void => stopped.resolve();
@@ -12,25 +46,5 @@ export async function orStopped(work: Promise<unknown>, stop: AbortSignal): Prom
   } finally {
     stop.removeEventListener('abort', onAbort);
     work.catch(() => {});
-  }
-}
-
-/** One that hangs must not keep the others up; the requests have a deadline of their own. */
-export async function takeDown(
-  what: string,
-  down: () => Promise<void> | void,
-  { log, withinMs }: { readonly log: Pick<Logger, 'warn'>; readonly withinMs: number },
-): Promise<void> {
-  const late = AbortSignal.timeout(withinMs);
-  const overdue = new Promise<never>((_resolve, reject) => {
-    late.addEventListener('abort', () => reject(new Error('it did not stop in time')));
-  });
-  try {
-    await Promise.race([down(), overdue]);
-  } catch (error) {
-    log.warn(
-      { what, reason: error instanceof Error ? error.message : String(error) },
-      'something did not stop cleanly',
-    );
   }
 }

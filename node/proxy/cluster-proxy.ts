@@ -14,12 +14,12 @@ import {
   SessionNotReadyError,
 } from '../../reconciler/errors.ts';
 import type { Reconciler } from '../../reconciler/reconciler.ts';
+import type { Config } from '../config/settings.ts';
 import type { Identify } from '../http/caller.ts';
 import { coversScope } from '../http/grants.ts';
 import { refuseForeignRequest } from '../http/origin.ts';
 import type { Caller } from '../http/state.ts';
 import type { ClusterEndpoint } from '../kubernetes/connection.ts';
-import { withoutMasking } from '../observability/log.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createProxy, type Proxy, type ProxyMetrics } from './index.ts';
 import { createRecorder } from './recording.ts';
@@ -29,27 +29,27 @@ import { createUpstream } from './upstream.ts';
 import type { TailnetNode } from '../tsnet/node.ts';
 
 export interface ClusterProxyDeps {
+  readonly config: Config;
   readonly node: Pick<TailnetNode, 'connectionOf'>;
   readonly reconciler: Pick<Reconciler, 'get' | 'keptToken' | 'tokenRefused'>;
   readonly endpoint: ClusterEndpoint;
   readonly identify: Identify;
   readonly keys: SessionKeys;
-  readonly limits: { readonly streamsPerSession: number; readonly streams: number };
   readonly metrics: ProxyMetrics;
-  readonly recording?: { readonly directory: string; readonly fail: 'open' | 'closed'; readonly maxBytes: number };
   readonly log: Logger;
+  /** For what callers and paths are called: nothing in it is masked. */
+  readonly audit: Logger;
   ownNames(): readonly string[];
 }
 
 export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
-  const { node, reconciler, endpoint, metrics, log } = deps;
+  const { config, node, reconciler, endpoint, metrics, log, audit } = deps;
   const upstream = createUpstream({
     server: endpoint.server,
     insecureSkipTlsVerify: endpoint.insecureSkipTlsVerify,
     ...(endpoint.caData === '' ? {} : { ca: Buffer.from(endpoint.caData, 'base64').toString('latin1') }),
     ...(endpoint.tlsServerName === undefined ? {} : { serverName: endpoint.tlsServerName }),
   });
-  const audit = withoutMasking(log);
   // Objects of the cache do not change: a session that does is another object.
   const sessions = new WeakMap<TkaSignin, ProxySession>();
   const callers = new WeakMap<Caller, ProxyCaller>();
@@ -89,13 +89,15 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
     },
     keys: deps.keys,
     upstream,
-    limits: deps.limits,
+    limits: { streamsPerSession: config['limits.streamsPerSession'], streams: config['limits.streams'] },
     metrics,
-    ...(deps.recording === undefined
+    ...(config['recording.directory'] === ''
       ? {}
       : {
           recorder: createRecorder({
-            ...deps.recording,
+            directory: config['recording.directory'],
+            fail: config['recording.fail'],
+            maxBytes: config['recording.maxMegabytes'] * 1_000_000,
             failed: (reason) => metrics.recordingFailed(reason),
             log,
             now: () => new Date(),

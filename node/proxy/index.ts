@@ -20,7 +20,7 @@ import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createEngineCarriers } from './engine-carrier.ts';
 import { auditEphemeral, isEphemeral } from './ephemeral.ts';
 import type { Outcome } from './forward.ts';
-import { hangUp } from './hang-up.ts';
+import { hangUp } from '../http/linger-close.ts';
 import type { HeaderReject } from './headers.ts';
 import type { Recorder, RecordingFailure } from './recording.ts';
 import { Refusal, refusalBytes } from './refusal.ts';

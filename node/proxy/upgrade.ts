@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream';
 import { prefixOf } from './classify.ts';
 import type { Outcome } from './forward.ts';
 import { FrameBoundary, serverFrame } from './frames.ts';
-import { hangUp } from './hang-up.ts';
+import { hangUp } from '../http/linger-close.ts';
 import { returnHeaders } from './headers.ts';
 import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
 import { ErrorStream, lastFrame } from './spdy.ts';

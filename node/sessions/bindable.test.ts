@@ -3,7 +3,7 @@ import type { TkaSignin } from '../../crd/tkasignin.ts';
 import { testSignin } from '../../reconciler/testing/signin.ts';
 import { manualClock } from '../../reconciler/testing/manual-clock.ts';
 import { type BindableDeps, reasonInLists, startBindable } from './bindable.ts';
-import type { AccessQuestion } from '../kubernetes/connection.ts';
+import type { Access } from '../kubernetes/access.ts';
 
 const everywhere = testSignin();
 const inPlaces = (namespaces: readonly string[], name = 'bob-0123456789') =>
@@ -20,7 +20,7 @@ function start({ sessions = () => [everywhere, inPlaces(['a', 'b'])], roles }: A
   const asked: string[] = [];
   const lines: object[] = [];
   const clock = manualClock();
-  let may: (question: AccessQuestion) => boolean | Error = () => true;
+  let may: (question: Access) => boolean | Error = () => true;
   const running = startBindable({
     reconciler: {
       list: () => sessions() ?? [],

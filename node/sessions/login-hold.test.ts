@@ -40,11 +40,11 @@ const unsaved = { state: { unsaved: 'disk full' } };
 
 test('a server that has started nothing yet, or only healthy parts, has no problems and no notes', (t) => {
   t.deepEqual([problemsOf({}), notesOf({})], [[], []]);
-  t.deepEqual(problemsOf({ installation: listing(), kept: listing(), node: { state: {} } }), []);
+  t.deepEqual(problemsOf({ installation: listing(), persistence: listing(), node: { state: {} } }), []);
 });
 
-test('problems of the installation, of what is kept and of the node are all listed', (t) => {
-  t.deepEqual(problemsOf({ installation: listing('policy'), kept: listing('key', 'other'), node: unsaved }), [
+test('problems of the installation, of the persisted state and of the node are all listed', (t) => {
+  t.deepEqual(problemsOf({ installation: listing('policy'), persistence: listing('key', 'other'), node: unsaved }), [
     'policy',
     'key',
     'other',
@@ -55,7 +55,7 @@ test('problems of the installation, of what is kept and of the node are all list
 
 test('a tailnet state that is not saved is told once, by the Secret that has its name', (t) => {
   const told = 'Secret tka-0-state: the tailnet state is not saved (403)';
-  t.deepEqual(problemsOf({ kept: listing('key', told), node: unsaved }), ['key', told]);
+  t.deepEqual(problemsOf({ persistence: listing('key', told), node: unsaved }), ['key', told]);
 });
 
 test('a control server that is away is a note, with contact there is none', (t) => {

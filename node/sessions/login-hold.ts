@@ -5,25 +5,25 @@
 import type { ControlContact } from '../tailnet/control-contact.ts';
 import type { LoginHold } from '../http/deps.ts';
 import type { InstallationWatch } from '../kubernetes/installation-watch.ts';
-import type { Kept } from '../persistence/index.ts';
+import type { Persistence } from '../persistence/index.ts';
 import type { NodeState } from '../tsnet/node.ts';
 
 /** What the server has started by now and what is wrong with it. */
 export interface Started {
   contact?: ControlContact;
   installation?: Pick<InstallationWatch, 'problems'>;
-  kept?: Pick<Kept, 'problems'>;
+  persistence?: Pick<Persistence, 'problems'>;
   node?: { readonly state: Pick<NodeState, 'unsaved'> };
 }
 
-export function problemsOf({ installation, kept, node }: Started): readonly string[] {
-  const kinds = kept?.problems() ?? [];
+export function problemsOf({ installation, persistence, node }: Started): readonly string[] {
+  const unkept = persistence?.problems() ?? [];
   const unsaved = node?.state.unsaved;
   // A state Secret has said it already, with its name.
-  const isTold = kinds.some((problem) => problem.includes('the tailnet state is not saved'));
+  const isTold = unkept.some((problem) => problem.includes('the tailnet state is not saved'));
   return [
     ...(installation?.problems() ?? []),
-    ...kinds,
+    ...unkept,
     ...(unsaved === undefined || isTold ? [] : [`the tailnet state is not saved: ${unsaved}`]),
   ];
 }

@@ -12,7 +12,7 @@ import { createLeaseStore } from '../../reconciler/election/lease.ts';
 import type { Replicas } from '../../reconciler/election/leadership.ts';
 import type { Replica } from '../http/contract.ts';
 import type { Kubernetes } from '../kubernetes/connection.ts';
-import { electionLease } from '../kubernetes/preflight.ts';
+import { electionLease } from '../kubernetes/access.ts';
 import type { Config } from '../config/settings.ts';
 import type { NodeState } from '../tsnet/node.ts';
 

@@ -67,29 +67,31 @@ function setup(
   overrides: {
     signins?: TkaSignin[];
     deps?: Partial<SessionsDeps>;
-    signIn?: SessionsDeps['reconciler']['signIn'];
+    reconciler?: Partial<SessionsDeps['reconciler']>;
   } = {},
 ) {
   const stored: SignInRequest[] = [];
+  const admitted: string[] = [];
   const fail = () => Promise.reject(new Error('unused'));
   const sessions = createSessions({
     reconciler: {
-      signIn:
-        overrides.signIn ??
-        ((wish) => {
-          stored.push(wish);
-          return Promise.resolve(
-            signin({ role: wish.role, ...(wish.namespaces === undefined ? {} : { namespaces: wish.namespaces }) }),
-          );
-        }),
+      signIn(wish) {
+        stored.push(wish);
+        return Promise.resolve(
+          signin({ role: wish.role, ...(wish.namespaces === undefined ? {} : { namespaces: wish.namespaces }) }),
+        );
+      },
       list: () => overrides.signins ?? [],
       get: (name) => overrides.signins?.find((one) => one.metadata.name === name),
       usable: fail,
       end: fail,
       token: fail,
       isReady: isProvisioned,
+      roleExists: () => Promise.resolve(true),
+      namespaceExists: () => Promise.resolve(true),
+      ...overrides.reconciler,
     },
-    cluster: { roleExists: () => Promise.resolve(true), namespaceExists: () => Promise.resolve(true) },
+    onAdmitted: (uid) => void admitted.push(uid),
     bindable: { clusterWide: ['view', 'edit'], namespaced: ['view'] },
     proxyToken: ({ name, uid }) => `tka_${name}_${uid}`,
     sessionsPerSubject: 3,
@@ -97,7 +99,7 @@ function setup(
     now: () => now,
     ...overrides.deps,
   });
-  return { sessions, stored };
+  return { sessions, stored, admitted };
 }
 
 test('a session ends 30 s after its period, in whole seconds', async (t) => {
@@ -117,10 +119,19 @@ test('role, scope and node of the rule are what is stored', async (t) => {
   t.false('namespaces' in (stored[1] ?? {}));
 });
 
+test('a stored login is reported as admitted, a failed one is not', async (t) => {
+  const { sessions, admitted } = setup();
+  await sessions.signIn(request(), signal);
+  t.deepEqual(admitted, [signin().metadata.uid]);
+  const failing = setup({ reconciler: { signIn: () => Promise.reject(new Error('no')) } });
+  await t.throwsAsync(failing.sessions.signIn(request(), signal));
+  t.deepEqual(failing.admitted, []);
+});
+
 const unbindable: readonly [
   title: string,
   rule: Partial<SignIn['rule']>,
-  deps: Partial<SessionsDeps>,
+  reconciler: Partial<SessionsDeps['reconciler']>,
   message: RegExp,
 ][] = [
   ['a role that is not configured', { role: 'admin' }, {}, /may not bind the role admin in the whole cluster/],
@@ -130,25 +141,18 @@ const unbindable: readonly [
     {},
     /edit in namespaces/,
   ],
-  [
-    'a role that is not there',
-    {},
-    { cluster: { roleExists: () => Promise.resolve(false), namespaceExists: () => Promise.resolve(true) } },
-    /the ClusterRole view does not exist/,
-  ],
+  ['a role that is not there', {}, { roleExists: () => Promise.resolve(false) }, /the ClusterRole view does not exist/],
   [
     'a namespace that is not there',
     { namespaces: ['dev', 'gone'] },
-    {
-      cluster: { roleExists: () => Promise.resolve(true), namespaceExists: (name) => Promise.resolve(name !== 'gone') },
-    },
+    { namespaceExists: (name) => Promise.resolve(name !== 'gone') },
     /the namespace gone does not exist/,
   ],
 ];
 
-for (const [title, rule, deps, message] of unbindable) {
+for (const [title, rule, reconciler, message] of unbindable) {
   test(`a login for ${title} is 422, and nothing is stored`, async (t) => {
-    const { sessions, stored } = setup({ deps });
+    const { sessions, stored } = setup({ reconciler });
     const wish = request({ rule: { ...request().rule, ...rule } });
     const error = await t.throwsAsync(sessions.signIn(wish, signal), { instanceOf: ApiError, message });
     t.is(error?.status, 422);
@@ -161,12 +165,9 @@ test('a role that the API server refuses is 503 while that may pass, and 422 onc
   const refusal = new ForbiddenError('get', 'clusterroles', 'no');
   let failure: Error | undefined = refusal;
   const { sessions, stored } = setup({
-    deps: {
-      now: () => new Date(at),
-      cluster: {
-        roleExists: () => (failure === undefined ? Promise.resolve(true) : Promise.reject(failure)),
-        namespaceExists: () => Promise.resolve(true),
-      },
+    deps: { now: () => new Date(at) },
+    reconciler: {
+      roleExists: () => (failure === undefined ? Promise.resolve(true) : Promise.reject(failure)),
     },
   });
   const refused = async (): Promise<ApiError | undefined> =>
@@ -251,7 +252,7 @@ test('logins under way count too, each session once', async (t) => {
   const roles = ['a', 'b', 'c', 'd'];
   const { sessions } = setup({
     deps: { bindable: { clusterWide: roles, namespaced: [] } },
-    signIn: () => release.promise,
+    reconciler: { signIn: () => release.promise },
   });
   const login = (role: string) => sessions.signIn(request({ rule: { ...request().rule, role } }), signal);
   const passing = ['a', 'a', 'b', 'c', 'a'].map(login);
@@ -287,7 +288,7 @@ const translations: readonly [error: Error, status: number | undefined, code?: s
 
 for (const [error, status, code, advice = /./] of translations) {
   test(`${error.name} becomes ${status ?? 'a bug'}`, async (t) => {
-    const { sessions } = setup({ signIn: () => Promise.reject(error) });
+    const { sessions } = setup({ reconciler: { signIn: () => Promise.reject(error) } });
     const thrown = await t.throwsAsync(sessions.signIn(request(), signal));
     if (status === undefined) t.is(thrown, error);
     else t.like(thrown, { status, code });

@@ -24,12 +24,12 @@ import type { SessionView, Sessions, SignIn } from '../http/deps.ts';
 import { ApiError } from '../http/errors.ts';
 
 export interface SessionsDeps {
-  readonly reconciler: Pick<Reconciler, 'signIn' | 'usable' | 'get' | 'list' | 'end' | 'token' | 'isReady'>;
-  readonly cluster: {
-    /** Rejects with a ForbiddenError for a role that tka may not see, and so may not bind. */
-    roleExists(role: string, signal: AbortSignal): Promise<boolean>;
-    namespaceExists(namespace: string, signal: AbortSignal): Promise<boolean>;
-  };
+  readonly reconciler: Pick<
+    Reconciler,
+    'signIn' | 'usable' | 'get' | 'list' | 'end' | 'token' | 'isReady' | 'roleExists' | 'namespaceExists'
+  >;
+  /** Told of each session that a login of this server has stored, by UID. */
+  onAdmitted(uid: string): void;
   readonly bindable: { readonly clusterWide: readonly string[]; readonly namespaced: readonly string[] };
   readonly sessionsPerSubject: number;
   /** The proxy's token of a session. */
@@ -74,7 +74,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     entry.logins += 1;
     storing.set(name, entry);
     try {
-      return await reconciler.signIn({ ...spec, node, endsAt: endOf(deps.now(), periodMs) }, signal);
+      const signin = await reconciler.signIn({ ...spec, node, endsAt: endOf(deps.now(), periodMs) }, signal);
+      deps.onAdmitted(signin.metadata.uid);
+      return signin;
     } finally {
       entry.logins -= 1;
       if (entry.logins === 0) storing.delete(name);
@@ -108,7 +110,7 @@ export function endOf(now: Date, periodMs: number): Date {
 }
 
 async function refuseUnbindable(
-  { bindable, cluster, refusals, now }: SessionsDeps & { readonly refusals: Refusals },
+  { bindable, reconciler, refusals, now }: SessionsDeps & { readonly refusals: Refusals },
   role: string,
   namespaces: readonly string[] | undefined,
   signal: AbortSignal,
@@ -125,7 +127,7 @@ async function refuseUnbindable(
     );
   if (!roles.includes(role)) throw unbindable();
   const missing = await Promise.all([
-    cluster.roleExists(role, signal).then(
+    reconciler.roleExists(role, signal).then(
       (exists) => {
         refusals.allowed(role);
         return exists ? undefined : `the ClusterRole ${role} does not exist in this cluster`;
@@ -137,7 +139,7 @@ async function refuseUnbindable(
       },
     ),
     ...(namespaces ?? []).map(async (namespace) =>
-      (await cluster.namespaceExists(namespace, signal))
+      (await reconciler.namespaceExists(namespace, signal))
         ? undefined
         : `the namespace ${namespace} does not exist in this cluster`,
     ),

@@ -1,11 +1,14 @@
 /**
  * The server's own node on the tailnet: made from the configuration, its changes told in the log, its names for the Host allow-list.
  */
+import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { ClusterInfo } from '../http/contract.ts';
 import type { Config } from '../config/settings.ts';
 import { ConfigError } from '../config/index.ts';
 import { EngineRequestError, JoinError, createNode } from '../tsnet/index.ts';
+import type { Stops } from '../process/stop.ts';
+import type { Decider } from '../tsnet/decider.ts';
 import type { NodeOptions, NodeState, StateStore, TailnetNode } from '../tsnet/node.ts';
 
 export interface TailnetParts {
@@ -110,6 +113,21 @@ export function proxyInfoOf(
     ca_data: caPem === undefined ? '' : Buffer.from(caPem).toString('base64'),
     labels: {},
   };
+}
+
+/** Opens the listeners; resolves when they are open and the node is ready. The API is on both ports, TLS on 443 alone. */
+export async function listen(
+  node: TailnetNode,
+  { port, server, decider }: { readonly port: number; readonly server: Server; readonly decider: Decider | undefined },
+  stops: Stops,
+  signal: AbortSignal,
+): Promise<void> {
+  const listening = listenersOf(port).map(async ({ port, tls }) => {
+    const listener = await node.listen(port, { tls, ...(tls && decider !== undefined ? { decider } : {}) });
+    listener.attach(server);
+    stops.add(`port ${port}`, () => listener.close());
+  });
+  await Promise.all([...listening, node.whenReady(signal)]);
 }
 
 /** The ports to listen on: 443 always speaks TLS, the other one is the plain API inside of WireGuard. */

@@ -1,0 +1,24 @@
+/** What an earlier tka left in the cluster, in the log of each start. */
+import type { Logger } from 'pino';
+import type { Kubernetes } from '../kubernetes/connection.ts';
+import { describeLegacy, findLegacy } from './index.ts';
+
+/** Access that an earlier tka left lives for ever: worth a line at each start, and never a reason not to start. */
+export async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: AbortSignal): Promise<void> {
+  try {
+    // What tka's own rights show of it: the bindings, which are what gives access.
+    const { objects } = await findLegacy(kubernetes, stop);
+    if (objects.length === 0) return;
+    const shown = objects.slice(0, 20).map(describeLegacy);
+    log.warn(
+      { count: objects.length, objects: shown },
+      'an earlier tka left access that never ends: see tka-server legacy',
+    );
+  } catch (error) {
+    stop.throwIfAborted();
+    log.warn(
+      { reason: error instanceof Error ? error.message : String(error) },
+      'cannot look for what an earlier tka left',
+    );
+  }
+}
