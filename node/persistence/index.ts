@@ -65,6 +65,7 @@ export async function openPersistence(
   const secretOf = (name: string) => secretAt(kubernetes, config['kubernetes.namespace'], name);
   const closes: (() => Promise<void>)[] = [];
   let serverKey: WatchedKey | undefined;
+  let isNewInstallation = false;
   let state: StateSecret | undefined;
   try {
     if (keyName === '') {
@@ -76,13 +77,14 @@ export async function openPersistence(
       const shared = await openServerKeySecret({ secret: secretOf(keyName), log, clock, onWait, wasServing }, stop);
       closes.push(() => shared.close());
       serverKey = shared;
+      isNewInstallation = shared.isNew;
     }
     if (stateName === '') {
       return { serverKey, state: undefined, problems, lost: new Promise(() => {}), close: closeAll };
     }
     // The next run of a server goes by the same name.
     const server = config['replicas.identity'] || hostname();
-    state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait }, stop);
+    state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait, isNewInstallation }, stop);
     const opened = state;
     closes.push(() => opened.close());
     return { serverKey, state, problems, lost: state.lost, close: closeAll };

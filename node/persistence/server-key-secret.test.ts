@@ -33,7 +33,10 @@ test('the first server makes a key of 32 bytes, the others take it', async (t) =
   t.is(first.key.current().length, 32);
   t.is(secret.content.resourceVersion, '2', 'written once');
   t.deepEqual(second.key.current(), first.key.current());
-  t.deepEqual((await open(t, secret)).key.current(), first.key.current());
+  const third = await open(t, secret);
+  t.deepEqual(third.key.current(), first.key.current());
+  t.not(first.key.isNew, second.key.isNew);
+  t.false(third.key.isNew);
   t.is(keyOf(secret), `${first.key.current().toString('hex')}\n`);
 });
 

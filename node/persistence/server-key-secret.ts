@@ -18,13 +18,16 @@ export interface SharedKeyOptions extends SecretWait {
 }
 
 export interface SharedKey extends WatchedKey {
+  /** It was made by this start: nothing of the installation is older. */
+  readonly isNew: boolean;
   close(): Promise<void>;
 }
 
 /** Waits for the API server. Rejects with a SecretError or a ServerKeyError for what an operator must look at. */
 export async function openServerKeySecret(options: SharedKeyOptions, signal: AbortSignal): Promise<SharedKey> {
   const { secret, log, clock } = options;
-  let key = await firstKey(options, signal);
+  const first = await firstKey(options, signal);
+  let { key } = first;
   const closing = new AbortController();
   let told = '';
   const follow = async (): Promise<void> => {
@@ -55,6 +58,7 @@ export async function openServerKeySecret(options: SharedKeyOptions, signal: Abo
   };
   const following = follow();
   return {
+    isNew: first.isNew,
     current: () => key,
     problem: () => (told === '' ? undefined : told),
     async close() {
@@ -69,16 +73,21 @@ export async function rotateServerKeySecret(secret: Secret, signal: AbortSignal)
   await secret.patch(newKey(), signal);
 }
 
-async function firstKey(options: SharedKeyOptions, signal: AbortSignal): Promise<Buffer> {
+interface FirstKey {
+  readonly key: Buffer;
+  readonly isNew: boolean;
+}
+
+async function firstKey(options: SharedKeyOptions, signal: AbortSignal): Promise<FirstKey> {
   const { secret, log } = options;
-  const step = async (): Promise<Buffer> => {
+  const step = async (): Promise<FirstKey> => {
     const found = await secret.read(signal);
-    if (sealStateOf(found) !== 'new') return keyIn(secret, found);
+    if (sealStateOf(found) !== 'new') return { key: keyIn(secret, found), isNew: false };
     const witness = await options.wasServing();
     if (witness !== undefined) throw lost(secret.name, witness);
     const made = await secret.patch({ resourceVersion: found.resourceVersion, ...newKey() }, signal);
     log.info({ object: secret.name }, 'a server key was made');
-    return keyIn(secret, made);
+    return { key: keyIn(secret, made), isNew: true };
   };
   return await untilDone(options, step, signal);
 }

@@ -15,13 +15,20 @@ interface Opening {
   readonly secret?: FakeSecret;
   readonly server?: string;
   readonly clock?: ManualClock;
+  readonly isNewInstallation?: boolean;
 }
 
-function opening({ secret = fakeSecret(), server = 'tka-0', clock = manualClock() }: Opening = {}) {
+function opening({
+  secret = fakeSecret(),
+  server = 'tka-0',
+  clock = manualClock(),
+  isNewInstallation = true,
+}: Opening = {}) {
   const { log, lines } = listeningLog();
   const waits: string[] = [];
   const stop = new AbortController();
-  const opened = openStateSecret({ secret, server, log, clock, onWait: (words) => waits.push(words) }, stop.signal);
+  const onWait = (words: string): void => void waits.push(words);
+  const opened = openStateSecret({ secret, server, log, clock, onWait, isNewInstallation }, stop.signal);
   return { secret, clock, lines, waits, stop, opened };
 }
 
@@ -49,6 +56,18 @@ test('what is written is in the Secret when the write resolves, under a key that
   await write('_serve/1', undefined);
   t.deepEqual([...secret.content.values.keys()], ['_machinekey']);
 });
+
+for (const [isNewInstallation, level, words] of [
+  [true, 30, /no tailnet node yet: this server joins as a new machine"/],
+  [false, 40, /no tailnet node, though this installation is not new: .*restored from a backup/],
+] as const) {
+  const installation = isNewInstallation ? 'a new installation' : 'an installation that is not new';
+  test(`an empty Secret of ${installation} is logged at level ${level}`, async (t) => {
+    const { lines } = await open(t, { isNewInstallation });
+    const line = lines.find((each) => words.test(each));
+    t.regex(line ?? '', new RegExp(`"level":${level},`), lines.join(''));
+  });
+}
 
 test('changes that come together go in one patch, with no more than what changed', async (t) => {
   const { secret, write } = await open(t);

@@ -24,6 +24,8 @@ export interface StateSecretOptions {
   readonly clock: Clock;
   /** Told what a start waits for, in words. */
   readonly onWait: (words: string) => void;
+  /** Nothing of the installation is older than this start: a Secret without a node is as it should be. */
+  readonly isNewInstallation: boolean;
 }
 
 export interface StateSecret extends StateStore {
@@ -48,14 +50,16 @@ export async function openStateSecret(options: StateSecretOptions, signal: Abort
   const id = `${options.server}/${randomUUID().slice(0, 8)}`;
   const content = await claimSecret({ ...options, id }, signal);
   const { secret, log } = options;
-  log.info(
-    { object: secret.name, holder: id },
-    content.values.size === 0
-      ? 'the Secret holds no tailnet node yet: this server joins as a new machine'
-      : 'the tailnet node of this Secret is used',
-  );
+  const fields = { object: secret.name, holder: id };
+  if (content.values.size > 0) log.info(fields, 'the tailnet node of this Secret is used');
+  else if (options.isNewInstallation)
+    log.info(fields, 'the Secret holds no tailnet node yet: this server joins as a new machine');
+  else log.warn(fields, joinsAnew);
   return new HeldSecret(options, id, content);
 }
+
+const joinsAnew =
+  'the Secret holds no tailnet node, though this installation is not new: this server joins as a new machine. That is expected of an additional replica, and after a first start that was interrupted; a Secret that was lost can be restored from a backup, with the server stopped';
 
 interface Waiting {
   readonly version: number;
