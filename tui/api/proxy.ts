@@ -78,12 +78,6 @@ export async function kubectlProxyFor(clusterUrl: string, env: Environment, goes
   return { url: proxyUrlOf(proxy) };
 }
 
-/** Whether an entry's `proxy-url` is what a login wrote that recorded this proxy. */
-export function isProxyUrlOf(proxyUrl: string, recorded: string): boolean {
-  const proxy = URL.parse(recorded);
-  return proxy !== null && proxyUrlOf(proxy) === proxyUrl;
-}
-
 /** client-go knows http, https and socks5, and lets a socks5 proxy resolve names. */
 function proxyUrlOf(proxy: URL): string {
   return withoutSecrets(proxy).replace(/^socks(5h?)?:/, 'socks5:');

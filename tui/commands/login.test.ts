@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
+import { parse } from 'yaml';
 import { writeKubectl } from '../testing/machine.ts';
 import { answers, calls, filesUnder, inHours, prepare, readKubeconfigAt, session } from '../testing/command.ts';
 import { sendJson, stubKubeconfig, stubToken } from '../testing/stub-server.ts';
@@ -174,6 +175,35 @@ test('the proxy variables are used, and what kubectl has to know of them is writ
   writeFileSync(cli.kubeconfig, text.replace(/^( +)server: https:.*$/m, '$&\n$1proxy-url: http://by-hand:1'));
   t.is(await login({}), 'http://by-hand:1', 'set by hand');
 });
+
+for (const [form, args] of [
+  ['the plugin', []],
+  ['a token', ['--inline-token']],
+] as const) {
+  test(`a proxy-url of an earlier login is removed from an entry with ${form}, one that was set by hand stays`, async (t) => {
+    const { stub, cli } = await setup(t);
+    stub.answer(calls.kubeconfig, (_, response) => {
+      const kubeconfig = stubKubeconfig(stubToken(new Date(Date.now() + 3_600_000)));
+      sendJson(response, 200, JSON.parse(JSON.stringify(kubeconfig).replace('127.0.0.1:6443', 'prod.example')));
+    });
+    const login = async (env: Record<string, string>): Promise<unknown> => {
+      const ran = await cli.run(['login', '--server', stub.url, ...args], env);
+      t.is(ran.code, 0, ran.stderr);
+      return readKubeconfigAt(cli.kubeconfig).clusters[0]?.cluster['proxy-url'];
+    };
+    // The way to tka is another than that to the cluster.
+    t.is(await login({ HTTPS_PROXY: 'http://corp:3128' }), 'http://corp:3128');
+    t.is(await login({ HTTPS_PROXY: 'http://corp:3129' }), 'http://corp:3129');
+    const before = readFileSync(cli.kubeconfig, 'utf8');
+    t.is(await login({ HTTPS_PROXY: 'http://corp:3129' }), 'http://corp:3129');
+    t.deepEqual(readKubeconfigAt(cli.kubeconfig).clusters, parse(before).clusters);
+    t.is(await login({}), undefined);
+    const text = readFileSync(cli.kubeconfig, 'utf8');
+    t.false(text.includes('corp'), text);
+    writeFileSync(cli.kubeconfig, text.replace(/^( +)server: https:.*$/m, '$&\n$1proxy-url: http://by-hand:1'));
+    t.is(await login({}), 'http://by-hand:1');
+  });
+}
 
 for (const [version, args, warned] of [
   ['v1.23.17', ['--mode', 'direct'], true],

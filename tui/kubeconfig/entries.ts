@@ -71,7 +71,9 @@ export function mergeEntries(
   const fresh = missing.length === 0 ? preferred : freeName(files, missing, preferred, entries.otherNames ?? []);
   const nameOf = (kind: Kind): string => own[kind]?.name ?? fresh;
 
-  put(own.cluster ?? add(destination, 'cluster', fresh), entries.cluster, marker);
+  const cluster = own.cluster ?? add(destination, 'cluster', fresh);
+  put(cluster, entries.cluster, marker);
+  if ('proxy-url' in entries.cluster) recordProxy(cluster, entries.cluster['proxy-url']);
   put(own.user ?? add(destination, 'user', fresh), entries.user, marker);
   const context = own.context ?? add(destination, 'context', fresh);
   const isNamed = own.context === undefined || entries.byHand?.namespace === true;
@@ -165,6 +167,8 @@ export interface OwnEntries {
   readonly skipsTlsVerify: boolean;
   /** The cluster's `proxy-url`. */
   readonly proxyUrl?: string;
+  /** The one that a login wrote, whatever is there now. */
+  readonly loginsProxyUrl?: string;
 }
 
 /** How a session was placed; undefined where no file has it. */
@@ -177,12 +181,14 @@ export function ownEntries(
   const cluster = findOwn(files, 'cluster', marker, isSame)?.body;
   if (user === undefined || cluster === undefined) return undefined;
   const { args } = toRecord(user['exec']);
-  const { 'proxy-url': proxyUrl } = cluster;
+  const { 'proxy-url': proxyUrl, extensions } = cluster;
+  const { proxyUrl: loginsProxyUrl } = ourExtension(extensions);
   return {
     isInline: typeof user['token'] === 'string',
     args: Array.isArray(args) ? args.map(String) : [],
     skipsTlsVerify: cluster['insecure-skip-tls-verify'] === true,
     ...(typeof proxyUrl === 'string' ? { proxyUrl } : {}),
+    ...(typeof loginsProxyUrl === 'string' ? { loginsProxyUrl } : {}),
   };
 }
 
@@ -221,10 +227,13 @@ function extensionIndex({ extensions }: Entry['body']): number {
   return Array.isArray(extensions) ? extensions.map(toRecord).findIndex(({ name }) => name === extensionName) : -1;
 }
 
+function ourExtension(extensions: unknown): Readonly<Record<string, unknown>> {
+  if (!Array.isArray(extensions)) return {};
+  return toRecord(extensions.map(toRecord).find(({ name }) => name === extensionName)?.['extension']);
+}
+
 function readMarker(extensions: unknown): Marker | undefined {
-  if (!Array.isArray(extensions)) return undefined;
-  const ours = extensions.map(toRecord).find(({ name }) => name === extensionName);
-  const { server, session } = toRecord(ours?.['extension']);
+  const { server, session } = ourExtension(extensions);
   // They become names of files, arguments and lines on a terminal.
   if (typeof server !== 'string' || URL.parse(server)?.origin !== server) return undefined;
   return typeof session === 'string' && isSessionName(session) ? { server, session } : undefined;
@@ -296,6 +305,19 @@ function put(entry: Entry, fields: Fields, marker: Marker): void {
   if (isSeq(document.getIn([...path, 'extensions'], true))) document.addIn([...path, 'extensions'], extension);
   else document.setIn([...path, 'extensions'], document.createNode([extension]));
   entry.file.changed = true;
+}
+
+/** After `put`. What a login wrote it may remove again; what was set by hand it may not. */
+function recordProxy({ file, index, body }: Entry, proxyUrl: unknown): void {
+  const { document } = file;
+  if (ourExtension(body['extensions'])['proxyUrl'] === proxyUrl) return;
+  const extensions = ['clusters', index, 'cluster', 'extensions'];
+  const node = document.getIn(extensions, true);
+  const fields = { extensions: isSeq(node) ? node.toJS(document) : [] };
+  const path = [...extensions, extensionIndex(fields), 'extension', 'proxyUrl'];
+  if (proxyUrl === undefined) document.deleteIn(path);
+  else document.setIn(path, proxyUrl);
+  file.changed = true;
 }
 
 function currentContext(files: readonly KubeconfigDocument[]): { file: KubeconfigDocument; name: string } | undefined {

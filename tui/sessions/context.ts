@@ -13,7 +13,7 @@ import type { PlacementFlags, WishFlags } from '../flags.ts';
 import type { KubectlAddress } from '../kubeconfig/kubectl-address.ts';
 import type { Fields, KubeconfigDocument, MergeResult, OwnEntries } from '../kubeconfig/entries.ts';
 import type { OpenedSession } from './open-session.ts';
-import { isProxyUrlOf, kubectlProxyFor } from '../api/proxy.ts';
+import { kubectlProxyFor } from '../api/proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SameServer } from '../trust/same-server.ts';
 import { accessExpiry } from '../credential/fetch-access.ts';
@@ -189,13 +189,9 @@ async function clusterFields(
 
 /** Removes the `proxy-url` of a login before; one that was set by hand stays. */
 function staleProxy(before: OwnEntries | undefined): Fields {
-  const { proxyUrl, args = [] } = before ?? {};
-  if (proxyUrl === undefined) return {};
-  const recorded = args.find((arg) => arg.startsWith(proxyFlag))?.slice(proxyFlag.length);
-  return recorded !== undefined && isProxyUrlOf(proxyUrl, recorded) ? { 'proxy-url': undefined } : {};
+  const { proxyUrl, loginsProxyUrl } = before ?? {};
+  return proxyUrl !== undefined && proxyUrl === loginsProxyUrl ? { 'proxy-url': undefined } : {};
 }
-
-const proxyFlag = '--proxy=';
 
 function userFields(runtime: Runtime, { server, proxy, opened, flags }: Placement): Fields {
   if (flags.inlineToken === true) return { exec: undefined, token: opened.access.token };
