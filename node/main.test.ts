@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** It mounts a file system, or becomes another user. */
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const [asRoot, why] = process.getuid?.() === 0 ? [test, ''] : [test.skip, ': needs root'];
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -176,7 +176,7 @@ test('rotate-key where nothing can be written is one sentence with path and reme
 });
 
 asRoot(
-  'a state directory on a full disk is one sentence with path and remedy, and leaves no file behind',
+  `a state directory on a full disk is one sentence with path and remedy, and leaves no file behind${why}`,
   async (t) => {
     const state = await directory(t);
     const script =

@@ -10,7 +10,7 @@ import { sendJson, stubKubeconfig, stubToken, stubWhoami } from '../testing/stub
 const test = anyTest.serial;
 
 /** It mounts a file system, or becomes another user. */
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const [asRoot, why] = process.getuid?.() === 0 ? [test, ''] : [test.skip, ': needs root'];
 const { setup, remove } = await prepare();
 test.after.always(remove);
 
@@ -147,7 +147,7 @@ for (const [what, damage, says] of damages) {
   });
 }
 
-asRoot('a kubeconfig on a full disk fails before a session is opened', async (t) => {
+asRoot(`a kubeconfig on a full disk fails before a session is opened${why}`, async (t) => {
   const { stub, cli } = await setup(t);
   mkdirSync(dirname(cli.kubeconfig));
   const script = 'mount -t tmpfs -o size=64k none "$1" && { head -c 1M /dev/zero >"$1/rest"; shift; exec "$@"; }';

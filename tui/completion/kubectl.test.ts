@@ -19,28 +19,19 @@ for (const name of ['kubectl-tka', 'kubectl_complete-tka']) symlinkSync(script, 
 const path = [bin, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
 const env = { HOME: directory, PATH: path };
 const hasKubectl = path.split(delimiter).some((one) => existsSync(join(one, 'kubectl')));
+const [withKubectl, why] = hasKubectl ? [test, ''] : [test.skip, ': no kubectl on PATH'];
 
 async function kubectl(...args: readonly string[]): Promise<string> {
   const { stdout } = await run('kubectl', [...args], { env });
   return stdout;
 }
 
-test('kubectl runs it, and its help says what to type', async (t) => {
-  if (!hasKubectl) {
-    t.log('skipped: no kubectl on PATH');
-    t.pass();
-    return;
-  }
+withKubectl(`kubectl runs it, and its help says what to type${why}`, async (t) => {
   t.is(await kubectl('tka', 'version', '--client'), 'tka dev\n');
   t.regex(await kubectl('tka', 'login', '--help'), /^Usage: kubectl tka login \[options\]/);
 });
 
-test('kubectl completes it', async (t) => {
-  if (!hasKubectl) {
-    t.log('skipped: no kubectl on PATH');
-    t.pass();
-    return;
-  }
+withKubectl(`kubectl completes it${why}`, async (t) => {
   t.regex(await kubectl('__complete', 'tka', 'lo'), /^login\t.*\nlogout\t.*\n:4\n/);
   t.regex(await kubectl('__complete', 'tka', 'login', '--mode', 'd'), /^direct\b/);
 });

@@ -9,6 +9,7 @@ import { sendJson, startStubServer } from '../testing/stub-server.ts';
 
 // Each is a shell, a terminal and a start of the command at each Tab.
 const test = anyTest.serial;
+const [inTerminal, why] = hasTerminals() ? [test, ''] : [test.skip, ': no tmux'];
 const directory = mkdtempSync(join(tmpdir(), 'tka-completion-'));
 const script = await buildCli(directory);
 test.after.always(() => rmSync(directory, { recursive: true, force: true }));
@@ -42,12 +43,9 @@ const completed: readonly (readonly [string, RegExp])[] = [
 ];
 
 for (const [shell, { args, setup }] of Object.entries(shells)) {
-  test(`${shell} completes commands, flags, their values, files and what the server grants`, async (t) => {
-    if (!hasTerminals() || !isOnPath(shell)) {
-      t.log(`skipped: no ${hasTerminals() ? shell : 'tmux'} here`);
-      t.pass();
-      return;
-    }
+  const missing = hasTerminals() ? (isOnPath(shell) ? '' : `: no ${shell}`) : ': no tmux';
+  const inShell = missing === '' ? test : test.skip;
+  inShell(`${shell} completes commands, flags, their values, files and what the server grants${missing}`, async (t) => {
     const { home, env } = await createHome(t);
     await using terminal = await Terminal.open({ command: shell, args, env, cwd: home });
     await terminal.type(`${setup}; clear\n`);
@@ -63,12 +61,7 @@ for (const [shell, { args, setup }] of Object.entries(shells)) {
   });
 }
 
-test('what a server says of its roles never runs in a shell', async (t) => {
-  if (!hasTerminals()) {
-    t.log('skipped: no tmux here');
-    t.pass();
-    return;
-  }
+inTerminal(`what a server says of its roles never runs in a shell${why}`, async (t) => {
   const { home, env } = await createHome(t, ['$(touch${IFS}owned)', '`touch owned`', 'a;touch owned', 'edit']);
   await using terminal = await Terminal.open({ command: 'bash', args: shells.bash.args, env, cwd: home });
   await terminal.type(`${shells.bash.setup}; clear\n`);
@@ -79,12 +72,7 @@ test('what a server says of its roles never runs in a shell', async (t) => {
   t.false(existsSync(join(home, 'owned')));
 });
 
-test('what is being typed is not evaluated', async (t) => {
-  if (!hasTerminals()) {
-    t.log('skipped: no tmux here');
-    t.pass();
-    return;
-  }
+inTerminal(`what is being typed is not evaluated${why}`, async (t) => {
   const { home, env } = await createHome(t);
   await using terminal = await Terminal.open({ command: 'bash', args: shells.bash.args, env, cwd: home });
   await terminal.type(`${shells.bash.setup}; clear\n`);

@@ -8,7 +8,7 @@ import { homeDirectory } from './directories.ts';
 import { makeDirectories } from './make-directory.ts';
 
 /** It mounts a file system, or becomes another user. */
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const [asRoot, why] = process.getuid?.() === 0 ? [test, ''] : [test.skip, ': needs root'];
 
 const directory = mkdtempSync(join(tmpdir(), 'tka-test-'));
 let script: string;
@@ -42,7 +42,7 @@ test('a directory under /proc is refused by the system, not tried for ever', (t)
 });
 
 asRoot(
-  'without HOME and a passwd entry, help and version work, and a command names HOME and --kubeconfig',
+  `without HOME and a passwd entry, help and version work, and a command names HOME and --kubeconfig${why}`,
   async (t) => {
     for (const args of [
       ['--help'],

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
-import type { ExecutionContext } from 'ava';
+import type { ExecutionContext, SerialFn, TestFn } from 'ava';
 import type { Shell } from '../flags.ts';
 
 export interface ShellRun {
@@ -19,12 +19,14 @@ const starts: Readonly<Record<Shell, { readonly program: string; readonly args: 
   powershell: { program: 'pwsh', args: ['-NoProfile', '-NonInteractive', '-Command'] },
 };
 
-/** False, with a word in the log, where this machine lacks the shell: the test is over then. */
-export function hasShell(t: ExecutionContext, shell: Shell): boolean {
-  if (programPath(starts[shell].program) !== undefined) return true;
-  t.log(`skipped: no ${starts[shell].program} here`);
-  t.pass();
-  return false;
+/** `test` where this machine has the shell; where it does not, tests are skipped, with the reason in their titles. */
+export function withShell(
+  test: TestFn | SerialFn,
+  shell: Shell,
+): (title: string, run: (t: ExecutionContext) => Promise<void>) => void {
+  const { program } = starts[shell];
+  if (programPath(program) !== undefined) return (title, run) => test(title, run);
+  return (title, run) => test.skip(`${title}: no ${program}`, run);
 }
 
 export function runShellCode(

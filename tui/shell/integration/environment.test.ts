@@ -18,7 +18,7 @@ import type { LoggedIn } from '../../sessions/login.ts';
 import { bash } from './bash.ts';
 import { removeLeftKubeconfigs, shellKubeconfigs, shellPlacement, writeEnvironment } from './environment.ts';
 import { fish } from './fish.ts';
-import { hasShell, runShellCode } from '../../testing/real-shell.ts';
+import { withShell, runShellCode } from '../../testing/real-shell.ts';
 import { zsh } from './zsh.ts';
 
 const login: LoggedIn = {
@@ -161,8 +161,7 @@ test('a directory that is just being made is not taken for left', (t) => {
 
 const integrations = { bash, zsh, fish };
 for (const shell of ['bash', 'zsh', 'fish'] as const) {
-  test(`${shell} runs what is written, and has the path as it is`, async (t) => {
-    if (!hasShell(t, shell)) return;
+  withShell(test, shell)(`${shell} runs what is written, and has the path as it is`, async (t) => {
     const { env, file } = setup(t, shell);
     const path = `/tmp/it's $(touch pwned) \`x\` \\ "q" !! ‘’ é%`;
     writeEnvironment({ env }, { login, kubeconfig: path });

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { bash } from './bash.ts';
 import { fish } from './fish.ts';
 import { powershell } from './powershell.ts';
-import { hasShell, runShellCode } from '../../testing/real-shell.ts';
+import { withShell, runShellCode } from '../../testing/real-shell.ts';
 import { zsh } from './zsh.ts';
 
 const integrations = { bash, zsh, fish };
@@ -52,38 +52,36 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
   };
 
   for (const [title, content, expected] of cases) {
-    test(`${shell}'s prompt, starting no program: ${title}`, async (t) => {
-      if (!hasShell(t, shell)) return;
+    withShell(test, shell)(`${shell}'s prompt, starting no program: ${title}`, async (t) => {
       const file = place(t)('x.until', content(seconds()));
       t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: file }), expected);
     });
   }
 
-  test(`${shell}'s prompt counts the last minute in seconds`, async (t) => {
-    if (!hasShell(t, shell)) return;
+  withShell(test, shell)(`${shell}'s prompt counts the last minute in seconds`, async (t) => {
     const file = place(t)('x.until', `${seconds() + 50} view demo\n`);
     t.regex(await prompt(t, { ...session, TKA_UNTIL_FILE: file }), /^⎈ demo\/view [345]\ds⚠$/);
   });
 
-  test(`${shell}'s prompt is empty without a session, and says that one has ended whose file is gone`, async (t) => {
-    if (!hasShell(t, shell)) return;
-    t.is(await prompt(t, {}, "' '"), '');
-    const gone = place(t)('x.until', '');
-    for (const path of [`${gone}.not`, join(gone, '..')]) {
-      t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: path }), '⎈ demo/view ended', path);
-    }
-    t.is(await prompt(t, session, "' '"), '⎈ demo/view ', 'where no end is known there is none');
-  });
+  withShell(test, shell)(
+    `${shell}'s prompt is empty without a session, and says that one has ended whose file is gone`,
+    async (t) => {
+      t.is(await prompt(t, {}, "' '"), '');
+      const gone = place(t)('x.until', '');
+      for (const path of [`${gone}.not`, join(gone, '..')]) {
+        t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: path }), '⎈ demo/view ended', path);
+      }
+      t.is(await prompt(t, session, "' '"), '⎈ demo/view ', 'where no end is known there is none');
+    },
+  );
 
-  test(`${shell}'s prompt has no signs that the terminal's character set lacks`, async (t) => {
-    if (!hasShell(t, shell)) return;
+  withShell(test, shell)(`${shell}'s prompt has no signs that the terminal's character set lacks`, async (t) => {
     const file = place(t)('x.until', `${seconds() + 330} view demo\n`);
     t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: file, LC_ALL: 'C' }, "' '"), 'demo/view 5m* ');
   });
 }
 
-test('bash before 4.2 has no clock: it counts from when the code was loaded', async (t) => {
-  if (!hasShell(t, 'bash')) return;
+withShell(test, 'bash')('bash before 4.2 has no clock: it counts from when the code was loaded', async (t) => {
   const write = place(t);
   const old = bash.replaceAll('BASH_VERSINFO[0]', '3').replaceAll('BASH_VERSINFO[1]', '2');
   const file = write('integration', old);
@@ -95,8 +93,7 @@ test('bash before 4.2 has no clock: it counts from when the code was loaded', as
   t.regex(stdout, /SECONDS/);
 });
 
-test('the code for PowerShell is one that it can read', async (t) => {
-  if (!hasShell(t, 'powershell')) return;
+withShell(test, 'powershell')('the code for PowerShell is one that it can read', async (t) => {
   const file = place(t)('integration.ps1', powershell);
   const { stdout, stderr } = await runShellCode(
     'powershell',

@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { type Shell, shells } from '../../flags.ts';
 import { quote } from './quote.ts';
-import { hasShell, runShellCode } from '../../testing/real-shell.ts';
+import { withShell, runShellCode } from '../../testing/real-shell.ts';
 
 const hostile = [
   '',
@@ -49,8 +49,7 @@ const writes: Readonly<Record<Shell, (words: string) => string>> = {
 
 for (const shell of shells) {
   for (const locale of ['C.UTF-8', 'C']) {
-    test(`${shell} takes every text as it is, in the locale ${locale}`, async (t) => {
-      if (!hasShell(t, shell)) return;
+    withShell(test, shell)(`${shell} takes every text as it is, in the locale ${locale}`, async (t) => {
       await fc.assert(
         fc.asyncProperty(fc.array(texts, { minLength: 20, maxLength: 60 }), async (values) => {
           const separator = shell === 'powershell' ? ', ' : ' ';

@@ -9,7 +9,7 @@ import { keepSessions, type SessionStub } from '../../testing/stub-sessions.ts';
 import { sendJson, startStubServer, type StubServer } from '../../testing/stub-server.ts';
 import { bash } from './bash.ts';
 import { fish } from './fish.ts';
-import { hasShell, runShellCode, type ShellRun } from '../../testing/real-shell.ts';
+import { withShell, runShellCode, type ShellRun } from '../../testing/real-shell.ts';
 import { zsh } from './zsh.ts';
 
 const test = anyTest.serial;
@@ -78,46 +78,49 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
   const { show, code } = languages[shell];
   const lines = ({ stdout }: ShellRun): string[] => stdout.split('\n').map((line) => line.trimEnd());
 
-  test(`${shell}: login sets the variables of the running shell, and logout brings back what they were`, async (t) => {
-    if (!hasShell(t, shell)) return;
-    const { home, server, stub, run } = await machine(t, shell);
-    const mine = join(home, "it's mine $(x)");
-    writeFileSync(mine, 'current-context: work\n');
-    const ran = await run(
-      `${show} tka login --server ${server} -q >/dev/null; ${show} kubectl=$KUBECONFIG; tka logout -q; ${show}`.replace(
-        'kubectl=$KUBECONFIG;',
-        shell === 'fish' ? 'cat $KUBECONFIG;' : 'cat "$KUBECONFIG";',
-      ),
-      { KUBECONFIG: mine },
-    );
-    t.is(ran.stderr, '');
-    const [before, inside, ...rest] = lines(ran);
-    t.is(before, `${mine} - - - -`);
-    t.regex(inside ?? '', new RegExp(`^/\\S+/run/shells/\\d+/config alice-view view prod ${server}$`));
-    t.true(rest.includes('current-context: tka-prod-view'), 'KUBECONFIG has the context');
-    t.is(rest.at(-2), `${mine} - - - -`);
-    t.is(readFileSync(mine, 'utf8'), 'current-context: work\n');
-    t.deepEqual([...stub.sessions.keys()], []);
-    t.deepEqual(readdirSync(join(home, 'tmp')), []);
-  });
+  withShell(test, shell)(
+    `${shell}: login sets the variables of the running shell, and logout brings back what they were`,
+    async (t) => {
+      const { home, server, stub, run } = await machine(t, shell);
+      const mine = join(home, "it's mine $(x)");
+      writeFileSync(mine, 'current-context: work\n');
+      const ran = await run(
+        `${show} tka login --server ${server} -q >/dev/null; ${show} kubectl=$KUBECONFIG; tka logout -q; ${show}`.replace(
+          'kubectl=$KUBECONFIG;',
+          shell === 'fish' ? 'cat $KUBECONFIG;' : 'cat "$KUBECONFIG";',
+        ),
+        { KUBECONFIG: mine },
+      );
+      t.is(ran.stderr, '');
+      const [before, inside, ...rest] = lines(ran);
+      t.is(before, `${mine} - - - -`);
+      t.regex(inside ?? '', new RegExp(`^/\\S+/run/shells/\\d+/config alice-view view prod ${server}$`));
+      t.true(rest.includes('current-context: tka-prod-view'), 'KUBECONFIG has the context');
+      t.is(rest.at(-2), `${mine} - - - -`);
+      t.is(readFileSync(mine, 'utf8'), 'current-context: work\n');
+      t.deepEqual([...stub.sessions.keys()], []);
+      t.deepEqual(readdirSync(join(home, 'tmp')), []);
+    },
+  );
 
-  test(`${shell}: a second login replaces the variables, and logout still knows what was there at first`, async (t) => {
-    if (!hasShell(t, shell)) return;
-    const { server, run } = await machine(t, shell);
-    const login = `tka login --server ${server} -q >/dev/null;`;
-    const ran = await run(
-      `${login} tka login --role edit --server ${server} -q >/dev/null; ${show} tka logout -q; ${show}`,
-      {
-        TKA_ROLE: 'mine',
-      },
-    );
-    t.is(ran.stderr, '');
-    t.regex(lines(ran)[0] ?? '', / alice-edit edit prod /);
-    t.is(lines(ran)[1], '- - mine - -');
-  });
+  withShell(test, shell)(
+    `${shell}: a second login replaces the variables, and logout still knows what was there at first`,
+    async (t) => {
+      const { server, run } = await machine(t, shell);
+      const login = `tka login --server ${server} -q >/dev/null;`;
+      const ran = await run(
+        `${login} tka login --role edit --server ${server} -q >/dev/null; ${show} tka logout -q; ${show}`,
+        {
+          TKA_ROLE: 'mine',
+        },
+      );
+      t.is(ran.stderr, '');
+      t.regex(lines(ran)[0] ?? '', / alice-edit edit prod /);
+      t.is(lines(ran)[1], '- - mine - -');
+    },
+  );
 
-  test(`${shell}: logging out of another session leaves the shell in its own`, async (t) => {
-    if (!hasShell(t, shell)) return;
+  withShell(test, shell)(`${shell}: logging out of another session leaves the shell in its own`, async (t) => {
     const { server, run } = await machine(t, shell);
     const login = (role: string): string => `tka login --role ${role} --server ${server} -q >/dev/null;`;
     const ran = await run(`${login('view')} ${login('edit')} tka logout --session alice-view -q; ${show}`);
@@ -125,8 +128,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     t.regex(lines(ran)[0] ?? '', / alice-edit edit prod /);
   });
 
-  test(`${shell}: a shell started in the shell can log out too`, async (t) => {
-    if (!hasShell(t, shell)) return;
+  withShell(test, shell)(`${shell}: a shell started in the shell can log out too`, async (t) => {
     const { home, server, run } = await machine(t, shell);
     const inner = `${loads[shell]} tka logout -q; ${show}`
       .replaceAll('set -eu; ', '')
@@ -139,8 +141,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     t.is(lines(ran)[0], `${join(home, 'mine')} - - - -`);
   });
 
-  test(`${shell}: a login that fails keeps its exit code and changes nothing`, async (t) => {
-    if (!hasShell(t, shell)) return;
+  withShell(test, shell)(`${shell}: a login that fails keeps its exit code and changes nothing`, async (t) => {
     const { home, server, run, answer } = await machine(t, shell);
     answer('POST /api/v1alpha1/login', (_, response) => sendJson(response, 403, { message: 'no', code: 'no_grant' }));
     const ran = await run(`tka login --server ${server} -q; echo ${code}; ${show}`, { KUBECONFIG: '/mine' });
@@ -148,44 +149,46 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     t.deepEqual(readdirSync(join(home, 'tmp')), []);
   });
 
-  test(`${shell}: only what may change the shell is wrapped, and arguments arrive as they are`, async (t) => {
-    if (!hasShell(t, shell)) return;
-    const bin = mkdtempSync(join(tmpdir(), 'tka-bin-'));
-    t.teardown(() => rmSync(bin, { recursive: true, force: true }));
-    // Its function is loaded from a file here, because this `tka` only says how it was called.
-    writeFileSync(join(bin, 'integration'), integrations[shell]);
-    const tka = '#!/bin/sh\nprintf "%s " "${TKA_ENV_FILE+wrapped}" "$@"; echo; exit 9\n';
-    writeFileSync(join(bin, 'tka'), tka, { mode: 0o755 });
-    const calls = [
-      'tka login',
-      "tka --server 'a b' renew '$x'",
-      'tka signout',
-      'tka login --no-eval',
-      'tka exec -- kubectl logout',
-      'tka status',
-      'tka',
-    ];
-    const ran = await runShellCode(
-      shell,
-      `source ${join(bin, 'integration')}; ${calls.map((call) => `${call}; echo ${code};`).join(' ')}`,
-      { PATH: `${bin}:/usr/bin:/bin` },
-    );
-    t.deepEqual(lines(ran), [
-      'wrapped login',
-      '9',
-      'wrapped --server a b renew $x',
-      '9',
-      'wrapped signout',
-      '9',
-      ' login --no-eval',
-      '9',
-      ' exec -- kubectl logout',
-      '9',
-      ' status',
-      '9',
-      '',
-      '9',
-      '',
-    ]);
-  });
+  withShell(test, shell)(
+    `${shell}: only what may change the shell is wrapped, and arguments arrive as they are`,
+    async (t) => {
+      const bin = mkdtempSync(join(tmpdir(), 'tka-bin-'));
+      t.teardown(() => rmSync(bin, { recursive: true, force: true }));
+      // Its function is loaded from a file here, because this `tka` only says how it was called.
+      writeFileSync(join(bin, 'integration'), integrations[shell]);
+      const tka = '#!/bin/sh\nprintf "%s " "${TKA_ENV_FILE+wrapped}" "$@"; echo; exit 9\n';
+      writeFileSync(join(bin, 'tka'), tka, { mode: 0o755 });
+      const calls = [
+        'tka login',
+        "tka --server 'a b' renew '$x'",
+        'tka signout',
+        'tka login --no-eval',
+        'tka exec -- kubectl logout',
+        'tka status',
+        'tka',
+      ];
+      const ran = await runShellCode(
+        shell,
+        `source ${join(bin, 'integration')}; ${calls.map((call) => `${call}; echo ${code};`).join(' ')}`,
+        { PATH: `${bin}:/usr/bin:/bin` },
+      );
+      t.deepEqual(lines(ran), [
+        'wrapped login',
+        '9',
+        'wrapped --server a b renew $x',
+        '9',
+        'wrapped signout',
+        '9',
+        ' login --no-eval',
+        '9',
+        ' exec -- kubectl logout',
+        '9',
+        ' status',
+        '9',
+        '',
+        '9',
+        '',
+      ]);
+    },
+  );
 }
