@@ -1,7 +1,6 @@
 /**
  * A component on a terminal that is none, for tests: what it drew last, and keys for it.
  */
-import type { ExecutionContext } from 'ava';
 import { render } from 'ink-testing-library';
 import { createElement, type ReactElement, type ReactNode } from 'react';
 import { ThemeProvider } from '../hooks/use-theme.ts';
@@ -34,7 +33,13 @@ export const themed = (node: ReactNode, theme: ThemeName = 'none', env: Record<s
     node,
   );
 
-export function show(t: ExecutionContext, node: ReactNode, theme?: ThemeName): Frames {
+/** What a screen needs of its test; a picture of the screen has these as well. */
+export interface ScreenOwner {
+  teardown(end: () => void): void;
+  log(...values: readonly string[]): void;
+}
+
+export function show(t: ScreenOwner, node: ReactNode, theme?: ThemeName): Frames {
   const { lastFrame, stdin, unmount } = render(themed(node, theme));
   t.teardown(unmount);
   const last = (): string => lastFrame() ?? '';

@@ -3,11 +3,11 @@
  * becomes of its logins. Every frame is kept.
  */
 import { EventEmitter, once } from 'node:events';
-import type { ExecutionContext } from 'ava';
 import { render } from 'ink';
 import type { Cluster, FindOptions, Found } from '../discovery/index.ts';
 import type { Clock } from '../hooks/use-clock.ts';
 import { ThemeProvider } from '../hooks/use-theme.ts';
+import type { ScreenOwner } from './frames.ts';
 import type { LoggedIn, LogInOptions } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
 import { createTheme } from '../terminal/theme.ts';
@@ -111,7 +111,7 @@ export interface HomeOnTerminal {
   readonly exited: Promise<unknown>;
 }
 
-export function showHome(t: ExecutionContext, world: World, options: ShowOptions = {}): HomeOnTerminal {
+export function showHome(t: ScreenOwner, world: World, options: ShowOptions = {}): HomeOnTerminal {
   const { columns = 80, rows = 24, env = {}, theme, isScreenReader = false } = options;
   const stdout = Object.assign(new EventEmitter(), {
     isTTY: true,
