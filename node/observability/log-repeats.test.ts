@@ -14,16 +14,21 @@ function start() {
   return { clock, log, lines };
 }
 
-test('of 1,000 warnings of the same words within a second, the first is logged and one line with their number', async (t) => {
-  const { clock, log, lines } = start();
-  for (let i = 0; i < 1000; i += 1) log.warn({ session: `s-${i}`, token: 'S' }, 'a pass failed');
-  t.is(lines.length, 1);
-  await clock.advance(1000);
-  t.deepEqual(lines, [
-    { level: 40, session: 's-0', token: '[Redacted]', msg: 'a pass failed' },
-    { level: 40, session: 's-999', token: '[Redacted]', repeated: 999, msg: 'a pass failed' },
-  ]);
-});
+for (const [name, level] of [
+  ['warn', 40],
+  ['error', 50],
+] as const) {
+  test(`of 1,000 lines of ${name} with the same words within a second, the first is logged and one with their number`, async (t) => {
+    const { clock, log, lines } = start();
+    for (let i = 0; i < 1000; i += 1) log[name]({ session: `s-${i}`, token: 'S' }, 'a pass failed');
+    t.is(lines.length, 1);
+    await clock.advance(1000);
+    t.deepEqual(lines, [
+      { level, session: 's-0', token: '[Redacted]', msg: 'a pass failed' },
+      { level, session: 's-999', token: '[Redacted]', repeated: 999, msg: 'a pass failed' },
+    ]);
+  });
+}
 
 test('refusals in the audit, and lines with a request ID, are logged each', async (t) => {
   const { clock, log, lines } = start();

@@ -1,6 +1,6 @@
 /** The command under the name `ts-k8s-auth`, by which startup files of the Go tka's users call it. */
 import { execFile } from 'node:child_process';
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import anyTest, { type ExecutionContext } from 'ava';
@@ -30,6 +30,9 @@ test('ts-k8s-auth generate integration SHELL prints the integration of that shel
 test('eval "$(ts-k8s-auth login --quiet)" sets KUBECONFIG to a file whose current context is the session', async (t) => {
   const { stub } = await setup(t);
   const cli = createCli(t, goBinary);
+  mkdirSync(dirname(cli.kubeconfig));
+  const mine = { name: 'mine', context: { cluster: 'mine', user: 'mine' } };
+  writeFileSync(cli.kubeconfig, JSON.stringify({ contexts: [mine], 'current-context': 'mine' }));
   const ran = await cli.run(['login', '--quiet', '-s', stub.url]);
   t.like(ran, { code: 0, stderr: '' });
   t.is(await evaluated(t, ran.stdout), cli.kubeconfig);

@@ -59,3 +59,20 @@ test('where the server says too late that it is an older one, the session that i
   t.true(stub.calls.includes(calls.login));
   t.is(open.size, 0);
 });
+
+for (const [status, expected] of [
+  [200, /runs an older tka/],
+  [401, /runs an older tka/],
+  [404, /is not a tka server/],
+] as const) {
+  test(`a server without this API that answers cluster-info with ${status} ${String(expected).slice(1, -1)}`, async (t) => {
+    const { stub, cli } = await goServer(t);
+    const info = { server_url: 'https://k8s', insecure_skip_tls_verify: false, ca_data: '', labels: {} };
+    stub.answer('GET /api/v1alpha1/cluster-info', (_, response) =>
+      sendJson(response, status, status === 200 ? info : { message: 'User not found' }),
+    );
+    const { code, stderr } = await cli.run(['whoami', '--server', stub.url]);
+    t.is(code, status === 404 ? 4 : 1, stderr);
+    t.regex(stderr, expected);
+  });
+}

@@ -124,9 +124,14 @@ for (const [variables, file, expected] of goVariables) {
 }
 
 test('TKA_TAILSCALE_PORT that is not a port is a usage error that names it', async (t) => {
-  const env = { ...environment(t), TKA_TAILSCALE_HOSTNAME: 'auth', TKA_TAILSCALE_PORT: 'many' };
-  const error = await t.throwsAsync(namedServer({ env }, {}), { instanceOf: UserError, message: /TKA_TAILSCALE_PORT/ });
-  t.is(error?.exitCode, 2);
+  for (const port of ['many', '0', '65536', '80.5']) {
+    const env = { ...environment(t), TKA_TAILSCALE_HOSTNAME: 'auth', TKA_TAILSCALE_PORT: port };
+    const error = await t.throwsAsync(namedServer({ env }, {}), {
+      instanceOf: UserError,
+      message: /TKA_TAILSCALE_PORT/,
+    });
+    t.is(error?.exitCode, 2);
+  }
 });
 
 test('TKA_OUTPUT_THEME takes precedence over the theme of the file', async (t) => {

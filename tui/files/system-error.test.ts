@@ -21,6 +21,9 @@ test('an error that names its path keeps it', (t) => {
 
 test('other errors are not explained', (t) => {
   t.is(explainSystemError(new Error('no')), undefined);
-  t.is(explainSystemError(Object.assign(new Error('x'), { code: 'ECONNREFUSED' })), undefined);
+  for (const code of ['ECONNREFUSED', 'ENOENT']) {
+    t.is(explainSystemError(Object.assign(new Error('x'), { code, path: '/run/tailscaled.sock' })), undefined);
+  }
+  t.is(explainSystemError(Object.assign(new Error('write'), { code: 'ENOSPC' })), undefined, 'it names no path');
   t.is(reasonOf('EIO'), 'EIO');
 });

@@ -1,9 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
-import { answers, calls, inHours, session } from '../testing/command.ts';
+import type { Runtime } from '../runtime.ts';
+import { answers, calls, inHours, readKubeconfigAt, session } from '../testing/command.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { logIn, type LogInOptions, type StageReport } from './login.ts';
 import { createRuntime } from '../testing/runtime.ts';
-import { sendJson, startStubServer, stubWhoami } from '../testing/stub-server.ts';
+import { sendJson, startStubServer, stubKubeconfig, stubToken, stubWhoami } from '../testing/stub-server.ts';
+import { createTestRuntime, startTailscaled, statusOf } from '../testing/tailscaled.ts';
 
 async function setup(t: ExecutionContext) {
   const stub = await startStubServer();
@@ -11,8 +13,8 @@ async function setup(t: ExecutionContext) {
   const runtime = createRuntime(t);
   const reports: StageReport[] = [];
   const warnings: string[] = [];
-  const run = (changes: Partial<LogInOptions> = {}) =>
-    logIn(runtime, {
+  const run = (changes: Partial<LogInOptions> = {}, on: Runtime = runtime) =>
+    logIn(on, {
       flags: { server: stub.url },
       onStage: (report) => reports.push(report),
       stepwise: true,
@@ -125,3 +127,29 @@ test('an aborted login ends at once and writes nothing', async (t) => {
   const { existsSync } = await import('node:fs');
   t.false(existsSync(`${runtime.home}/.kube/config`));
 });
+
+for (const [what, name, proxied, expected] of [
+  ['does not resolve', 'tka.invalid', false, { server: 'https://127.0.0.1/k8s', 'tls-server-name': 'tka.invalid' }],
+  ['is resolved by a proxy', 'tka.invalid', true, { server: 'https://tka.invalid/k8s' }],
+] as const) {
+  test(`the kubeconfig of a server whose name ${what} leads to ${Object.values(expected).join(' and ')}`, async (t) => {
+    const { stub, run, warnings } = await setup(t);
+    const node = { ID: 'nSelf', HostName: 'laptop', DNSName: 'laptop.tail.example.', Online: true };
+    // Without an address of this machine it is another's tailscaled, and only a proxy leads there.
+    const self = { Self: { ...node, TailscaleIPs: [proxied ? '100.64.0.99' : '127.0.0.1'] } };
+    const { socket } = await startTailscaled(t, statusOf([{ id: 'n1', name, address: '127.0.0.1' }], self));
+    const runtime = createTestRuntime(t, {
+      socket,
+      env: proxied ? { https_proxy: 'http://proxy.example:3128' } : {},
+    });
+    const given = stubKubeconfig(stubToken(new Date(inHours(8))));
+    const clusters = [{ name: 'prod', cluster: { server: `https://${name}/k8s` } }];
+    stub.answer(calls.kubeconfig, answers(200, { ...given, clusters }));
+    const flags = { server: `http://${name}:${new URL(stub.url).port}` };
+    const { kubeconfig } = await run({ flags }, runtime);
+    const cluster = readKubeconfigAt(kubeconfig).clusters[0]?.cluster;
+    t.is(cluster?.['server'], expected.server);
+    t.is(cluster?.['tls-server-name'], 'tls-server-name' in expected ? expected['tls-server-name'] : undefined);
+    t.deepEqual(warnings, []);
+  });
+}
