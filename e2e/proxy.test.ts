@@ -64,7 +64,7 @@ test.serial("kubectl goes through tka, as the session's own account and with its
   const admin = await person(alice);
   t.is(
     await kubectl(admin, 'config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}'),
-    `https://${stack.tka.dnsName}/k8s`,
+    `https://${stack.tka.dnsName}`,
   );
   const account = await kubectl(admin, 'auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}');
   t.regex(account, /^system:serviceaccount:tka-sessions:tka-alice-example-com-[0-9a-f]{10}-[0-9a-f]{8}$/);

@@ -181,7 +181,7 @@ test.serial('the command goes on with another replica, and takes kubectl along',
   const isLetIn = async (): Promise<boolean> => (await stack.runAs(alice, 'kubectl', ['get', 'pods'])).code === 0;
   const first = await tka('login', '--server', server, '--role', 'view');
   t.is(first.code, 0, first.stderr);
-  t.is(await address(), 'https://tka-0.tail.test/k8s');
+  t.is(await address(), 'https://tka-0.tail.test');
   t.true(await isLetIn());
   const { stdout: clusters } = await stack.tkaCommand(alice, ['clusters', '-o', 'json']);
   // The command's own output.
@@ -204,7 +204,7 @@ test.serial('the command goes on with another replica, and takes kubectl along',
   t.is(again.code, 0, again.stderr);
   t.is(again.stdout, first.stdout, 'the same context');
   t.regex(again.stderr, /tka-0\.tail\.test does not answer: going on with http:\/\/tka-1\.tail\.test/);
-  t.is(await address(), 'https://tka-1.tail.test/k8s');
+  t.is(await address(), 'https://tka-1.tail.test');
   t.true(await isLetIn());
   t.deepEqual(await replicas.objects(), { 'ready TkaSignin': 1, ServiceAccount: 1, ClusterRoleBinding: 1 });
   t.is((await tka('logout')).code, 0);
