@@ -1,7 +1,7 @@
 /**
  * Starts the reconciler: everything that belongs to sessions at the API server happens in here.
  *
- * A login goes signIn → queue → passes → reconcile → plan → apply. Of several replicas each keeps the sessions in its cache and
+ * A login goes signIn → queue → worker → reconcile → plan → apply. Of several replicas each keeps the sessions in its cache and
  * answers for them; the leader alone makes, mends and sweeps. The caller of startReconciler owns the result and stops it; the
  * Cluster stays the caller's.
  */
@@ -16,23 +16,23 @@ import { SessionNotReadyError } from './errors.ts';
 import { createDamage } from './reconcile/damage.ts';
 import { accountKey } from './reconcile/desired.ts';
 import { createEnd } from './sessions/end.ts';
-import { createEndings } from './reconcile/end-reasons.ts';
+import { createEndReasons } from './reconcile/end-reasons.ts';
 import { Expiry } from './queue/expiry.ts';
 import { Informer } from './informer/informer.ts';
 import { createLeadership, type Replicas } from './election/leadership.ts';
 import { takeOwnedNews } from './repair/owned-news.ts';
 import { startOwnedWatch } from './repair/owned-watch.ts';
 import { createLogins } from './sessions/logins.ts';
-import { createPasses } from './reconcile/worker.ts';
-import { isObserved, isProvisioned, isStatusOnly, type Observed } from './reconcile/plan.ts';
+import { createWorker } from './reconcile/worker.ts';
+import { isObserved, isProvisioned, isStatusOnly } from './reconcile/plan.ts';
 import { noTrace, type Reconciler, type ReconcilerObserver, type ReconcilerTrace } from './reconciler.ts';
 import { createRoles } from './kubernetes/roles.ts';
 import { createSignIn } from './sessions/sign-in.ts';
 import { createSignins } from './kubernetes/tkasignin-client.ts';
 import { createSweeps } from './repair/sweeps.ts';
 import { createTokens } from './sessions/tokens.ts';
-import { createUsable, readyOrThrow } from './sessions/readiness.ts';
-import { WorkQueue } from './queue/workqueue.ts';
+import { createReadiness, readyOrThrow } from './sessions/readiness.ts';
+import { type Priority, WorkQueue } from './queue/workqueue.ts';
 
 export interface ReconcilerDeps {
   readonly cluster: Cluster;
@@ -68,9 +68,14 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
   const { signal } = stopping;
 
   const leadership = createLeadership(cluster, deps.replicas, { random, log });
+  const isLeading = (): boolean => leadership.term !== undefined;
+  const cache = new SigninCache();
   const signins = createSignins(cluster, namespace);
   const apply = createApply(cluster);
   const roles = createRoles(cluster, clock);
+  const endReasons = createEndReasons({ cache, signins, isLeading, clock, log });
+  const damage = createDamage((name) => cache.touch(name));
+  const onAccountMissing = ({ metadata }: TkaSignin): void => damage.found(metadata, new Map([[accountKey, 'absent']]));
   const tokens = createTokens({
     cluster,
     clock,
@@ -78,72 +83,111 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     onAccountMissing,
     around: async (mint) => await trace.step('token', mint),
   });
-  const damage = createDamage((name) => cache.touch(name));
 
+  const sweeps = createSweeps({
+    cluster: leadership.clients,
+    namespace,
+    cache,
+    clock,
+    log,
+    observer,
+    onDamage: ({ metadata }, observed) => damage.found(metadata, observed),
+  });
+  const sweepSoon = (): void => sweeps.soon();
+
+  const worker = createWorker({
+    cluster,
+    namespace,
+    leadership,
+    cache,
+    roles,
+    endReasons,
+    damage,
+    clock,
+    log,
+    observer,
+    sweepSoon,
+    stopping: signal,
+  });
   const queue = new WorkQueue({
     clock,
     random,
     concurrency,
     backgroundConcurrency: () =>
       logins.underWay > 0 ? backgroundConcurrency.whileLoggingIn : backgroundConcurrency.usually,
+    // A replica that follows does nothing for a login.
     process: async (name) =>
-      // A replica that follows does nothing for a login.
-      leadership.term === undefined
-        ? await passes.process(name)
-        : await trace.pass(name, async () => await passes.process(name)),
+      isLeading() ? await trace.pass(name, async () => await worker.process(name)) : await worker.process(name),
     onRetry(name, error, attempt, delayMs) {
       if (signal.aborted) return;
       observer.retried();
       log.warn({ err: error, session: name, attempt, delayMs: Math.round(delayMs) }, 'a pass failed, trying again');
     },
   });
+  const enqueue = (name: string, priority?: Priority): void => queue.add(name, priority);
+
+  const readiness = createReadiness({
+    cluster,
+    clock,
+    cache,
+    tokens,
+    roles,
+    isMade: (uid) => worker.isMade(uid),
+    isWhole: (uid) => damage.of(uid).size === 0,
+    onAccountMissing,
+    async lookAgain(name, caller) {
+      if (isLeading()) await queue.processed(name);
+      // The leader writes the status of each new end that a login asks for.
+      else await cache.until(name, (now) => (now === undefined || isObserved(now) ? true : undefined), caller);
+    },
+    stopping: signal,
+  });
+  const signIn = createSignIn({
+    cache,
+    signins,
+    clock,
+    enqueue: (name) => enqueue(name, 'urgent'),
+    announceEnd: (signin, reason, caller) => endReasons.announce(signin, reason, caller),
+    stopping: signal,
+  });
+  const end = createEnd({ cache, signins, apply, endReasons, onEnding, enqueue, sweepSoon, stopping: signal });
 
   const expiry = new Expiry({
     clock,
     onDue(name) {
-      queue.add(name);
+      enqueue(name);
       const signin = cache.get(name);
       if (signin !== undefined && endOf(signin) <= clock.now()) onEnding(signin, 'expired');
     },
   });
+  let synced = false;
 
-  const cache = new SigninCache({
+  damage.subscribe(({ name, uid }, observed) => {
+    // What was seen of the session no longer counts.
+    readiness.doubt(uid);
+    if (observed.get(accountKey) === 'absent') tokens.forget(uid);
+    if (isLeading()) enqueue(name);
+  });
+  cache.subscribe({
     onChange(signin, before) {
-      const { name } = signin.metadata;
+      const { name, deletionTimestamp } = signin.metadata;
       if (before === undefined || endOf(before) !== endOf(signin)) expiry.add(name, endOf(signin));
       if (before === undefined || !isStatusOnly(before, signin)) {
-        // Another replica's login, or this one's: after the first list, a new session or a new end has a caller.
-        const isLogin = synced && signin.metadata.deletionTimestamp === undefined;
-        queue.add(name, isLogin ? 'urgent' : 'background');
+        // A login, here or on another replica: after the first list, a new session or a new end has a caller.
+        enqueue(name, synced && deletionTimestamp === undefined ? 'urgent' : 'background');
       }
-      if (signin.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined) {
-        onEnding(signin, endings.reasonOf(signin));
+      if (deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined) {
+        onEnding(signin, endReasons.reasonOf(signin));
       }
     },
     onGone(signin, how) {
       const { name, uid } = signin.metadata;
-      onEnding(signin, endings.reasonOf(signin));
+      onEnding(signin, endReasons.reasonOf(signin));
       observer.cleanupStuck(name, false);
-      for (const memory of [tokens, usable, passes, endings, damage]) memory.forget(uid);
-      // Another replica was quicker, or somebody took our hold away and did not wait for us to remove the access.
-      if (how === 'vanished' && !signal.aborted) sweeps.soon();
+      for (const memory of [tokens, readiness, worker, endReasons, damage]) memory.forget(uid);
+      // Another replica was quicker, or someone removed the finalizer without waiting for us to remove the access.
+      if (how === 'vanished' && !signal.aborted) sweepSoon();
     },
-  });
-  const endings = createEndings({ cache, signins, isLeading: () => leadership.term !== undefined, clock, log });
-
-  const passes = createPasses({
-    cluster,
-    namespace,
-    leadership,
-    cache,
-    roles,
-    endings,
-    damage,
-    clock,
-    log,
-    observer,
-    sweepSoon: () => sweeps.soon(),
-    stopping: signal,
   });
 
   const informer = new Informer({
@@ -156,91 +200,30 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     onListed() {
       const all = cache.list();
       expiry.rebuild(all.map((signin) => ({ name: signin.metadata.name, at: endOf(signin) })));
-      for (const signin of all) queue.add(signin.metadata.name);
-      if (!synced) sweeps.soon();
+      for (const signin of all) enqueue(signin.metadata.name);
+      if (!synced) sweepSoon();
       synced = true;
     },
   });
-  let synced = false;
-
   informer.start();
-  const usable = createUsable({
-    cluster,
-    clock,
-    cache,
-    tokens,
-    roles,
-    isMade: (uid) => passes.isMade(uid),
-    isWhole: (uid) => damage.of(uid).size === 0,
-    onAccountMissing,
-    async lookAgain(name, caller) {
-      if (leadership.term !== undefined) await queue.processed(name);
-      // The leader writes the status of each new end that a login asks for.
-      else await cache.until(name, (now) => (now === undefined || isObserved(now) ? true : undefined), caller);
-    },
-    stopping: signal,
-  });
-  const signIn = createSignIn({
-    cache,
-    signins,
-    clock,
-    enqueue: (name) => queue.add(name, 'urgent'),
-    announceEnd: (signin, reason, caller) => endings.announce(signin, reason, caller),
-    stopping: signal,
-  });
-
-  const end = createEnd({
-    cache,
-    signins,
-    apply,
-    endings,
-    onEnding,
-    enqueue: (name, priority) => queue.add(name, priority),
-    sweepSoon: () => sweeps.soon(),
-    stopping: signal,
-  });
-
-  const sweeps = createSweeps({
-    cluster: leadership.clients,
-    namespace,
-    cache,
-    clock,
-    log,
-    observer,
-    onDamage,
-  });
   const owned = startOwnedWatch({
     cluster,
     namespace,
     clock,
     random,
     log,
-    onEvent: (event) => takeOwnedNews({ cache, damage, tokens, onDamage }, event),
+    onEvent: (event) => takeOwnedNews({ cache, damage, tokens }, event),
     onGap() {
-      // What was told is perhaps no longer so; the sweep sees it again.
+      // What the watch said may no longer be true; the sweep checks everything.
       damage.forgetAll();
-      sweeps.soon();
+      sweepSoon();
     },
   });
-
-  /** Something of a session that says it is ready is missing: what was seen of it no longer counts. */
-  function onDamage(signin: TkaSignin, observed: Observed): void {
-    const { name, uid } = signin.metadata;
-    damage.found(signin.metadata, observed);
-    usable.doubt(uid);
-    if (observed.get(accountKey) === 'absent') tokens.forget(uid);
-    if (leadership.term !== undefined) queue.add(name);
-  }
-
-  function onAccountMissing(signin: TkaSignin): void {
-    onDamage(signin, new Map([[accountKey, 'absent']]));
-  }
-
   leadership.start((term) => {
     sweeps.begin(term);
     if (!synced) return;
-    for (const { metadata } of cache.list()) queue.add(metadata.name);
-    sweeps.soon();
+    for (const { metadata } of cache.list()) enqueue(metadata.name);
+    sweepSoon();
   });
 
   const provisioned = (name: string): TkaSignin => {
@@ -260,7 +243,8 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
 
     usable: async (name, caller) =>
       await logins.run(
-        async () => await trace.step('usable', async () => await usable(name, AbortSignal.any([caller, signal]))),
+        async () =>
+          await trace.step('usable', async () => await readiness.until(name, AbortSignal.any([caller, signal]))),
       ),
 
     end,
@@ -285,7 +269,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
         queueDepth: queue.depth,
         foreign: informer.foreign,
         nextEndAt: expiry.next,
-        isLeading: leadership.term !== undefined,
+        isLeading: isLeading(),
         cards: leadership.cards,
       };
     },

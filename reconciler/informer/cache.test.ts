@@ -6,7 +6,8 @@ import { testSignin } from '../testing/signin.ts';
 
 function start() {
   const events: string[] = [];
-  const cache = new SigninCache({
+  const cache = new SigninCache();
+  cache.subscribe({
     onChange: (signin, before) => events.push(`${before === undefined ? 'new' : 'changed'} ${idOf(signin)}`),
     onGone: (signin, how) => events.push(`${how} ${idOf(signin)}`),
   });

@@ -17,7 +17,7 @@ export interface CacheEvents {
 }
 
 export class SigninCache {
-  readonly #events: CacheEvents;
+  #events: CacheEvents | undefined;
   readonly #signins = new Map<string, TkaSignin>();
   readonly #released = new Set<string>();
   /** UIDs of those whose last hold is being taken off by us: the watch may tell of it before the answer comes. */
@@ -26,7 +26,8 @@ export class SigninCache {
   /** The highest resource version that a list or the watch has shown. */
   #seen = 0n;
 
-  constructor(events: CacheEvents) {
+  /** At most one subscriber; it is told of every change from now on. */
+  subscribe(events: CacheEvents): void {
     this.#events = events;
   }
 
@@ -133,8 +134,8 @@ export class SigninCache {
     if (before !== undefined && revision(before.metadata.resourceVersion) >= revision(resourceVersion)) return;
     this.#signins.set(name, signin);
     const namesake = before !== undefined && before.metadata.uid !== uid;
-    if (namesake) this.#events.onGone(before, 'vanished');
-    this.#events.onChange(signin, namesake ? undefined : before);
+    if (namesake) this.#events?.onGone(before, 'vanished');
+    this.#events?.onChange(signin, namesake ? undefined : before);
     this.#wake(name);
   }
 
@@ -142,7 +143,7 @@ export class SigninCache {
     const before = this.#signins.get(signin.metadata.name);
     if (before?.metadata.uid !== signin.metadata.uid) return;
     this.#signins.delete(signin.metadata.name);
-    this.#events.onGone(before, this.#releasing.has(before.metadata.uid) ? 'released' : how);
+    this.#events?.onGone(before, this.#releasing.has(before.metadata.uid) ? 'released' : how);
     this.#wake(signin.metadata.name);
   }
 

@@ -74,7 +74,7 @@ async function start(t: ExecutionContext, prepare?: (state: ReturnType<typeof sc
   const server = scripted();
   prepare?.(server.state);
   const clock = manualClock();
-  const cache = new SigninCache({ onChange: () => undefined, onGone: () => undefined });
+  const cache = new SigninCache();
   const informer = new Informer({
     cluster: server.cluster,
     namespace: 'tka-sessions',

@@ -24,6 +24,15 @@ test('what is found while a pass repairs something else stays', (t) => {
   t.deepEqual([...damage.of('1').keys()], [accountKey, bindingKey('a')]);
 });
 
+test('a subscriber is told what is found, and nothing where nothing is', (t) => {
+  const told: unknown[] = [];
+  const damage = createDamage(() => {});
+  damage.subscribe(({ uid }, observed) => void told.push(uid, [...observed]));
+  damage.found(alice, new Map());
+  damage.found(alice, new Map([[accountKey, 'absent']]));
+  t.deepEqual(told, ['1', [[accountKey, 'absent']]]);
+});
+
 test('objects seen whole one by one make the session whole with the last', (t) => {
   const whole: string[] = [];
   const damage = createDamage((name) => whole.push(name));

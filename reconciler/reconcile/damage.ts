@@ -5,10 +5,15 @@
 import type { ObjectMeta } from '../../crd/tkasignin.ts';
 import type { Observed } from './plan.ts';
 
+type Session = Pick<ObjectMeta, 'name' | 'uid'>;
+
 export interface Damage {
   /** Empty where nothing is wrong. The same object until something changes. */
   of(uid: string): Observed;
-  found(session: Pick<ObjectMeta, 'name' | 'uid'>, observed: Observed): void;
+  /** Something of a session that says it is ready is missing or changed. */
+  found(session: Session, observed: Observed): void;
+  /** At most one subscriber; it is told of everything found from now on. */
+  subscribe(onFound: (session: Session, observed: Observed) => void): void;
   /** One object was seen as it should be. */
   seenWhole(uid: string, key: string): void;
   /** A pass has made all of this; what was found since stays. */
@@ -22,6 +27,7 @@ const none: Observed = new Map();
 /** `onWhole`: nothing is wrong any more with the session of this name. */
 export function createDamage(onWhole: (name: string) => void): Damage {
   const known = new Map<string, { readonly name: string; readonly observed: Observed }>();
+  let onFound: (session: Session, observed: Observed) => void = () => {};
   const of = (uid: string): Observed => known.get(uid)?.observed ?? none;
   const remove = (uid: string): void => {
     const found = known.get(uid);
@@ -30,9 +36,13 @@ export function createDamage(onWhole: (name: string) => void): Damage {
   };
   return {
     of,
-    found({ name, uid }, observed) {
-      if (observed.size > 0) known.set(uid, { name, observed: new Map([...of(uid), ...observed]) });
+    found(session, observed) {
+      const { name, uid } = session;
+      if (observed.size === 0) return;
+      known.set(uid, { name, observed: new Map([...of(uid), ...observed]) });
+      onFound(session, observed);
     },
+    subscribe: (listener) => void (onFound = listener),
     seenWhole(uid, key) {
       const found = known.get(uid);
       const left = new Map(of(uid));

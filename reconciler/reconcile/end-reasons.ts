@@ -9,7 +9,7 @@ import type { SigninCache } from '../informer/cache.ts';
 import type { Clock } from '../clock.ts';
 import type { Signins } from '../kubernetes/tkasignin-client.ts';
 
-export interface Endings {
+export interface EndReasons {
   announce(signin: TkaSignin, reason: string, signal: AbortSignal): Promise<void>;
   /** It was not ended after all. */
   forget(uid: string): void;
@@ -19,7 +19,7 @@ export interface Endings {
   reasonOf(signin: TkaSignin): string;
 }
 
-export interface EndingsDeps {
+export interface EndReasonsDeps {
   readonly cache: SigninCache;
   readonly signins: Signins;
   /** Whether this process removes what it ends. */
@@ -28,7 +28,7 @@ export interface EndingsDeps {
   readonly log: Logger;
 }
 
-export function createEndings({ cache, signins, isLeading, clock, log }: EndingsDeps): Endings {
+export function createEndReasons({ cache, signins, isLeading, clock, log }: EndReasonsDeps): EndReasons {
   const said = new Map<string, string>();
   const of = ({ metadata: { uid, annotations: written } }: TkaSignin): string | undefined =>
     said.get(uid) ?? written?.[annotations.endReason];

@@ -13,7 +13,7 @@ const failed: SigninOverrides = {
 };
 const inTwo: SigninOverrides = { ...fresh, spec: { namespaces: ['a', 'b'] } };
 
-const removal = ['delete-binding+delete-account', 'release'];
+const removal = ['delete-binding+delete-account', 'remove-finalizer'];
 
 const table: readonly (readonly [
   string,
@@ -51,7 +51,7 @@ const table: readonly (readonly [
     [],
     before,
     'live',
-    ['hold', 'create-account+create-binding'],
+    ['add-finalizer', 'create-account+create-binding'],
   ],
   ['a session ends at its end, not after', {}, [], after, 'ending', ['delete-signin', ...removal]],
   [
@@ -76,7 +76,7 @@ const table: readonly (readonly [
     [],
     before,
     'ending',
-    ['delete-binding+delete-binding+delete-account', 'release'],
+    ['delete-binding+delete-binding+delete-account', 'remove-finalizer'],
   ],
   [
     'a deleted session that was never ready is cleaned up all the same',

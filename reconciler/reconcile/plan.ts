@@ -17,13 +17,13 @@ import { accountKey, bindingKey, desired, type Desired, type DesiredBinding } fr
 export type Observed = ReadonlyMap<string, 'present' | 'absent' | 'drifted'>;
 
 export type Action =
-  | { readonly do: 'hold' }
+  | { readonly do: 'add-finalizer' }
   | { readonly do: 'create-account'; readonly account: Desired['account'] }
   | { readonly do: 'create-binding'; readonly binding: DesiredBinding }
   | { readonly do: 'delete-signin' }
   | { readonly do: 'delete-binding'; readonly binding: DesiredBinding }
   | { readonly do: 'delete-account'; readonly account: Desired['account'] }
-  | { readonly do: 'release' };
+  | { readonly do: 'remove-finalizer' };
 
 export type Phase = 'live' | 'ending' | 'held-by-others';
 
@@ -41,7 +41,7 @@ export function plan(signin: TkaSignin, observed: Observed, now: number): Plan {
   if (endOf(signin) <= now) return { phase: 'ending', groups: [[{ do: 'delete-signin' }], ...removal(wanted)] };
   return {
     phase: 'live',
-    groups: [held ? [] : [{ do: 'hold' } as const], provision(wanted, observed, isProvisioned(signin))].filter(
+    groups: [held ? [] : [{ do: 'add-finalizer' } as const], provision(wanted, observed, isProvisioned(signin))].filter(
       (group) => group.length > 0,
     ),
   };
@@ -84,6 +84,6 @@ function removal(wanted: Desired): readonly (readonly Action[])[] {
       ...wanted.bindings.map((binding) => ({ do: 'delete-binding', binding }) as const),
       { do: 'delete-account', account: wanted.account },
     ],
-    [{ do: 'release' }],
+    [{ do: 'remove-finalizer' }],
   ];
 }

@@ -60,7 +60,7 @@ export async function reconcile(deps: ReconcileDeps, name: string): Promise<numb
 async function carryOut(deps: ReconcileDeps, name: string, action: Action): Promise<void> {
   const { apply, signal } = deps;
   switch (action.do) {
-    case 'hold':
+    case 'add-finalizer':
       await changeFinalizers(deps, name, (finalizers) => [...finalizers, finalizer]);
       break;
     case 'create-account':
@@ -83,7 +83,7 @@ async function carryOut(deps: ReconcileDeps, name: string, action: Action): Prom
     case 'delete-account':
       await apply.deleteAccount(action.account, signal);
       break;
-    case 'release':
+    case 'remove-finalizer':
       await release(deps, name);
       break;
   }

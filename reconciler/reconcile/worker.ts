@@ -11,7 +11,7 @@ import type { SigninCache } from '../informer/cache.ts';
 import type { Clock } from '../clock.ts';
 import type { Clients, Cluster } from '../cluster.ts';
 import type { Damage } from './damage.ts';
-import type { Endings } from './end-reasons.ts';
+import type { EndReasons } from './end-reasons.ts';
 import { createEvents } from '../kubernetes/events.ts';
 import type { Leadership } from '../election/leadership.ts';
 import { reconcile, type ReconcileDeps } from './reconcile.ts';
@@ -19,13 +19,13 @@ import type { ReconcilerObserver } from '../reconciler.ts';
 import type { Roles } from '../kubernetes/roles.ts';
 import { createSignins } from '../kubernetes/tkasignin-client.ts';
 
-export interface PassesDeps {
+export interface WorkerDeps {
   readonly cluster: Cluster;
   readonly namespace: string;
   readonly leadership: Leadership;
   readonly cache: SigninCache;
   readonly roles: Roles;
-  readonly endings: Endings;
+  readonly endReasons: EndReasons;
   readonly damage: Damage;
   readonly clock: Clock;
   readonly log: Logger;
@@ -34,7 +34,7 @@ export interface PassesDeps {
   readonly stopping: AbortSignal;
 }
 
-export interface Passes {
+export interface Worker {
   /** Resolves with when to look again though nothing happened, in milliseconds. */
   process(name: string): Promise<number | undefined>;
   /** Whether every object of the session is there, though its status may not say so yet. */
@@ -45,8 +45,8 @@ export interface Passes {
 /** A leader that is there takes a tenth of it. */
 const leaderMs = 1000;
 
-export function createPasses(deps: PassesDeps): Passes {
-  const { cache, clock, endings, leadership, stopping } = deps;
+export function createWorker(deps: WorkerDeps): Worker {
+  const { cache, clock, endReasons, leadership, stopping } = deps;
   /** UIDs of sessions whose objects are there and whose status is being written: a login need not wait for the latter. */
   const made = new Set<string>();
   /** Since when a session that was revoked has been waiting for the leader, by its UID. */
@@ -54,7 +54,7 @@ export function createPasses(deps: PassesDeps): Passes {
 
   const common = {
     ...deps,
-    endingOf: (signin: TkaSignin) => endings.of(signin),
+    endingOf: (signin: TkaSignin) => endReasons.of(signin),
     async whileMade({ metadata: { name, uid } }: TkaSignin, work: () => Promise<void>): Promise<void> {
       made.add(uid);
       cache.touch(name);

@@ -7,18 +7,16 @@ import type { SigninCache } from '../informer/cache.ts';
 import type { Damage } from '../reconcile/damage.ts';
 import { accountKey, bindingKey, desired, grantsTheSame } from '../reconcile/desired.ts';
 import type { OwnedEvent } from './owned-watch.ts';
-import { isProvisioned, type Observed } from '../reconcile/plan.ts';
+import { isProvisioned } from '../reconcile/plan.ts';
 import type { Tokens } from '../sessions/tokens.ts';
 
 export interface OwnedNewsDeps {
   readonly cache: SigninCache;
   readonly damage: Damage;
   readonly tokens: Pick<Tokens, 'accountIs'>;
-  /** Something of a session that says it is ready is missing. */
-  readonly onDamage: (signin: TkaSignin, observed: Observed) => void;
 }
 
-export function takeOwnedNews({ cache, damage, tokens, onDamage }: OwnedNewsDeps, event: OwnedEvent): void {
+export function takeOwnedNews({ cache, damage, tokens }: OwnedNewsDeps, event: OwnedEvent): void {
   const signin = cache.get(event.signin);
   if (signin?.metadata.uid !== event.signinUid || signin.metadata.deletionTimestamp !== undefined) return;
   const { uid } = signin.metadata;
@@ -27,7 +25,7 @@ export function takeOwnedNews({ cache, damage, tokens, onDamage }: OwnedNewsDeps
   if (found.key === accountKey) tokens.accountIs(uid, event.isGone ? undefined : event.uid);
   if (found.state === 'present') damage.seenWhole(uid, found.key);
   // One that is being made has a pass of its own.
-  else if (isProvisioned(signin)) onDamage(signin, new Map([[found.key, found.state]]));
+  else if (isProvisioned(signin)) damage.found(signin.metadata, new Map([[found.key, found.state]]));
 }
 
 function keyAndState(

@@ -33,7 +33,7 @@ function start(listMs: number) {
   const sweeper = startSweeper({
     cluster,
     namespace: 'tka-sessions',
-    cache: new SigninCache({ onChange: () => {}, onGone: () => {} }),
+    cache: new SigninCache(),
     signins: createSignins(cluster, 'tka-sessions'),
     apply: createApply(cluster),
     clock,

@@ -5,7 +5,7 @@ import { finalizer, type TkaSignin } from '../../crd/tkasignin.ts';
 import type { Apply } from '../reconcile/apply.ts';
 import type { SigninCache } from '../informer/cache.ts';
 import { desired } from '../reconcile/desired.ts';
-import type { Endings } from '../reconcile/end-reasons.ts';
+import type { EndReasons } from '../reconcile/end-reasons.ts';
 import { NotFoundError } from '../errors.ts';
 import type { Reconciler } from '../reconciler.ts';
 import type { Signins } from '../kubernetes/tkasignin-client.ts';
@@ -15,7 +15,7 @@ export interface EndDeps {
   readonly cache: SigninCache;
   readonly signins: Signins;
   readonly apply: Apply;
-  readonly endings: Endings;
+  readonly endReasons: EndReasons;
   readonly onEnding: (signin: TkaSignin, reason: string) => void;
   readonly enqueue: (name: string, priority: Priority) => void;
   readonly sweepSoon: () => void;
@@ -23,20 +23,20 @@ export interface EndDeps {
 }
 
 export function createEnd(deps: EndDeps): Reconciler['end'] {
-  const { cache, signins, endings } = deps;
+  const { cache, signins, endReasons } = deps;
   return async (name, reason, caller) => {
     const signin = cache.get(name) ?? (await readOrUndefined(deps, name, caller));
     if (signin === undefined) return;
     const { uid } = signin.metadata;
     deps.onEnding(signin, reason);
     try {
-      await endings.announce(signin, reason, caller);
+      await endReasons.announce(signin, reason, caller);
       const left = await signins.delete(signin, { unchanged: false }, caller);
       if (left !== undefined) cache.written(left);
       // One who logs out waits; a revocation may be one of thousands.
       deps.enqueue(name, reason === 'logout' ? 'urgent' : 'background');
     } catch (error) {
-      endings.forget(uid);
+      endReasons.forget(uid);
       if (!(error instanceof NotFoundError)) throw error;
       // Somebody stripped our finalizer: what it stood for is removed here.
       await removeAccess(deps, signin, caller);

@@ -24,7 +24,7 @@ import { confirmedMs } from './refusals.ts';
 import type { Roles } from '../kubernetes/roles.ts';
 import type { Tokens } from './tokens.ts';
 
-export interface UsableDeps {
+export interface ReadinessDeps {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly cache: SigninCache;
@@ -40,9 +40,9 @@ export interface UsableDeps {
   readonly stopping: AbortSignal;
 }
 
-export interface Usable {
+export interface Readiness {
   /** As Reconciler.usable() says. */
-  (name: string, signal: AbortSignal): Promise<TkaSignin>;
+  until(name: string, signal: AbortSignal): Promise<TkaSignin>;
   /** Something of the session is missing: what was seen of it no longer counts. */
   doubt(uid: string): void;
   /** The session is gone. */
@@ -60,7 +60,7 @@ const lookAgainMs = 1000;
 /** However long the API server takes to follow a write; whoever waits leaves by their own signal. */
 const proofMs = 60_000;
 
-export function createUsable(deps: UsableDeps): Usable {
+export function createReadiness(deps: ReadinessDeps): Readiness {
   const { cache } = deps;
   /** What is being seen of each session, by its UID: asked once, however many want to know. */
   const proofs = new Map<string, { readonly seen: Promise<void>; readonly end: AbortController }>();
@@ -83,7 +83,7 @@ export function createUsable(deps: UsableDeps): Usable {
     return proof.seen;
   };
 
-  const usable = async (name: string, signal: AbortSignal): Promise<TkaSignin> => {
+  const until = async (name: string, signal: AbortSignal): Promise<TkaSignin> => {
     const signin = await untilMade(deps, name, signal);
     const { uid } = signin.metadata;
     const over = new AbortController();
@@ -102,18 +102,19 @@ export function createUsable(deps: UsableDeps): Usable {
       await gone;
     }
   };
-  return Object.assign(usable, {
-    doubt(uid: string) {
+  return {
+    until,
+    doubt(uid) {
       // Those who wait for it still hear of it: it looks at the session as it is from now on.
       proofs.delete(uid);
       worked.delete(uid);
     },
-    forget(uid: string) {
+    forget(uid) {
       proofs.get(uid)?.end.abort();
       proofs.delete(uid);
       worked.delete(uid);
     },
-  });
+  };
 }
 
 /** The session if it is ready, undefined while it may become so; throws where it will not. */
@@ -130,23 +131,23 @@ export function readyOrThrow(name: string, signin: TkaSignin | undefined, now: n
   return undefined;
 }
 
-async function untilMade(deps: UsableDeps, name: string, signal: AbortSignal): Promise<TkaSignin> {
+async function untilMade(deps: ReadinessDeps, name: string, signal: AbortSignal): Promise<TkaSignin> {
   return await untilHopeful(deps, name, signal, (signin) =>
     signin !== undefined && deps.isMade(signin.metadata.uid) ? signin : wholeOrThrow(deps, name, signin),
   );
 }
 
-async function untilReady(deps: UsableDeps, name: string, signal: AbortSignal): Promise<TkaSignin> {
+async function untilReady(deps: ReadinessDeps, name: string, signal: AbortSignal): Promise<TkaSignin> {
   return await untilHopeful(deps, name, signal, (signin) => wholeOrThrow(deps, name, signin));
 }
 
-function wholeOrThrow(deps: UsableDeps, name: string, signin: TkaSignin | undefined): TkaSignin | undefined {
+function wholeOrThrow(deps: ReadinessDeps, name: string, signin: TkaSignin | undefined): TkaSignin | undefined {
   const ready = readyOrThrow(name, signin, deps.clock.now());
   return ready !== undefined && deps.isWhole(ready.metadata.uid) ? ready : undefined;
 }
 
 async function untilHopeful(
-  { cache, clock, lookAgain }: UsableDeps,
+  { cache, clock, lookAgain }: ReadinessDeps,
   name: string,
   signal: AbortSignal,
   check: (signin: TkaSignin | undefined) => TkaSignin | undefined,
@@ -167,7 +168,12 @@ async function untilHopeful(
 }
 
 /** Seen with the session's own token. */
-async function untilWorking(deps: UsableDeps, signin: TkaSignin, isAgain: boolean, signal: AbortSignal): Promise<void> {
+async function untilWorking(
+  deps: ReadinessDeps,
+  signin: TkaSignin,
+  isAgain: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const { role, namespaces } = signin.spec;
   const { uid } = signin.metadata;
   const rules = (await deps.roles.rulesOf(role, signal)) ?? [];
@@ -191,7 +197,7 @@ async function untilWorking(deps: UsableDeps, signin: TkaSignin, isAgain: boolea
 }
 
 /** The API server accepts a token for 10 s after its account has gone: a token that works now may be of no use to anybody. */
-async function seeAccount(deps: UsableDeps, signin: TkaSignin, signal: AbortSignal): Promise<void> {
+async function seeAccount(deps: ReadinessDeps, signin: TkaSignin, signal: AbortSignal): Promise<void> {
   const { name, namespace, uid } = signin.metadata;
   try {
     const where = { name: accountName(signin), namespace };
