@@ -15,6 +15,9 @@ export const plural = 'tkasignins';
 export const kind = 'TkaSignin';
 export const apiVersion = `${group}/${version}`;
 
+/** A DNS label (RFC 1123): the name of a namespace, for example. */
+export const dnsLabelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
 /** What a person or machine is signed in as. Times are RFC 3339 in UTC with whole seconds. */
 export interface TkaSigninSpec {
   /** Stable identity: `<control host>|user:<id>` or `<control host>|node:<stable id>`. Immutable. */

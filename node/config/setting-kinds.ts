@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { dnsLabelPattern } from '../../crd/tkasignin.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -118,9 +119,7 @@ export const address = (fallback: (env: Environment) => string, about: string, e
 
 export const label = (about: string, fallback: string, extra: Extra = {}): Setting<string> => ({
   ...text(fallback, about, extra),
-  schema: z
-    .string()
-    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63 characters'),
+  schema: z.string().regex(dnsLabelPattern, 'must be a DNS label: a-z, 0-9 and -, at most 63 characters'),
 });
 export const secretName = (about: string): Setting<string> => ({
   ...text('', about),

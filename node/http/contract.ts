@@ -2,9 +2,10 @@
  * The wire between the server and its clients: paths, request and response shapes, error codes.
  *
  * The v1alpha1 names and status codes are those that released clients already speak; a field may be added, never
- * renamed or removed. This is the only file that the `tka` command shares with the server, and it imports only zod.
+ * renamed or removed. The `tka` command shares this file and rules.ts with the server, nothing else.
  */
 import * as z from 'zod';
+import { durationPattern } from './rules.ts';
 
 export const paths = {
   login: '/api/v1alpha1/login',
@@ -22,20 +23,7 @@ export const modes = ['direct', 'proxy'] as const;
 export const modeSchema = z.enum(modes);
 export type Mode = z.infer<typeof modeSchema>;
 
-/** A duration as Go writes it, in hours, minutes and seconds: `8h`, `1h30m`, `600s`. */
-const durationSchema = z
-  .string()
-  .max(32)
-  .regex(/^(?=\d)(?:\d{1,6}h)?(?:\d{1,6}m)?(?:\d{1,6}s)?$/, 'a duration such as 8h, 90m or 1h30m');
-
-/** Milliseconds of a duration in the contract's form, or undefined where it is none or zero. */
-export function parseDurationMs(text: string): number | undefined {
-  if (!durationSchema.safeParse(text).success) return undefined;
-  const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000 };
-  let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+)([hms])/g)) total += Number(amount) * (units[unit ?? ''] ?? 0);
-  return total > 0 && Number.isSafeInteger(total) ? total : undefined;
-}
+const durationSchema = z.string().max(32).regex(durationPattern, 'a duration such as 8h, 90m or 1h30m');
 
 export const loginRequestSchema = z.strictObject({
   role: z.string().min(1).max(253).optional(),

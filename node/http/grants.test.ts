@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Rule } from './grants.ts';
-import { chooseRule, coversScope, describeRule, maxNamespaces, parseGrants } from './grants.ts';
+import { chooseGrant, coversScope, describeRule, maxNamespaces, parseGrants } from './grants.ts';
 
 const own = ['tka-system', 'tka-sessions'];
 const good = { role: 'view', period: '8h', priority: 10, namespaces: ['dev'] };
@@ -164,7 +164,7 @@ const choices: readonly [
 for (const [title, rules, wish, expected] of choices) {
   test(`choice: ${title}`, (t) => {
     // `like` wants a shape it can walk; each expectation above is one.
-    t.like(chooseRule(parse(...rules.map((rule) => JSON.stringify(rule))).rules, wish), expected as { kind: string });
+    t.like(chooseGrant(parse(...rules.map((rule) => JSON.stringify(rule))).rules, wish), expected as { kind: string });
   });
 }
 
@@ -250,7 +250,7 @@ test('property: a wish never gets more than one rule gives', (t) => {
   fc.assert(
     fc.property(fc.array(ruleText), wish, (texts, wished) => {
       const { rules } = parse(...texts);
-      const choice = chooseRule(rules, wished);
+      const choice = chooseGrant(rules, wished);
       if (choice.kind !== 'chosen') return;
       t.true(rules.includes(choice.rule));
       t.true(choice.periodMs <= choice.rule.periodMs);

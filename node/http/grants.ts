@@ -6,7 +6,8 @@
  * `namespace` for `namespaces` it would hold in the whole cluster. Dropping a rule never changes what the others give.
  */
 import * as z from 'zod';
-import { parseDurationMs } from './contract.ts';
+import { dnsLabelPattern } from '../../crd/tkasignin.ts';
+import { chooseRule, isSameScope, parseDurationMs, type RuleChoice } from './rules.ts';
 import { printable } from './subject.ts';
 
 export interface Rule {
@@ -43,7 +44,6 @@ export const maxNamespaces = 1000;
 
 /** As RBAC names its roles, less what would be a path: a letter or digit first and last, `.`, `_`, `:` and `-` between. */
 export const roleNamePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9._:-]{0,251}[a-zA-Z0-9])?$/;
-const dnsLabelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const ruleSchema = z.strictObject({
   role: z.string().regex(roleNamePattern, 'must be the name of a ClusterRole'),
@@ -69,32 +69,23 @@ export function parseGrants(texts: readonly string[], ownNamespaces: readonly st
 }
 
 export type Choice =
+  | (RuleChoice<Rule> & { readonly kind: Exclude<RuleChoice<Rule>['kind'], 'chosen'> })
   | { readonly kind: 'chosen'; readonly rule: Rule; readonly periodMs: number }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'role-not-granted'; readonly granted: readonly string[] }
-  | { readonly kind: 'ambiguous'; readonly rules: readonly Rule[] }
   | { readonly kind: 'period-too-long'; readonly rule: Rule }
   | { readonly kind: 'period-too-short' };
 
-/** The rule that a login with this wish gets: the highest priority wins, among those with the role where one is wished. */
-export function chooseRule(
+/** The rule and the period that a login gets. */
+export function chooseGrant(
   rules: readonly Rule[],
   wish: { readonly role?: string | undefined; readonly periodMs?: number | undefined } = {},
 ): Choice {
-  if (rules.length === 0) return { kind: 'none' };
-  const candidates = wish.role === undefined ? rules : rules.filter((rule) => rule.role === wish.role);
-  const top = Math.max(...candidates.map((rule) => rule.priority));
-  const [rule, ...tied] = candidates.filter((candidate) => candidate.priority === top);
-  if (rule === undefined) return { kind: 'role-not-granted', granted: [...new Set(rules.map(({ role }) => role))] };
-  if (tied.length > 0) return { kind: 'ambiguous', rules: [rule, ...tied] };
+  const choice = chooseRule(rules, wish);
+  if (choice.kind !== 'chosen') return choice;
+  const { rule } = choice;
   const periodMs = wish.periodMs ?? rule.periodMs;
   if (periodMs > rule.periodMs) return { kind: 'period-too-long', rule };
   if (periodMs < minPeriodMs) return { kind: 'period-too-short' };
   return { kind: 'chosen', rule, periodMs };
-}
-
-export function isSameScope(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
-  return JSON.stringify(a?.toSorted()) === JSON.stringify(b?.toSorted());
 }
 
 /** Whether one rule alone gives the role on all of the namespaces; undefined: on the whole cluster. */

@@ -4,7 +4,8 @@
  */
 import { ApiError } from './errors.ts';
 import type { SessionView, Sessions } from './deps.ts';
-import { chooseRule, coversScope, isSameScope } from './grants.ts';
+import { coversScope } from './grants.ts';
+import { chooseRule, isSameScope } from './rules.ts';
 import type { Caller } from './state.ts';
 
 /**

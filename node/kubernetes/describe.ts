@@ -2,6 +2,8 @@
  * A request to the API server in RBAC's words: verb, resource with subresource, namespace, name. For counting, and for
  * errors that name their remedy; nothing is decided by it.
  */
+import { verbOf } from './verb.ts';
+
 export interface Description {
   /** get, list, watch, create, update, patch, delete or deletecollection. */
   readonly verb: string;
@@ -32,21 +34,4 @@ function resourceSegments(segments: readonly string[]): readonly string[] | unde
   if (core !== -1 && segments[core + 1] === 'v1') return segments.slice(core + 2);
   const named = segments.indexOf('apis');
   return named === -1 ? undefined : segments.slice(named + 3);
-}
-
-function verbOf(method: string, hasName: boolean, isWatch: boolean): string {
-  switch (method) {
-    case 'GET':
-    case 'HEAD':
-      if (isWatch) return 'watch';
-      return hasName ? 'get' : 'list';
-    case 'POST':
-      return 'create';
-    case 'PUT':
-      return 'update';
-    case 'DELETE':
-      return hasName ? 'delete' : 'deletecollection';
-    default:
-      return method.toLowerCase();
-  }
 }

@@ -2,6 +2,7 @@
  * A request in Kubernetes' words, for audit and metrics; nothing is decided by it. The same reading of paths as the API server's
  * own request attributes.
  */
+import { verbOf } from '../kubernetes/verb.ts';
 import { kubeletCallIn } from './kubelet.ts';
 
 export interface Attributes {
@@ -94,23 +95,6 @@ function resourceIn(segments: readonly string[]): Found | undefined {
   // As they are: their length is bounded by that of a head, and what was cut off would be missing in the audit.
   const rest = segments.slice(isWatchPath || isProxyPath ? head + 1 : head);
   return { group: root === 'apis' ? (segments[1] ?? '') : '', rest, isWatchPath, isProxyPath };
-}
-
-function verbOf(method: string, hasName: boolean, isWatch: boolean): string {
-  switch (method) {
-    case 'GET':
-    case 'HEAD':
-      if (isWatch) return 'watch';
-      return hasName ? 'get' : 'list';
-    case 'POST':
-      return 'create';
-    case 'PUT':
-      return 'update';
-    case 'DELETE':
-      return hasName ? 'delete' : 'deletecollection';
-    default:
-      return method.toLowerCase();
-  }
 }
 
 /** As the API server reads its options: `watch` alone means yes. */

@@ -5,7 +5,8 @@
 import type { GrantedRule, WhoamiResponse } from '../../node/http/contract.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import type { RolesFlags } from '../flags.ts';
-import { describeGrant, foresee, nameScope, rolesOf } from '../sessions/grant.ts';
+import { describeGrant, nameScope } from '../sessions/grant.ts';
+import { chooseRule, rolesOf } from '../../node/http/rules.ts';
 import { createWords, renderTable, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { askWhoami } from './whoami.ts';
@@ -47,15 +48,15 @@ const notes: Readonly<Record<RuleState, string>> = {
 };
 
 export function stateOf(rule: GrantedRule, rules: readonly GrantedRule[]): RuleState {
-  const unasked = foresee(rules);
+  const unasked = chooseRule(rules);
   if (unasked.kind === 'chosen' && unasked.rule === rule) return 'default';
-  const asked = foresee(rules, rule);
+  const asked = chooseRule(rules, rule);
   if (asked.kind === 'chosen' && asked.rule === rule) return 'available';
   return asked.kind === 'ambiguous' && asked.rules.includes(rule) ? 'tied' : 'shadowed';
 }
 
 function explain(words: Words, server: string, { username, rules }: WhoamiResponse): void {
-  const forecast = foresee(rules);
+  const forecast = chooseRule(rules);
   if (forecast.kind === 'none') {
     words.say(`The policy grants ${username} nothing at ${server}. Ask your tailnet admin.`);
   } else if (forecast.kind === 'ambiguous') {

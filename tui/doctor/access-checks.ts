@@ -1,6 +1,7 @@
 /** Who the caller is to the server, what it may have, and whether what it has works. */
 import { exitCodes } from '../errors.ts';
-import { describeGrant, foresee } from '../sessions/grant.ts';
+import { describeGrant } from '../sessions/grant.ts';
+import { chooseRule } from '../../node/http/rules.ts';
 import { formatRemaining, printable } from '../terminal/output.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 import { findProgram, runProgram } from '../files/programs.ts';
@@ -20,7 +21,7 @@ export const accessChecks: readonly Check[] = [
       const known = await ifKnown(whoami());
       if (known === undefined) return skipped('the server does not say what it grants');
       const { rules, dropped } = known;
-      const forecast = foresee(rules);
+      const forecast = chooseRule(rules);
       const reasons = dropped.map(({ rule, reason }) => `Left out: ${rule}: ${reason}`);
       if (forecast.kind === 'none') {
         const remedy = ['Ask your tailnet admin for a grant of the capability specht-labs.de/cap/tka.'];

@@ -3,7 +3,8 @@ import type { LoginRequest } from '../../node/http/contract.ts';
 import { printableWhoami } from './identity.ts';
 import type { Api } from '../api/api.ts';
 import { exitCodes, RefusedError } from '../errors.ts';
-import { describeGrant, foresee, rolesOf } from './grant.ts';
+import { describeGrant } from './grant.ts';
+import { chooseRule, parseDurationMs, rolesOf } from '../../node/http/rules.ts';
 
 export interface RefusalContext {
   readonly api: Api;
@@ -59,8 +60,7 @@ async function remedies({ code, advice }: RefusedError, context: RefusalContext)
 async function isPeriodTooLong(context: RefusalContext): Promise<boolean> {
   const { period } = context.wish;
   if (period === undefined) return false;
-  const { parseDurationMs } = await import('../../node/http/contract.ts');
-  const forecast = foresee(await readRules(context), context.wish);
+  const forecast = chooseRule(await readRules(context), context.wish);
   if (forecast.kind !== 'chosen') return false;
   return (parseDurationMs(period) ?? 0) > (parseDurationMs(forecast.rule.period) ?? Infinity);
 }

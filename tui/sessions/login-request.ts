@@ -1,12 +1,13 @@
 /** Which session the flags ask for, checked. The contract's schemas load only where there is something to check. */
 import type { LoginRequest } from '../../node/http/contract.ts';
+import { parseDurationMs } from '../../node/http/rules.ts';
 import { usageError } from '../errors.ts';
 import type { WishFlags } from '../flags.ts';
 
 /** Throws a usage error. */
 export async function readWish({ role, period }: Pick<WishFlags, 'role' | 'period'>): Promise<LoginRequest> {
   if (role === undefined && period === undefined) return {};
-  const { loginRequestSchema, parseDurationMs } = await import('../../node/http/contract.ts');
+  const { loginRequestSchema } = await import('../../node/http/contract.ts');
   if (period !== undefined && parseDurationMs(period) === undefined) {
     throw usageError(`invalid duration ${JSON.stringify(period)} (examples: 8h, 90m)`, ['See "tka login --help".']);
   }

@@ -10,7 +10,8 @@ import { type Api, NotTkaError, OlderServerError, type ServerFacts } from '../ap
 import { skewOf } from '../api/clock-skew.ts';
 import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
 import { exitCodes, RefusedError, UserError } from '../errors.ts';
-import { describeGrant, foresee, rolesOf } from './grant.ts';
+import { describeGrant } from './grant.ts';
+import { chooseRule, rolesOf } from '../../node/http/rules.ts';
 import { printableWhoami } from './identity.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { printable } from '../terminal/output.ts';
@@ -105,7 +106,7 @@ async function lookAround(options: OpeningOptions): Promise<Prepared> {
   if (whoami === undefined) return { wish, facts };
   stages.begin('grant');
   const chosen = await chooseRole(options, whoami);
-  const forecast = foresee(whoami.rules, chosen);
+  const forecast = chooseRule(whoami.rules, chosen);
   if (forecast.kind === 'chosen') {
     const period = chosen.period ?? forecast.rule.period;
     stages.done(describeGrant({ ...forecast.rule, period }));
@@ -119,7 +120,7 @@ function describeCaller({ username, node }: WhoamiResponse): string {
 
 /** Where rules of different roles tie, the person at the terminal may say which. */
 async function chooseRole({ interaction, wish }: OpeningOptions, { rules }: WhoamiResponse): Promise<LoginRequest> {
-  const forecast = foresee(rules, wish);
+  const forecast = chooseRule(rules, wish);
   if (forecast.kind !== 'ambiguous' || interaction === undefined) return wish;
   const roles = rolesOf(forecast.rules);
   if (roles.length < 2) return wish;

@@ -7,7 +7,8 @@ import { describeSkew } from '../api/clock-skew.ts';
 import { type Reached, reach } from '../connection/connect.ts';
 import { exitCodes, usageError, UserError } from '../errors.ts';
 import type { GlobalFlags } from '../flags.ts';
-import { describeScope, foresee, isSameScope } from './grant.ts';
+import { describeScope } from './grant.ts';
+import { chooseRule, isSameScope } from '../../node/http/rules.ts';
 import { printableWhoami } from './identity.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
@@ -142,7 +143,7 @@ async function findSession({ api, server, isSame }: Reached, search: Search): Pr
     throw new UserError(`${server} has a session of yours with a name that is none`, ['Check the name of the server.']);
   }
   const { rules } = printableWhoami(whoami);
-  const forecast = foresee(rules, session);
+  const forecast = chooseRule(rules, session);
   if (forecast.kind !== 'chosen' || isSameScope(forecast.rule.namespaces, session.namespaces)) return session;
   const role = printable(session.role, 253);
   throw new UserError(

@@ -2,13 +2,14 @@
  * POST login: chooses a rule, stores the session, answers 202 at once. With `Prefer: wait=N` (RFC 7240; at most 60 s) it answers 200
  * as soon as the credential works, or 202 when the time is up.
  */
-import { loginRequestSchema, parseDurationMs } from '../contract.ts';
+import { loginRequestSchema } from '../contract.ts';
 import type { LoginRequest } from '../contract.ts';
 import { readBody } from '../body.ts';
 import type { HttpDeps, SessionView } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import type { Choice } from '../grants.ts';
-import { chooseRule, describeRule } from '../grants.ts';
+import { chooseGrant, describeRule } from '../grants.ts';
+import { parseDurationMs } from '../rules.ts';
 import { loginAnswer } from '../login-answer.ts';
 import type { ApiContext, ApiMiddleware, Caller } from '../state.ts';
 import { callerOf } from '../state.ts';
@@ -101,7 +102,7 @@ function granted(caller: Caller, wish: LoginRequest, capability: string): Chosen
   const periodMs = wish.period === undefined ? undefined : parseDurationMs(wish.period);
   if (wish.period !== undefined && periodMs === undefined)
     throw refusal({ kind: 'period-too-short' }, caller, capability);
-  const choice = chooseRule(caller.grants.rules, { role: wish.role, periodMs });
+  const choice = chooseGrant(caller.grants.rules, { role: wish.role, periodMs });
   if (choice.kind !== 'chosen') throw refusal(choice, caller, capability);
   return choice;
 }

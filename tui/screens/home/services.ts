@@ -5,7 +5,7 @@
 import type { Cluster, FindOptions, Found } from '../../discovery/index.ts';
 import { RefusedError } from '../../errors.ts';
 import type { GlobalFlags, WishFlags } from '../../flags.ts';
-import { isSameScope } from '../../sessions/grant.ts';
+import { isSameScope, parseDurationMs } from '../../../node/http/rules.ts';
 import type { Interaction } from '../../terminal/interaction.ts';
 import type { Renewed } from '../../sessions/renew.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -13,7 +13,6 @@ import type { SessionRow } from '../../sessions/session-list.ts';
 import type { Access, HomeSession, Problem, Wish } from './state.ts';
 import { type LoginRun, startLogin } from '../login/run.ts';
 import { reasonOf } from '../login/words.ts';
-import { periodMs } from '../login/role-periods.ts';
 
 export interface HomeServices {
   /** As findClusters (discovery/index.ts). */
@@ -175,7 +174,7 @@ type Rules = Extract<Access, { readonly state: 'known' }>['rules'];
 export function toHomeSession(row: SessionRow, rules: Rules, now: number, own?: number): HomeSession {
   const { username: _username, until, remainingSeconds, ...known } = row;
   const rule = rules.find(({ role, namespaces }) => role === row.role && isSameScope(namespaces, row.namespaces));
-  const period = own ?? (rule === undefined ? undefined : periodMs(rule.period));
+  const period = own ?? (rule === undefined ? undefined : parseDurationMs(rule.period));
   return {
     ...known,
     ...(period === undefined ? {} : { periodMs: period }),

@@ -1,7 +1,5 @@
 import test from 'ava';
-import * as fc from 'fast-check';
-import { parseDurationMs } from '../../../node/http/contract.ts';
-import { periodMs, periodsUpTo, problemOf } from './role-periods.ts';
+import { periodsUpTo, problemOf } from './role-periods.ts';
 
 test('the steps are below the longest period, which is the first', (t) => {
   t.deepEqual(periodsUpTo('10m'), ['10m']);
@@ -17,18 +15,4 @@ test('a period is wrong by its form, or outside of what is allowed', (t) => {
   t.regex(problemOf('599s', '8h') ?? '', /10m at least/);
   t.regex(problemOf('8h1s', '8h') ?? '', /8h at most/);
   for (const text of ['', 'h', '8', '8 h', '1m1h', '0h']) t.regex(problemOf(text, '8h') ?? '', /looks like/, text);
-});
-
-test('durations are read as the contract reads them', (t) => {
-  const part = (unit: string) =>
-    fc.oneof(
-      fc.constant(''),
-      fc.nat(999_999).map((n) => `${n}${unit}`),
-    );
-  const durations = fc.tuple(part('h'), part('m'), part('s')).map((parts) => parts.join(''));
-  fc.assert(
-    fc.property(fc.oneof(durations, fc.string({ maxLength: 8 })), (text) => {
-      t.is(periodMs(text), parseDurationMs(text), text);
-    }),
-  );
 });

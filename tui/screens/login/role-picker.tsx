@@ -6,11 +6,12 @@ import { Box, Text } from 'ink';
 import { type ReactNode, useRef, useState } from 'react';
 import type { GrantedRule } from '../../../node/http/contract.ts';
 import { Choice } from '../../components/choice.tsx';
-import { describeScope, foresee, rolesOf } from '../../sessions/grant.ts';
+import { describeScope } from '../../sessions/grant.ts';
+import { chooseRule, rolesOf, parseDurationMs } from '../../../node/http/rules.ts';
 import { useKeys } from '../../hooks/use-keys.ts';
 import { useTheme } from '../../hooks/use-theme.ts';
 import { formatUntil } from './words.ts';
-import { periodMs, periodsUpTo, problemOf } from './role-periods.ts';
+import { periodsUpTo, problemOf } from './role-periods.ts';
 
 export interface RolePick {
   readonly role: string;
@@ -72,7 +73,7 @@ function Roles({
     );
   }
   const rows = rolesOf(rules).map((role) => {
-    const forecast = foresee(rules, { role });
+    const forecast = chooseRule(rules, { role });
     if (forecast.kind !== 'chosen')
       return { role, longest: undefined, hint: 'several rules tie: the server will refuse' };
     const { namespaces, period } = forecast.rule;
@@ -103,7 +104,7 @@ function Periods(props: {
   const { role, longest, now, onPeriod, onTyping, onCancel } = props;
   const periods = periodsUpTo(longest);
   const until = (period: string): { readonly hint?: string } => {
-    const ms = periodMs(period);
+    const ms = parseDurationMs(period);
     const at = now();
     return ms === undefined ? {} : { hint: `until ${formatUntil(new Date(at.getTime() + ms), at)}` };
   };
