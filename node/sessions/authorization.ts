@@ -14,23 +14,17 @@
  */
 import type { Logger } from 'pino';
 import { endOf } from '../../crd/parse.ts';
-import { annotations, type TkaSignin } from '../../crd/tkasignin.ts';
-import { createLimiter, inTurns } from '../../reconciler/queue/turns.ts';
-import type { Caller } from '../http/state.ts';
+import type { TkaSignin } from '../../crd/tkasignin.ts';
+import { inTurns } from '../../reconciler/queue/turns.ts';
 import { endOf as sessionEnd } from './sessions.ts';
 import type { Identity } from '../tsnet/node.ts';
+import { createSessionActions } from './session-actions.ts';
+import { auditOf, judge, nodeOf, type VerdictDeps } from './verdict.ts';
 
-export interface AuthorizationDeps {
+export interface AuthorizationDeps extends VerdictDeps {
   sessions(): readonly TkaSignin[];
   /** By stable node ID; an absent one is answered with the refusal `unknown`. Rejects while the tailnet node is away. */
   identities(nodeIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Identity>>;
-  /** Throws where the identity must be refused. */
-  callerFrom(identity: Identity): Caller;
-  /** The longest that a rule in force gives the role on all of the namespaces for; undefined: no rule does. */
-  periodMs(
-    caller: Caller,
-    session: { readonly role: string; readonly namespaces?: readonly string[] | undefined },
-  ): number | undefined;
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
   /** Moves a session's end forward. */
   shorten(signin: TkaSignin, endsAt: Date, signal: AbortSignal): Promise<void>;
@@ -79,11 +73,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   /** Since when one that it has never seen so looks wrong. */
   const doubted = new Map<string, number>();
   let knownAt = deps.now();
-  /** What is being done to sessions, by UID. */
-  const acting = new Map<string, Promise<void>>();
-  /** Acted on since the pass under way has listed the sessions: what that pass knows of them is of before. */
-  const settled = new Set<string>();
-  const limited = createLimiter(actionsAtOnce);
+  const actions = createSessionActions(actionsAtOnce, stopping.signal);
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let dueAt = Infinity;
@@ -115,7 +105,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       deps.log.error({ err: error }, 'open streams could not be looked at');
     });
     try {
-      settled.clear();
+      actions.beginPass();
       const sessions = live();
       const found = await identitiesOf([...new Set(sessions.map(nodeOf))].filter((node) => node !== ''));
       const at = deps.now();
@@ -177,7 +167,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       return;
     }
     if (mayBeNews(signin)) return;
-    act(signin, async () => {
+    actions.run(signin, async () => {
       deps.log.info({ ...auditOf(signin), event: 'shortened', until: endsAt.toISOString() }, 'audit');
       await deps
         .shorten(signin, endsAt, deadline())
@@ -220,30 +210,12 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   }
 
   function endNow(signin: TkaSignin, reason: string): void {
-    act(signin, async () => {
+    actions.run(signin, async () => {
       deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
       await deps
         .end(signin.metadata.name, reason, deadline())
         .catch((error: unknown) => retried(signin, error, 'a session whose grant has gone cannot be ended yet'));
     });
-  }
-
-  /**
-   * Behind the passes, a few at a time: a change of the policy may end thousands, and neither may the API server be asked for all at once,
-   * nor may the next change wait until they are gone.
-   */
-  function act({ metadata: { uid } }: TkaSignin, work: () => Promise<void>): void {
-    if (acting.has(uid) || settled.has(uid)) return;
-    const done = limited(async () => {
-      if (!stopping.signal.aborted) await work();
-    });
-    acting.set(
-      uid,
-      done.finally(() => {
-        acting.delete(uid);
-        settled.add(uid);
-      }),
-    );
   }
 
   /** The next pass finds it again. */
@@ -267,36 +239,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       unsubscribe();
       clearTimeout(timer);
       await running;
-      await Promise.all(acting.values());
+      await actions.idle();
     },
   };
-}
-
-/** Empty where nobody wrote it down: such a session ends like one whose node has left. */
-function nodeOf({ metadata }: TkaSignin): string {
-  return metadata.annotations?.[annotations.node] ?? '';
-}
-
-function auditOf({ metadata, spec }: TkaSignin): object {
-  return { audit: true, session: metadata.name, subject: spec.subject, username: spec.username };
-}
-
-type Verdict = { readonly reason: string } | { readonly periodMs: number };
-
-function judge(
-  deps: Pick<AuthorizationDeps, 'callerFrom' | 'periodMs'>,
-  { spec }: TkaSignin,
-  identity: Identity,
-): Verdict {
-  if (identity.refusal !== undefined) return { reason: `the node that logged in is refused (${identity.refusal})` };
-  let caller: Caller;
-  try {
-    caller = deps.callerFrom(identity);
-  } catch {
-    return { reason: 'nobody can say who the node that logged in belongs to' };
-  }
-  if (caller.subject !== spec.subject) return { reason: 'the node that logged in belongs to somebody else now' };
-  if (caller.username !== spec.username) return { reason: 'the login name has changed' };
-  const periodMs = deps.periodMs(caller, spec);
-  return periodMs === undefined ? { reason: 'the tailnet policy grants it no more' } : { periodMs };
 }

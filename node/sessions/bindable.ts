@@ -10,6 +10,7 @@
 import type { Logger } from 'pino';
 import type { TkaSignin } from '../../crd/tkasignin.ts';
 import { type Clock, sleep, systemClock } from '../../reconciler/clock.ts';
+import { eachAtMost } from '../../reconciler/queue/turns.ts';
 import type { Reconciler, ReconcilerState } from '../../reconciler/reconciler.ts';
 import type { Kubernetes } from '../kubernetes/connection.ts';
 
@@ -57,7 +58,7 @@ export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
   };
 
   const endAll = async (ends: readonly { signin: TkaSignin; reason: string }[]): Promise<void> => {
-    await inTurns(ends, async ({ signin: { metadata, spec }, reason }) => {
+    await eachAtMost(together, ends, async ({ signin: { metadata, spec }, reason }) => {
       const { subject, username } = spec;
       deps.log.info({ audit: true, session: metadata.name, subject, username, event: 'revoked', reason }, 'audit');
       try {
@@ -136,16 +137,11 @@ async function deniedNow(
     if (!(await cluster.may(namespace === undefined ? question : { ...question, namespace }, signal))) denied.add(need);
   };
   const roles = [...new Set([...needs].map((need) => need.split(' ')[0] ?? ''))];
-  await inTurns(roles, ask);
-  await inTurns(
+  await eachAtMost(together, roles, ask);
+  await eachAtMost(
+    together,
     [...needs].filter((need) => need.includes(' ') && denied.has(need.split(' ')[0] ?? '')),
     ask,
   );
   return denied;
-}
-
-async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let i = 0; i < items.length; i += together) {
-    await Promise.all(items.slice(i, i + together).map(async (item) => await work(item)));
-  }
 }
