@@ -1,7 +1,7 @@
 /** What an ephemeral container is to run is in the audit before it runs, however it is said. */
 import test from 'ava';
 import { createFixture, type Fixture, statusOf, turns } from './fixture.ts';
-import { ephemeralContainersIn, mostBodyBytes } from './ephemeral.ts';
+import { ephemeralContainersIn, isEphemeral, mostBodyBytes } from './ephemeral.ts';
 import { createRecorder } from './recording.ts';
 import { ask } from './testing/asked.ts';
 
@@ -60,12 +60,24 @@ const readable: readonly (readonly [type: string, body: string, expected: object
     { command: [] },
   ],
   ['application/json', '{}', { command: [] }],
+  ['application/json', JSON.stringify({ Spec: { EphemeralContainers: [container] } }), expected],
 ];
 for (const [type, body, wanted] of readable) {
   test(`${type} ${body.slice(0, 120)}: the command is read`, (t) => {
     t.deepEqual(ephemeralContainersIn(Buffer.from(body), [['content-type', type]]), wanted as never);
   });
 }
+
+test('a request that changes ephemeral containers is one, and no read of them is', (t) => {
+  const of = (verb: string, subresource = 'ephemeralcontainers', resource = 'pods'): boolean =>
+    isEphemeral({ verb, resource, subresource, isStream: false });
+  t.deepEqual(
+    ['patch', 'update', 'create', 'delete', 'get', 'watch'].map((verb) => of(verb)),
+    [true, true, true, true, false, false],
+  );
+  t.false(of('patch', 'status'));
+  t.false(of('patch', 'ephemeralcontainers', 'nodes'));
+});
 
 const unreadable: readonly (readonly [title: string, headers: Readonly<Record<string, string>>, body: string])[] = [
   ['protobuf', { 'Content-Type': 'application/vnd.kubernetes.protobuf' }, 'k8s\0x'],

@@ -81,13 +81,20 @@ const refused: readonly Road[] = [
     { name: 'b', command: ['id'], container: 'c' },
   ],
   ['POST', '/k8s/api/v1/namespaces/a/pods/b/exec?command=id', spdy, { name: 'b', command: ['id'] }],
+  // A subprotocol of websocket makes SPDY no websocket.
+  [
+    'POST',
+    '/k8s/api/v1/namespaces/a/pods/b/exec?command=id&container=d',
+    `${spdy}Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n`,
+    { name: 'b', command: ['id'], container: 'd' },
+  ],
   ['POST', '/k8s/api/v1/namespaces/a/pods/b/attach?container=debugger', spdy, { name: 'b', container: 'debugger' }],
   ['GET', '/k8s/api/v1/namespaces/a/pods/b%2Fexec?command=id', spdy, { name: 'b', command: ['id'] }],
   ['GET', '/k8s/api/v1/namespaces/a/pods/b/exec/x?command=id', spdy, { name: 'b', command: ['id'] }],
 ];
 
 for (const [method, target, more, audited] of refused) {
-  const kind = more === '' ? 'as a request' : more === spdy ? 'over SPDY' : 'over websocket';
+  const kind = more === '' ? 'as a request' : more.startsWith(spdy) ? 'over SPDY' : 'over websocket';
   test(`closed: ${method} ${target} ${kind} is refused and audited`, async (t) => {
     const { recorder, recordings } = recorderOf(t, 'closed');
     await using at = await createFixture({ deps: { recorder } });
