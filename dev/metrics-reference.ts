@@ -11,12 +11,12 @@ const introduction = `\
 
 # Metrics of the server
 
-\`/metrics\` of the health port (\`health.address\`, \`health.port\`) has them in Prometheus' text format. Gauges are read when somebody
-scrapes. No label ever names a user, a machine or an address. Until the server has reached the API server, gauges of the
-reconciler have no sample; all else is there from the start.
+\`/metrics\` of the health port (\`health.address\`, \`health.port\`) has them in Prometheus' text format. Gauges are read at each
+scrape. No label ever names a user, a machine or an address. Until the server has reached the API server, gauges of the
+reconciler have no sample; all others have one from the start.
 
 Alerts on them, a ServiceMonitor and a dashboard are in \`manifests/monitoring\`; what to do about each alert: [runbooks](runbooks.md).
-Besides these there are \`process_*\` and \`nodejs_*\`, as prom-client makes them.
+In addition there are \`process_*\` and \`nodejs_*\`, as prom-client makes them.
 `;
 
 /** The whole file, as prettier has it. */

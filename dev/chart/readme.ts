@@ -32,7 +32,7 @@ kubectl create secret generic tka-auth -n tka-system --from-literal=TS_AUTHKEY=t
 kubectl rollout status statefulset/tka -n tka-system
 \`\`\`
 
-The record of the release lies in another namespace, because the chart makes its own. Everything else: [Deploying tka](../../docs/deploy.md).
+The release is recorded in another namespace, because the chart creates its own. Everything else: [Deploying tka](../../docs/deploy.md).
 
 ## Values
 

@@ -127,10 +127,10 @@ automountServiceAccountToken: false`,
               cpu: 100m
               memory: 192Mi
             limits:
-              # No limit on the processor: a throttled server answers late when everybody logs in.
+              # No CPU limit: a throttled server answers late when many users log in.
               memory: 768Mi
 `,
-      to: `          # No limit on the processor: a throttled server answers late when everybody logs in.
+      to: `          # No CPU limit: a throttled server answers late when many users log in.
           resources:
 {{ toYaml .Values.resources | indent 12 }}
 `,
