@@ -27,7 +27,6 @@ async function traced(url: string, options: Partial<TracingOptions> = {}): Promi
     random: () => 0.5,
     now: () => performance.now(),
     delayMs: 5,
-    timeoutMs: 200,
     ...options,
   });
   return { tracing, lines };
@@ -181,7 +180,9 @@ test('a pass that fails is a span, and so is the one that succeeds after it', as
 test('a receiver that is away changes nothing but one line in the log', async (t) => {
   const receiver = await startReceiver();
   await receiver[Symbol.asyncDispose]();
-  const { tracing, lines } = await traced(`http://user:secret@127.0.0.1:${receiver.port}/v1/traces`);
+  const { tracing, lines } = await traced(`http://user:secret@127.0.0.1:${receiver.port}/v1/traces`, {
+    timeoutMs: 200,
+  });
   for (let i = 0; i < 3; i += 1) await login(tracing);
   await tracing.stop();
   t.deepEqual(lines, ['traces are sent', 'traces cannot be sent and are dropped; nothing else hangs on them']);
