@@ -66,7 +66,7 @@ async function demo(): Promise<void> {
   await show(stack, bob, ['kubectl', 'create', 'namespace', 'bobs-own'], { code: 1, says: /forbidden/ });
 
   heading('carol is told why she may not');
-  await show(stack, carol, ['tka', 'login'], { code: 3, says: /grants you nothing/ });
+  await show(stack, carol, ['tka', 'login'], { code: 3, says: /grants you no role/ });
 
   heading('bob logs out, and the token he had is worth nothing');
   const copy = join(stack.dir, 'copy-of-bobs-kubeconfig');

@@ -108,7 +108,7 @@ test.serial('carol, whom the policy grants nothing, is told so', async (t) => {
   const { code, stdout, stderr } = await as('carol@example.com').tka('login', '--non-interactive');
   t.is(code, 3);
   t.is(stdout, '');
-  t.regex(stderr, /policy grants you nothing/);
+  t.regex(stderr, /policy grants you no role/);
   t.notRegex(stderr, /\n\s+at /);
   t.deepEqual(await objectsOfSessions(), []);
 });

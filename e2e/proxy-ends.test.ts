@@ -150,12 +150,12 @@ function endsByPolicy(title: string, isDeaf: boolean): void {
     const { [user]: _, ...others } = rules;
     const lost = await victim(user);
     await losesAll(t, lost, {
-      reason: /policy grants it no more/,
+      reason: /policy no longer grants it/,
       lose: () => stack.policy.write(policyOf(to === undefined ? others : { ...others, [user]: to })),
       timeoutMs: promisedMs + tellingMs,
     });
-    t.regex(String(revocationOf(lost)?.['reason']), /policy grants it no more/);
-    t.true((await eventsOf(lost.entry)).some((message) => message.includes('policy grants it no more')));
+    t.regex(String(revocationOf(lost)?.['reason']), /policy no longer grants it/);
+    t.true((await eventsOf(lost.entry)).some((message) => message.includes('policy no longer grants it')));
     if (engine !== undefined) t.not(readFileSync(engine.hints, 'utf8'), '', 'there were hints to keep back');
   });
 }

@@ -171,7 +171,7 @@ test('rotate-key where nothing can be written is one sentence with path and reme
   t.is(code, 1);
   t.is(
     stderr,
-    `tka-server: cannot write ${file}/state/server-key: a file is in the place of a directory; free or make writable what it is on, or set another place with --tailscale-state-dir, TKA_TAILSCALE_STATE_DIR or tailscale.stateDir in the file\n`,
+    `tka-server: cannot write ${file}/state/server-key: a file is in the place of a directory; free space or make it writable, or set another path with --tailscale-state-dir, TKA_TAILSCALE_STATE_DIR or tailscale.stateDir in the file\n`,
   );
 });
 

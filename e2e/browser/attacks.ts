@@ -112,7 +112,7 @@ export function browserAttacks(stackOf: () => Stack, user: string, standIn: () =
         ['/k8s/version', { headers: { authorization: 'Bearer tka_a_b' } }],
       ] as const) {
         const answer = String(await page.run(fetching(path, options)));
-        t.regex(answer, /^basic 421 .*does not go by that name/s, `${scheme} ${path}`);
+        t.regex(answer, /^basic 421 .*has no such name/s, `${scheme} ${path}`);
       }
     }
     t.is(await sessionsOf(stack), '');

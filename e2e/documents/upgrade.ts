@@ -76,7 +76,7 @@ export function upgradeGuideCases(stack: () => Stack, person: string, { text }: 
     await admin(steps('2', 1).join(''));
     await admin(steps('3', 1).join(''));
     await stack().startTka();
-    t.true(stack().tka.readLog().includes('an earlier tka left access that never ends: see tka-server legacy'));
+    t.true(stack().tka.readLog().includes('an earlier tka left access that never expires: run tka-server legacy'));
     const used = await stack().runAs(person, 'bash', ['-ec', steps('4', 1).join('')], {
       env: { TKA_SERVER: stack().tka.url },
     });

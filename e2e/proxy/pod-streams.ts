@@ -106,7 +106,7 @@ export function podStreams(test: TestFn, { stack: stackOf, user, rules, ...pods 
       await stack.policy.write(policyOf({ ...rules, [user]: [] }));
       const { at, code } = await talking.end(18_000);
       t.is(code, 1);
-      t.regex(talking.stderr, /policy grants it no more/);
+      t.regex(talking.stderr, /policy no longer grants it/);
       const revoked = await logged(stack, { event: 'revoked' }, since);
       t.true(at - timeOf(revoked) < 1000, `${at - timeOf(revoked)} ms after tka knew`);
     });

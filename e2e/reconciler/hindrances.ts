@@ -133,7 +133,7 @@ export function hindranceCases(world: () => World): void {
       timeoutMs: 5000,
     });
     t.deepEqual(await told(world(), uid, 'ForeignBinding'), [
-      `RoleBinding ${place}/by-hand gives the session's account ClusterRole cluster-admin; tka did not make it`,
+      `RoleBinding ${place}/by-hand grants ClusterRole cluster-admin to the session's account; tka did not make it`,
     ]);
     await running.reconciler.end(begun.session, 'logout', patience());
     t.false(await isMissing(read('by-hand')));

@@ -59,14 +59,14 @@ export function replicaCases(world: () => World): void {
     const out = await signIn(other, login('leaver'));
     const revoked = await signIn(other, login('revoked'));
     await other.reconciler.end(out.metadata.name, 'logout', patience());
-    await other.reconciler.end(revoked.metadata.name, 'the tailnet policy grants it no more', patience());
+    await other.reconciler.end(revoked.metadata.name, 'the tailnet policy no longer grants it', patience());
     t.deepEqual(await world().objects(), []);
     await until(() => leader.told.filter((words) => words.startsWith('ended')).length === 2, {
       what: 'the leader to tell of both',
       timeoutMs: 10_000,
     });
     t.true(leader.told.includes('ended: logout'));
-    await until(async () => /grants it no more/.test(await events(revoked.metadata.name)), {
+    await until(async () => /no longer grants it/.test(await events(revoked.metadata.name)), {
       what: 'the Event',
       timeoutMs: 10_000,
     });

@@ -27,8 +27,8 @@ export function loginCases(place: () => Place): void {
     t.is(await terminal.exitCode(), 3);
     const screen = await terminal.screen();
     t.regex(screen, /^✗ Check grants/m);
-    t.regex(screen, /^error: .*grants you nothing/m);
-    t.is(screen.split('grants you nothing').length, 2, screen);
+    t.regex(screen, /^error: .*grants you no role/m);
+    t.is(screen.split('grants you no role').length, 2, screen);
     t.notRegex(screen, /✓ Log in|\n\s+at /);
     await isClean(t, terminal);
     t.is(place().kubeconfig('carol@example.com'), '');

@@ -243,7 +243,7 @@ export function roleWarnings(values: Pick<Config, 'roles.clusterWide'>): readonl
   const strong = values['roles.clusterWide'].filter((role) => !/^(view|system:.*)$/.test(role));
   if (strong.length === 0) return [];
   return [
-    `tka may bind ${strong.join(', ')} in the whole cluster: whoever the tailnet policy grants edit, admin or more there can become cluster-admin in almost any cluster`,
+    `tka may bind ${strong.join(', ')} in the whole cluster: anyone to whom the tailnet policy grants edit, admin or more there can become cluster-admin in almost any cluster`,
   ];
 }
 

@@ -18,7 +18,7 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
   ENOTDIR: 'a file is in the place of a directory',
   EISDIR: 'a directory is in its place',
-  ELOOP: 'its symbolic links lead in a circle',
+  ELOOP: 'too many levels of symbolic links',
   EMFILE: 'too many open files',
 };
 
@@ -30,7 +30,7 @@ export function writing<T>(path: string, setting: SettingKey, work: () => T): T 
     const reason = reasonOf(error);
     if (reason === undefined) throw error;
     throw new FileError(
-      `cannot write ${path}: ${reason}; free or make writable what it is on, or set another place with ${waysToSet(setting)}`,
+      `cannot write ${path}: ${reason}; free space or make it writable, or set another path with ${waysToSet(setting)}`,
       { cause: error },
     );
   }

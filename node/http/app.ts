@@ -56,8 +56,8 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
   app.use(redirectSwagger);
   app.use((ctx) => {
     const known = router.match(ctx.path, ctx.method).path.flatMap((layer) => layer.methods);
-    if (known.length === 0) throw new ApiError(404, 'not_found', 'there is no such call');
-    throw new ApiError(405, 'bad_request', `this call does not answer to ${ctx.method}`, {
+    if (known.length === 0) throw new ApiError(404, 'not_found', 'no such path');
+    throw new ApiError(405, 'bad_request', `this path does not allow ${ctx.method}`, {
       headers: { Allow: [...new Set(known)].join(', ') },
     });
   });

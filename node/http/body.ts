@@ -33,7 +33,7 @@ export async function readBody<T extends z.ZodType>(req: IncomingMessage, schema
 
 async function readBytes(req: IncomingMessage): Promise<Buffer> {
   const tooLarge = () =>
-    new ApiError(413, 'bad_request', `a request body may have ${maxBodyBytes} bytes`, {
+    new ApiError(413, 'bad_request', `the request body is larger than ${maxBodyBytes} bytes`, {
       // The rest of the body is still on its way: this connection cannot be used again.
       headers: { Connection: 'close' },
     });
@@ -67,5 +67,5 @@ function accept<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
     const at = issue.path.join('.');
     return printable(at === '' ? issue.message : `${at}: ${issue.message}`, 200);
   });
-  throw new ApiError(400, 'bad_request', 'the request body is not as it should be', { advice: issues.slice(0, 5) });
+  throw new ApiError(400, 'bad_request', 'invalid request body', { advice: issues.slice(0, 5) });
 }

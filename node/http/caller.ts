@@ -25,7 +25,7 @@ const refusals: Readonly<Record<NonNullable<Identity['refusal']>, { message: str
     advice: "call from the node itself, by the node's tailnet address",
   },
   router: {
-    message: 'this node routes for others, so nobody can say who is calling',
+    message: 'this node routes traffic for others, so the caller cannot be identified',
     advice: 'call from a node that is neither a subnet router nor an exit node',
   },
 };
@@ -71,7 +71,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
     try {
       identity = await connection.identity();
     } catch (cause) {
-      throw new ApiError(503, 'unavailable', 'nobody can say who is calling: the tailnet node is away', {
+      throw new ApiError(503, 'unavailable', 'the caller cannot be identified: the tailnet node is not connected', {
         advice: ['retry in a moment'],
         retryAfterSeconds: deps.settings.retryAfterSeconds,
         cause,

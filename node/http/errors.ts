@@ -53,7 +53,7 @@ export function answerOf(error: unknown, requestId: string): ErrorAnswer {
     status: 500,
     headers: {},
     body: {
-      message: 'tka failed on this request',
+      message: 'internal error',
       advice: [`this is a bug in tka: its log has the details under request ${requestId}`],
       code: 'internal',
     },

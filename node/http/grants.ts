@@ -130,7 +130,7 @@ function parseRule(text: string, ownNamespaces: readonly string[]): Rule | Omit<
   }
   const parsed = ruleSchema.safeParse(value);
   if (!parsed.success) return drop(parsed.error.issues.map(describeIssue).join('; '));
-  if (hasRepeatedField(text, value)) return drop('a field is there more than once');
+  if (hasRepeatedField(text, value)) return drop('a field is repeated');
 
   const { role, period, priority, namespaces } = parsed.data;
   const own = namespaces?.find((namespace) => ownNamespaces.includes(namespace));

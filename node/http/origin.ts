@@ -31,7 +31,7 @@ export function refuseForeignRequest(req: RequestHead, isTls: boolean, deps: Ori
   const host = hosts.length === 1 ? (hosts[0] ?? '') : '';
   if (!deps.ownNames().includes(nameIn(host))) {
     deps.metrics.headerRejected('host');
-    throw new ApiError(421, 'bad_request', 'this server does not go by that name', {
+    throw new ApiError(421, 'bad_request', 'this server has no such name', {
       advice: ['use its MagicDNS name, its short name or its tailnet address'],
     });
   }

@@ -93,6 +93,8 @@ export async function clusterInfoOf({ kubernetes, config, log }: ClusterChecks, 
     },
   });
   if (found === undefined)
-    log.warn("nobody told tka the API server's address: there will be no kubeconfigs; set clusterInfo.apiEndpoint");
+    log.warn(
+      "the API server's address for users is unknown: no kubeconfigs for direct mode; set clusterInfo.apiEndpoint",
+    );
   return found;
 }

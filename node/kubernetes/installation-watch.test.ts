@@ -39,7 +39,7 @@ test('a problem that two looks find counts within 60 s, is logged once, and heal
   world.found = [];
   await clock.advance(5000);
   t.deepEqual(watch.problems(), []);
-  t.regex(world.log.at(-1) ?? '', /whole again/);
+  t.regex(world.log.at(-1) ?? '', /complete again/);
 });
 
 test('what one look finds and the next does not is no problem', async (t) => {

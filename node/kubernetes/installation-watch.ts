@@ -35,17 +35,14 @@ export function watchInstallation({ check, log, clock }: InstallationWatchDeps):
     if (known.some((problem) => !before.has(problem))) {
       log.error({ problems: known }, 'the installation is damaged: new logins are refused');
     }
-    if (before.size > 0 && known.length === 0) log.info({}, 'the installation is whole again');
+    if (before.size > 0 && known.length === 0) log.info({}, 'the installation is complete again');
   };
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       await sleep(clock, suspected.size > 0 ? againMs : everyMs, stopping.signal).catch(() => {});
       if (stopping.signal.aborted) return;
       await look().catch((error: unknown) => {
-        log.debug(
-          { reason: error instanceof Error ? error.message : String(error) },
-          'the installation cannot be looked at',
-        );
+        log.debug({ reason: error instanceof Error ? error.message : String(error) }, 'cannot check the installation');
       });
     }
   };

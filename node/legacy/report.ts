@@ -12,13 +12,13 @@ export async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: Ab
     const shown = objects.slice(0, 20).map(describeLegacy);
     log.warn(
       { count: objects.length, objects: shown },
-      'an earlier tka left access that never ends: see tka-server legacy',
+      'an earlier tka left access that never expires: run tka-server legacy',
     );
   } catch (error) {
     stop.throwIfAborted();
     log.warn(
       { reason: error instanceof Error ? error.message : String(error) },
-      'cannot look for what an earlier tka left',
+      'cannot check for objects of an earlier tka',
     );
   }
 }

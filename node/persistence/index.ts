@@ -71,7 +71,7 @@ export async function openPersistence(
     if (keyName === '') {
       serverKey = watchServerKey(config['tailscale.stateDir'], {
         onTrouble: (error) =>
-          log.error({ reason: error.message }, 'the server key was not taken over: the last one is in force'),
+          log.error({ reason: error.message }, 'cannot read the server key: the last one stays in use'),
       });
     } else {
       const shared = await openServerKeySecret({ secret: secretOf(keyName), log, clock, onWait, wasServing }, stop);

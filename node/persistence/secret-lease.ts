@@ -38,7 +38,7 @@ export async function claimSecret(claim: Claim, signal: AbortSignal): Promise<Se
     const found = await secret.read(signal);
     const other = holderOf(found);
     if (other !== undefined && serverOf(other) !== serverOf(id) && !isSilent(found)) {
-      const words = `${secret.name} is in use by ${other}: this server waits until that one lets go; two must not share one, give each its own tailscale.stateSecret`;
+      const words = `${secret.name} is in use by ${other}: waiting until it is released; two servers must not share one, give each its own tailscale.stateSecret`;
       return { notYet: { words, forMs: lookMs } };
     }
     check(secret, found);

@@ -63,7 +63,7 @@ test('a Secret that is deleted while it is watched is a problem until it is back
   for (let tries = 0; tries < 3; tries += 1) await clock.advance(15_000);
   t.regex(key.problem() ?? '', /does not exist/);
   t.deepEqual(key.current(), before);
-  t.is(lines.filter((line) => line.includes('not taken over')).length, 1);
+  t.is(lines.filter((line) => line.includes('last one stays in use')).length, 1);
   secret.trouble = undefined;
   for (let tries = 0; tries < 3; tries += 1) await clock.advance(15_000);
   t.is(key.problem(), undefined);
@@ -92,7 +92,7 @@ for (const [title, value] of broken) {
     secret.edit({ values: new Map([['server-key', value]]) });
     for (let tries = 0; tries < 5; tries += 1) await clock.advance(15_000);
     t.deepEqual(key.current(), before);
-    t.is(lines.filter((line) => line.includes('not taken over')).length, 1);
+    t.is(lines.filter((line) => line.includes('last one stays in use')).length, 1);
     const error = await t.throwsAsync(opening(secret).opened, {
       instanceOf: ServerKeyError,
       message: /Secret tka-system\/s .*rotate-key/,
@@ -116,7 +116,7 @@ test('a watch that breaks starts over', async (t) => {
   await rotateServerKeySecret(secret, signal);
   await clock.advance(15_000);
   t.is(`${key.current().toString('hex')}\n`, keyOf(secret));
-  t.false(lines.some((line) => line.includes('not taken over')));
+  t.false(lines.some((line) => line.includes('last one stays in use')));
 });
 
 test('an API server that is away is waited for, a Secret that is not there is not', async (t) => {

@@ -42,7 +42,7 @@ export async function openServerKeySecret(options: SharedKeyOptions, signal: Abo
         const reason = error instanceof Error ? error.message : String(error);
         // A watch ends by itself now and then; a key that is none, or a right that is gone, does not heal by itself.
         if (!(error instanceof ApiUnavailableError) && reason !== told && !isTimeout(error)) {
-          log.error({ object: secret.name, reason }, 'the server key was not taken over: the last one is in force');
+          log.error({ object: secret.name, reason }, 'cannot read the server key: the last one stays in use');
           told = reason;
         }
         if (!isTimeout(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);

@@ -211,7 +211,7 @@ test('a Secret that is emptied while it is held is written whole by the next ren
   });
   await clock.advance(15_000);
   t.deepEqual([...secret.content.values].map(String), ['a,1', 'b,2']);
-  t.true(lines.some((line) => line.includes('written anew')));
+  t.true(lines.some((line) => line.includes('writing it again')));
 });
 
 test('a Secret that is deleted while it is held is written whole once it is made again', async (t) => {

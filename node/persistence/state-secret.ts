@@ -136,7 +136,7 @@ class HeldSecret implements StateSecret {
       const reason = reasonOf(error);
       const lose = this.#isDirty
         ? 'the last changes of the tailnet state are not saved'
-        : 'the Secret was not let go of';
+        : 'the Secret was not released';
       this.#options.log[this.#isDirty ? 'error' : 'warn']({ object: this.name, reason }, lose);
     }
     for (const { done } of this.#waiting) done.reject(new Error(`${this.name} is closed`));
@@ -201,7 +201,7 @@ class HeldSecret implements StateSecret {
         );
       }
       if (difference(this.#seen.values, found.values).size > 0) {
-        log.warn({ object: this.name }, 'somebody else changed what the Secret holds: it is written anew');
+        log.warn({ object: this.name }, 'the Secret was changed by someone else: writing it again');
       }
       this.#seen = found;
       this.#seen = await write();
@@ -219,7 +219,7 @@ class HeldSecret implements StateSecret {
     const { log } = this.#options;
     if (problem === '') log.info({ object: this.name }, 'the tailnet state is saved again');
     else if (this.#isDirty) log.error({ object: this.name, reason: problem }, 'the tailnet state is not saved');
-    else log.warn({ object: this.name, reason: problem }, "this server's hold of the Secret is not renewed");
+    else log.warn({ object: this.name, reason: problem }, "cannot renew this server's claim on the Secret");
     if (problem !== '') for (const { onTrouble } of this.#waiting) onTrouble(problem);
   }
 

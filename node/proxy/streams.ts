@@ -54,7 +54,7 @@ export class Streams {
   async recheck(): Promise<void> {
     await Promise.all(
       this.#all().map(async (stream) => {
-        if (!(await stream.holds())) stream.cut('the tailnet policy grants it no more', 'revoked');
+        if (!(await stream.holds())) stream.cut('the tailnet policy no longer grants it', 'revoked');
       }),
     );
   }

@@ -13,7 +13,7 @@ test('a session whose grant holds goes on, and open streams are looked at in eac
 });
 
 const losses: readonly [title: string, lose: (world: World) => void, reason: RegExp][] = [
-  ['the grant is lost or does not cover it', (world) => (world.periodMs = undefined), /grants it no more/],
+  ['the grant is lost or does not cover it', (world) => (world.periodMs = undefined), /no longer grants it/],
   ['the node key has expired', (world) => world.identities.set('n1', identity({ refusal: 'expired' })), /\(expired\)/],
   ['the node routes for others', (world) => world.identities.set('n1', identity({ refusal: 'router' })), /\(router\)/],
   [
@@ -24,12 +24,12 @@ const losses: readonly [title: string, lose: (world: World) => void, reason: Reg
   [
     "the node is another user's",
     (world) => world.identities.set('n1', identity({ user: { ...alice, id: '2' } })),
-    /somebody else/,
+    /another user/,
   ],
   [
     'nobody can say whose the node is',
     (world) => world.identities.set('n1', { ...identity(), user: undefined } as unknown as Identity),
-    /nobody can say who/,
+    /owner of the node .* is unknown/,
   ],
 ];
 for (const [title, lose, reason] of losses) {
@@ -163,7 +163,7 @@ test('what the netmap in hand takes away ends without contact too', async (t) =>
   world.controlAwayMs = 500;
   world.periodMs = undefined;
   await world.passes(2);
-  t.regex(world.ended[0]?.[1] ?? '', /grants it no more/);
+  t.regex(world.ended[0]?.[1] ?? '', /no longer grants it/);
 });
 
 test('a replica that does not lead ends nothing for want of contact', async (t) => {

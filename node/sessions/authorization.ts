@@ -102,7 +102,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   /** When to look again. */
   async function pass(): Promise<number> {
     const streams = deps.recheckStreams().catch((error: unknown) => {
-      deps.log.error({ err: error }, 'open streams could not be looked at');
+      deps.log.error({ err: error }, 'cannot check open streams');
     });
     try {
       actions.beginPass();
@@ -172,7 +172,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       await deps
         .shorten(signin, endsAt, deadline())
         .catch((error: unknown) =>
-          retried(signin, error, 'a session whose period is shorter now keeps its end for the moment'),
+          retried(signin, error, 'cannot shorten a session whose period is shorter now, trying again'),
         );
     });
   }
@@ -181,9 +181,9 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     const unknownMs = deps.now() - knownAt;
     deps.log.warn(
       { reason: cause instanceof Error ? cause.message : String(cause), unknownSeconds: Math.round(unknownMs / 1000) },
-      'nobody can say whether grants still hold',
+      'grants cannot be confirmed',
     );
-    if (unknownMs > deps.maxUnknownMs) endAll('nobody could say for too long whether its grant holds');
+    if (unknownMs > deps.maxUnknownMs) endAll('its grant could not be confirmed for too long');
   }
 
   function endAll(reason: string): void {
@@ -214,7 +214,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
       deps.log.info({ ...auditOf(signin), event: 'revoked', reason }, 'audit');
       await deps
         .end(signin.metadata.name, reason, deadline())
-        .catch((error: unknown) => retried(signin, error, 'a session whose grant has gone cannot be ended yet'));
+        .catch((error: unknown) => retried(signin, error, 'cannot end a session whose grant is gone, trying again'));
     });
   }
 

@@ -77,7 +77,7 @@ test('sessions of a role that is not listed end at the first list, and are audit
   sessions = [everywhere, inPlaces(['a']), testSignin({ metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } })];
   await at.clock.advance(200);
   t.deepEqual(at.ended, [
-    'alice-0123456789: tka gives the role view in the whole cluster no more: it is not in roles.clusterWide',
+    'alice-0123456789: tka no longer binds the role view in the whole cluster: it is not in roles.clusterWide',
   ]);
   t.like(at.lines[0], { audit: true, event: 'revoked', session: 'alice-0123456789', username: 'alice@example.com' });
   await at.running.stop();

@@ -71,7 +71,7 @@ export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
         // The next look finds it again.
         deps.log.warn(
           { err: error, session: metadata.name },
-          'a session that tka may not give any more cannot be ended yet',
+          'cannot end a session whose role tka may no longer bind, trying again',
         );
       }
     });
@@ -84,7 +84,7 @@ export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
         if (isListed) await look(deps.reconciler.list());
       } catch (error) {
         if (signal.aborted) return;
-        deps.log.warn({ err: error }, 'cannot see which roles tka may still bind, trying again');
+        deps.log.warn({ err: error }, 'cannot check which roles tka may bind, trying again');
       }
       await sleep(clock, isListed ? everyMs : beforeFirstListMs, signal);
     }
@@ -110,7 +110,7 @@ export function reasonInLists(
     namespaces === undefined
       ? ([roles.clusterWide, 'roles.clusterWide', 'in the whole cluster'] as const)
       : ([roles.namespaced, 'roles.namespaced', 'in namespaces'] as const);
-  return listed.includes(role) ? undefined : `tka gives the role ${role} ${where} no more: it is not in ${key}`;
+  return listed.includes(role) ? undefined : `tka no longer binds the role ${role} ${where}: it is not in ${key}`;
 }
 
 /** A role and where it is bound, in one word; names of roles and namespaces have no space. */

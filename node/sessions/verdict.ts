@@ -34,10 +34,10 @@ export function judge(deps: VerdictDeps, { spec }: TkaSignin, identity: Identity
   try {
     caller = deps.callerFrom(identity);
   } catch {
-    return { reason: 'nobody can say who the node that logged in belongs to' };
+    return { reason: 'the owner of the node that logged in is unknown' };
   }
-  if (caller.subject !== spec.subject) return { reason: 'the node that logged in belongs to somebody else now' };
+  if (caller.subject !== spec.subject) return { reason: 'the node that logged in belongs to another user now' };
   if (caller.username !== spec.username) return { reason: 'the login name has changed' };
   const periodMs = deps.periodMs(caller, spec);
-  return periodMs === undefined ? { reason: 'the tailnet policy grants it no more' } : { periodMs };
+  return periodMs === undefined ? { reason: 'the tailnet policy no longer grants it' } : { periodMs };
 }

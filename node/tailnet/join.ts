@@ -25,7 +25,10 @@ export function joining(loaded: LoadedConfig, log: Pick<Logger, 'warn'>): () => 
       return latest;
     } catch (error) {
       if (latest === undefined) throw error;
-      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'joining with what was read before');
+      log.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'cannot read the credential: joining with the one read before',
+      );
       return latest;
     }
   };

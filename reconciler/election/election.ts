@@ -81,7 +81,7 @@ export class Election {
 
   /** Throws a NotLeadingError unless this replica leads now. */
   check(): void {
-    if (this.term === undefined) throw new NotLeadingError('another replica leads, or may by now');
+    if (this.term === undefined) throw new NotLeadingError('this replica does not lead, or may no longer');
   }
 
   /** Gives the Lease back, so that another leads at once: whatever the term was for must have ended before. */
@@ -93,10 +93,7 @@ export class Election {
     try {
       await this.#withDeadline(async (signal) => await this.#release(signal), new AbortController().signal);
     } catch (error) {
-      this.#options.log.warn(
-        { err: error },
-        'the Lease could not be given back: another replica leads when it runs out',
-      );
+      this.#options.log.warn({ err: error }, 'cannot release the Lease: another replica leads when it expires');
     }
   }
 
@@ -279,7 +276,7 @@ export class Election {
     const remedy =
       error instanceof ForbiddenError
         ? `tka may not ${error.verb} leases, so no replica works on the sessions: ${reinstall}`
-        : 'cannot look after the Lease, trying again';
+        : 'cannot renew the Lease, trying again';
     this.#options.log[error instanceof ForbiddenError ? 'error' : 'warn']({ err: error }, remedy);
   }
 }

@@ -102,7 +102,7 @@ function microTime(time: string): string {
 
 function parsed(object: unknown, verb: string): StoredLease {
   const result = leaseSchema.safeParse(object);
-  if (!result.success) throw new InvalidError(verb, plural, 'the API server answered with a Lease that is none');
+  if (!result.success) throw new InvalidError(verb, plural, 'the API server answered with an invalid Lease');
   const { metadata, spec } = result.data;
   return {
     holder: spec.holderIdentity,

@@ -181,7 +181,7 @@ export class Informer {
     if (foreign.some((name) => !this.#foreign.includes(name))) {
       log.warn(
         { names: foreign },
-        'TkaSignins of another schema are left alone: see `tka-server legacy` for what an earlier product left behind',
+        'TkaSignins of another schema are left alone: see `tka-server legacy` for objects of an earlier product',
       );
     }
     this.#foreign = foreign;
@@ -205,7 +205,7 @@ export class Informer {
       }
     } catch (error) {
       if (!hung.signal.aborted || stopping.aborted) throw error;
-      log.warn('a watch of TkaSignins went silent, starting another');
+      log.warn('a watch of TkaSignins timed out, starting another');
     } finally {
       cancel();
     }

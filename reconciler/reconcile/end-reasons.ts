@@ -40,7 +40,7 @@ export function createEndReasons({ cache, signins, isLeading, clock, log }: EndR
         cache.written(await signins.annotate(signin, annotations.endReason, reason, signal));
       } catch (error) {
         // The end is what matters; without its reason it counts as a revocation.
-        log.debug({ err: error, session: signin.metadata.name }, 'cannot say why a session ends');
+        log.debug({ err: error, session: signin.metadata.name }, 'cannot record why a session ends');
       }
     },
     forget: (uid) => void said.delete(uid),

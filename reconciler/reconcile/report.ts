@@ -72,7 +72,7 @@ export async function reportLeft(deps: ReportDeps, name: string, error: unknown)
   const message = messageOf(error);
   deps.log.warn(
     { err: error, session: name },
-    'a binding of a session that ends cannot be removed and gives nothing any more',
+    'cannot remove a binding of a session that ends; it grants nothing any more',
   );
   const signin = deps.cache.get(name);
   if (signin !== undefined) await deps.events.record(signin, { type: 'Warning', reason: 'BindingLeft', message });

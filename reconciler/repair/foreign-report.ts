@@ -37,8 +37,8 @@ export function createForeignReport(deps: ForeignReportDeps): ForeignReport {
   let lastAt = -Infinity;
 
   const tellOf = async (binding: ForeignBinding): Promise<void> => {
-    log.warn(binding, 'a binding that tka did not make gives the account of a session a role');
-    const message = `${keyOf(binding)} gives the session's account ${binding.role}; tka did not make it`;
+    log.warn(binding, "a binding that tka did not make grants a role to a session's account");
+    const message = `${keyOf(binding)} grants ${binding.role} to the session's account; tka did not make it`;
     const about = cache.list().filter((signin) => binding.accounts.includes(accountName(signin)));
     for (const signin of about) await events.record(signin, { type: 'Warning', reason: 'ForeignBinding', message });
   };
@@ -57,7 +57,7 @@ export function createForeignReport(deps: ForeignReportDeps): ForeignReport {
       for (const [key, binding] of known) if (!before.has(key)) await tellOf(binding);
       for (const [key, binding] of before) {
         if (!known.has(key))
-          log.info(binding, 'a binding that tka did not make is gone, or gives no session anything any more');
+          log.info(binding, 'a binding that tka did not make is gone, or grants nothing to a session any more');
       }
     },
     stop: () => observer.foreignBindings(0),

@@ -126,7 +126,7 @@ async function removeOrphans(
       stuck.push(first.signin);
       deps.log.error(
         { err: error, session: first.signin, name: first.name },
-        'cannot remove what belongs to no session',
+        'cannot remove an object that belongs to no session',
       );
     }
   });
@@ -136,7 +136,7 @@ async function removeOrphans(
 async function removeLeavings(deps: SweepDeps, objects: readonly Owned[], signal: AbortSignal): Promise<void> {
   const results = await Promise.allSettled(
     objects.map(async ({ kind, name, namespace }) => {
-      deps.log.warn({ kind, name, namespace }, 'removing what belongs to no session');
+      deps.log.warn({ kind, name, namespace }, 'removing an object that belongs to no session');
       if (kind === 'ServiceAccount') {
         await deps.apply.deleteAccount({ metadata: { name, namespace: deps.namespace } }, signal);
       } else {

@@ -46,7 +46,7 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
         ...deps,
         onOrphan: (kind) => observer.orphanRemoved(kind),
         onDamage(signin, observed) {
-          log.warn({ session: signin.metadata.name, damage: Object.fromEntries(observed) }, 'mending a session');
+          log.warn({ session: signin.metadata.name, damage: Object.fromEntries(observed) }, 'repairing a session');
           onDamage(signin, observed);
         },
       },
@@ -69,7 +69,7 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
       } catch (error) {
         if (signal.aborted) return;
         delayMs = afterErrorMs;
-        log.warn({ err: error }, 'cannot look for what belongs to no session, trying again');
+        log.warn({ err: error }, 'cannot look for objects that belong to no session, trying again');
       }
       const tookMs = Math.max(0, clock.now() - startedAt);
       const restMs = Math.min(delayMs, Math.max(pauseMs, pauseFactor * tookMs));

@@ -90,7 +90,7 @@ async function adopt(
 ): Promise<TkaSignin | undefined> {
   const { name } = found.metadata;
   if (!isSameGrant(found, request)) {
-    throw new SessionEndingError(name, `${name} is the session of somebody else: an administrator must delete it`);
+    throw new SessionEndingError(name, `${name} is a session of another user: an administrator must delete it`);
   }
   if (found.metadata.deletionTimestamp !== undefined) {
     await untilGone(deps, found, signal);

@@ -12,7 +12,7 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
   ENOTDIR: 'a file is in the place of a directory',
   EISDIR: 'a directory is in its place',
-  ELOOP: 'its symbolic links lead in a circle',
+  ELOOP: 'too many levels of symbolic links',
 };
 
 /** The system's word itself where there are no better ones. */

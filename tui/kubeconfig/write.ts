@@ -67,5 +67,5 @@ const known: Readonly<Record<string, { readonly reason?: string; readonly advice
     reason: 'it is a mount point',
     advice: 'Mount its directory instead, or name another file with --kubeconfig.',
   },
-  ELOOP: { reason: 'its symbolic links lead in a circle' },
+  ELOOP: { reason: 'too many levels of symbolic links' },
 };

@@ -112,16 +112,21 @@ function refusal(choice: Exclude<Choice, Chosen>, caller: Caller, capability: st
     case 'none':
       return noGrant(caller, capability);
     case 'role-not-granted':
-      return new ApiError(403, 'role_not_granted', "the tailnet's policy does not grant you that role", {
+      return new ApiError(403, 'role_not_granted', 'the tailnet policy does not grant you that role', {
         advice: [`it grants you: ${choice.granted.join(', ')}`, ...reasonsOf(caller)],
       });
     case 'ambiguous':
-      return new ApiError(400, 'ambiguous_grant', 'several rules of the same priority grant you different things', {
-        advice: [
-          ...choice.rules.slice(0, 5).map((rule) => `it could be ${describeRule(rule)}`),
-          'ask for a role that one rule alone grants, or have the rules of the policy given different priorities',
-        ],
-      });
+      return new ApiError(
+        400,
+        'ambiguous_grant',
+        'several rules with the same priority grant you different roles or scopes',
+        {
+          advice: [
+            ...choice.rules.slice(0, 5).map((rule) => `it could be ${describeRule(rule)}`),
+            'ask for a role that only one rule grants, or ask your tailnet admin to give the rules different priorities',
+          ],
+        },
+      );
     case 'period-too-long':
       return new ApiError(422, 'unprocessable', `${choice.rule.role} is granted for ${choice.rule.period} at most`, {
         advice: [`ask for ${choice.rule.period} or less`],
@@ -143,7 +148,7 @@ function noGrant(caller: Caller, capability: string): ApiError {
       advice: reasons,
     });
   }
-  return new ApiError(403, 'no_grant', "the tailnet's policy grants you nothing here", {
+  return new ApiError(403, 'no_grant', 'the tailnet policy grants you no role on this server', {
     advice: [...reasons, `ask your tailnet admin to grant you the capability ${capability}`],
   });
 }

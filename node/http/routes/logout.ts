@@ -34,7 +34,7 @@ async function endAll(sessions: readonly SessionView[], gone: AbortSignal, deps:
   const failed = results.find((result) => result.status === 'rejected');
   if (failed === undefined) return;
   if (!time.aborted) throw failed.reason;
-  throw new ApiError(503, 'unavailable', 'the access is not gone yet', {
+  throw new ApiError(503, 'unavailable', 'the access is not removed yet', {
     advice: ['log out again; if that does not help, tell the admin of this cluster'],
     retryAfterSeconds: deps.settings.retryAfterSeconds,
     cause: failed.reason,

@@ -93,7 +93,7 @@ test('what happens is counted', async (t) => {
     reconciler.orphanRemoved('ServiceAccount');
     reconciler.retried();
     reconciler.sessionEnded('expired', 0.2);
-    reconciler.sessionEnded('the tailnet policy grants it no more', 0.2);
+    reconciler.sessionEnded('the tailnet policy no longer grants it', 0.2);
     proxy.served({ verb: 'brew', status: 418, seconds: 1, by: 'server' });
     proxy.served({ verb: 'get', status: 0, seconds: 1, by: 'engine' });
     reconciler.cleanupStuck('alice-1', true);
