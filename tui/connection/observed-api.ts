@@ -6,7 +6,7 @@ import { UnreachableError, type UserError } from '../errors.ts';
 const silentMs = 2000;
 
 export interface Observer {
-  /** A call takes long. */
+  /** A call takes long; of calls that wait together, one. */
   readonly onWait: () => void;
   readonly onAnswer: () => void;
   readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
@@ -15,10 +15,16 @@ export interface Observer {
 }
 
 export function observeApi(api: Api, { onWait, onAnswer, explain, explainAbsent }: Observer): Api {
+  let hasTold = false;
+  const tell = (): void => {
+    if (!hasTold) onWait();
+    hasTold = true;
+  };
   const watch = async (answer: Promise<unknown>): Promise<unknown> => {
-    const timer = setTimeout(onWait, silentMs);
+    const timer = setTimeout(tell, silentMs);
     try {
       const value = await answer;
+      hasTold = false;
       onAnswer();
       return value;
     } catch (error) {

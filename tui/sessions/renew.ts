@@ -136,8 +136,9 @@ interface Search extends RenewOptions {
 
 /** Throws where there is none, or where a login would not come to it. */
 async function findSession({ api, server, isSame }: Reached, search: Search): Promise<Session> {
-  const { signal } = search;
-  const [{ sessions }, whoami] = await Promise.all([api.sessions({ signal }), api.whoami({ signal })]);
+  const { signal, flags } = search;
+  const call = { signal, ...(flags.timeoutMs === undefined ? {} : { timeoutMs: flags.timeoutMs }) };
+  const [{ sessions }, whoami] = await Promise.all([api.sessions(call), api.whoami(call)]);
   const session = await choose(sessions, { server, isSame }, search);
   if (!isSessionName(session.session)) {
     throw new UserError(`${server} has a session of yours with a name that is none`, ['Check the name of the server.']);
