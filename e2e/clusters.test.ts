@@ -92,11 +92,11 @@ test.serial('a server that is another machine than was agreed to is refused, unt
   await writeFile(knownServers(), before.replace(/"nodeId": "[^"]*"/, '"nodeId": "nOther"'));
   const refused = await tka('login', '--non-interactive', '--server', stack.tka.dnsName);
   t.is(refused.code, 3, refused.stderr);
-  t.regex(refused.stderr, /is not the machine that you agreed to\n.*node nOther, tag:tka; now it is node \w+, tag:tka/);
+  t.regex(refused.stderr, /has changed its identity\n.*node nOther, tag:tka; now it is node \w+, tag:tka/);
   const [, name = ''] = /tka clusters forget (\S+)/.exec(refused.stderr) ?? [];
   const look = await tka('whoami', '--server', stack.tka.dnsName);
   t.is(look.code, 0, look.stderr);
-  t.regex(look.stderr, /warning: .* is not the machine that you agreed to/);
+  t.regex(look.stderr, /warning: .* has changed its identity/);
   const forgotten = await tka('clusters', 'forget', name);
   t.is(forgotten.code, 0, forgotten.stderr);
   t.is((await tka('login', '--non-interactive', '--server', stack.tka.dnsName)).code, 0);

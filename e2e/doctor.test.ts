@@ -38,7 +38,7 @@ test.serial('before the first login everything is ready for it', async (t) => {
   t.is(code, 0, JSON.stringify(findings, undefined, 1));
   const notOk = Object.entries(states).filter(([, state]) => state !== 'ok');
   t.deepEqual(Object.fromEntries(notOk), { session: 'skipped', rights: 'skipped' }, JSON.stringify(findings));
-  t.regex(findings['trust'] ?? '', /have not agreed to it yet \(node \S+, tag:tka\)/);
+  t.regex(findings['trust'] ?? '', /not trusted yet \(node \S+, tag:tka\)/);
   t.regex(findings['grant'] ?? '', /view in the whole cluster for 1h/);
   t.regex(findings['identity'] ?? '', /alice@example\.com/);
 });
@@ -49,7 +49,7 @@ test.serial('with a session, kubectl itself gets in, and the machine is the one 
   const { code, states, findings } = await examine('alice@example.com');
   t.deepEqual([...new Set(Object.values(states))], ['ok'], JSON.stringify(findings, undefined, 1));
   t.is(code, 0);
-  t.regex(findings['trust'] ?? '', /the machine that you agreed to/);
+  t.regex(findings['trust'] ?? '', /^trusted: node/);
   t.true(findings['session']?.startsWith(`${session} (view, `), findings['session']);
   t.regex(findings['rights'] ?? '', /authorized \(\d+ rules\)/);
 });

@@ -162,7 +162,7 @@ test.serial('a server that is no machine of the tailnet: unreachable', async (t)
   const runner = runnerOf(t);
   const { code, stderr } = await runner.run('tka exec --join --server other -- kubectl version', joined());
   t.is(code, 4, stderr);
-  t.regex(stderr, /^error: no machine of the tailnet that was joined has the name other$/m);
+  t.regex(stderr, /^error: no machine of the joined tailnet has the name other$/m);
   await nothingIsLeft(t, runner);
 });
 

@@ -203,7 +203,7 @@ test.serial('the command goes on with another replica, and takes kubectl along',
   const again = await tka('login', '--role', 'view');
   t.is(again.code, 0, again.stderr);
   t.is(again.stdout, first.stdout, 'the same context');
-  t.regex(again.stderr, /tka-0\.tail\.test does not answer: going on with http:\/\/tka-1\.tail\.test/);
+  t.regex(again.stderr, /tka-0\.tail\.test does not answer: using its replica http:\/\/tka-1\.tail\.test/);
   t.is(await address(), 'https://tka-1.tail.test');
   t.true(await isLetIn());
   t.deepEqual(await replicas.objects(), { 'ready TkaSignin': 1, ServiceAccount: 1, ClusterRoleBinding: 1 });

@@ -57,7 +57,7 @@ if (hasTerminals()) {
     await terminal.type('x');
     await terminal.waitFor(/❯ prod/);
     await terminal.type('/');
-    await terminal.waitFor(/enter keeps it/);
+    await terminal.waitFor(/enter apply/);
     await terminal.paste('qo\n');
     t.regex(await terminal.waitFor(/\/qo /), /1 session/);
   });
@@ -111,7 +111,7 @@ if (hasTerminals()) {
 
   test('a screen reader hears sentences', async (t) => {
     const terminal = await open(t, { env: { TKA_SCREEN_READER: '1' } });
-    await terminal.waitFor(/Cluster prod, .* You may have view 8h/);
+    await terminal.waitFor(/Cluster prod, .* You may use view 8h/);
     t.false((await terminal.modes()).alternateScreen);
   });
 } else {

@@ -26,7 +26,7 @@ export interface OutputFlags {
 }
 
 /** Which session to open, and how to reach the cluster with it. */
-export interface WishFlags {
+export interface LoginRequestFlags {
   readonly role?: string;
   readonly period?: string;
   readonly mode?: Mode;
@@ -36,7 +36,7 @@ export interface WishFlags {
 }
 
 /** What becomes of the user's kubeconfig. */
-export interface PlacementFlags {
+export interface ContextFlags {
   readonly kubeconfig?: string;
   /** With `{cluster}`, `{role}`, `{namespace}` and `{session}`; default `tka-{cluster}-{role}`. */
   readonly contextName?: string;
@@ -47,7 +47,7 @@ export interface PlacementFlags {
 // One type a command, in the order of `tka --help`. `commands/NAME.ts` exports a function of the command's name (camelCase)
 // that takes the Runtime and these, and resolves to an exit code where it is not always 0.
 export type HomeFlags = GlobalFlags;
-export interface LoginFlags extends GlobalFlags, OutputFlags, WishFlags, PlacementFlags {
+export interface LoginFlags extends GlobalFlags, OutputFlags, LoginRequestFlags, ContextFlags {
   /** At every cluster that answers and is trusted. */
   readonly all?: boolean;
   /** The kubeconfig of the session on stdout, and nothing written. */
@@ -79,11 +79,11 @@ export interface UseFlags extends GlobalFlags, OutputFlags {
   readonly name: string;
   readonly kubeconfig?: string;
 }
-export interface ShellFlags extends GlobalFlags, WishFlags {
+export interface ShellFlags extends GlobalFlags, LoginRequestFlags {
   /** After `--`; absent: the user's shell. */
   readonly command?: readonly string[];
 }
-export interface ExecFlags extends GlobalFlags, WishFlags {
+export interface ExecFlags extends GlobalFlags, LoginRequestFlags {
   readonly command: readonly string[];
   /** Join the tailnet with the embedded client for as long as the command runs. */
   readonly join?: boolean;

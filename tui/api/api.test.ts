@@ -10,17 +10,17 @@ const sessions = '/api/v1alpha1/sessions';
 const kubeconfig = '/api/v1alpha1/kubeconfig';
 const session = { session: 'a-1', username: 'alice', role: 'view', until: '2999-01-01T00:00:00Z' };
 
-test('a login asks the server to wait, and sends a body only for a wish', async (t) => {
+test('a login asks the server to wait, and sends a body only for a request', async (t) => {
   const { server, requests, api } = await nockServer(t);
   server.post(login).times(2).reply(200, session);
   await api.login({}, { signal, waitSeconds: 30 });
   await api.login({ role: 'view', period: '90m' }, { signal, waitSeconds: 5 });
-  const [plain, wish] = requests;
+  const [plain, request] = requests;
   t.is(plain?.body, '');
   t.is(plain?.headers['prefer'], 'wait=30');
   t.is(plain?.headers['content-type'], undefined);
-  t.is(wish?.headers['content-type'], 'application/json');
-  t.deepEqual(JSON.parse(wish?.body ?? ''), { role: 'view', period: '90m' });
+  t.is(request?.headers['content-type'], 'application/json');
+  t.deepEqual(JSON.parse(request?.body ?? ''), { role: 'view', period: '90m' });
 });
 
 test('every call is a part of the trace that it was given, and of none without', async (t) => {

@@ -104,7 +104,7 @@ interface KubeconfigQuery {
   readonly mode?: Mode | undefined;
 }
 
-/** `traceparent`: the trace that every call shall be a part of (W3C Trace Context); whatever is none is not sent. */
+/** `traceparent`: the trace that every call shall be a part of (W3C Trace Context); an invalid one is not sent. */
 export function createApi(transport: Transport, traceparent = ''): Api {
   let date: string | undefined;
   const headers = /^[0-9a-f]{2}(?:-[0-9a-f]+){3}$/.test(traceparent) ? { traceparent } : {};

@@ -1,6 +1,6 @@
 /**
- * How this machine's clock and the server's differ. Up to a minute nobody minds; beyond it times that are left would be
- * wrong, and so would what kubectl thinks of tokens.
+ * How this machine's clock and the server's differ. Up to a minute does not matter; beyond it remaining times would be
+ * wrong, and kubectl would misjudge whether tokens are valid.
  */
 import type { Api } from './api.ts';
 import { formatRemaining } from '../terminal/output.ts';

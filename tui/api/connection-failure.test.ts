@@ -128,7 +128,7 @@ async function listening(t: ExecutionContext, one: Server): Promise<number> {
     one.listen(0, '127.0.0.1', resolve);
   });
   t.teardown(() => void one.close());
-  // Listening on a port, so the address is none of a pipe.
+  // Listening on a port, so the address is not a pipe.
   return (one.address() as AddressInfo).port;
 }
 

@@ -131,7 +131,7 @@ async function listening(t: ExecutionContext, server: ReturnType<typeof createTc
     server.listen(0, '127.0.0.1', resolve);
   });
   t.teardown(() => void server.close());
-  // Listening on a port, so the address is none of a pipe.
+  // Listening on a port, so the address is not a pipe.
   return (server.address() as AddressInfo).port;
 }
 

@@ -68,7 +68,7 @@ async function tcpServer(t: ExecutionContext, greeting: string): Promise<string>
     server.listen(0, '127.0.0.1', resolve);
   });
   t.teardown(() => void server.close());
-  // Listening on a port, so the address is none of a pipe.
+  // Listening on a port, so the address is not a pipe.
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 

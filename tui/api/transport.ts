@@ -159,7 +159,7 @@ async function collect(response: IncomingMessage, { server, proxy }: Described):
   return { status, headers: response.headers, text: Buffer.concat(chunks).toString('utf8') };
 }
 
-/** A lookup as node:dns has it, that asks nobody. */
+/** A node:dns lookup that answers from the list. */
 function lookupIn(addresses: readonly string[]): LookupFunction {
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
   return (_name, { all }, done) => {

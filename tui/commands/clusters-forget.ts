@@ -1,4 +1,4 @@
-/** `tka clusters forget NAME`: takes back what was agreed to about a server, so that the next login looks at it anew. */
+/** `tka clusters forget NAME`: removes a server's pin, so that the next login asks again. */
 import { parseServer } from '../config/server-url.ts';
 import { UserError } from '../errors.ts';
 import type { ClustersForgetFlags } from '../flags.ts';
@@ -20,7 +20,7 @@ export async function clustersForget(runtime: Runtime, { name, quiet }: Clusters
   );
   if (matching.length === 0) {
     const advice =
-      known.length === 0 ? ['None is known.'] : [`Known are: ${known.map(titleOf).slice(0, 20).join(', ')}`];
+      known.length === 0 ? ['No servers are known.'] : [`Known servers: ${known.map(titleOf).slice(0, 20).join(', ')}`];
     throw new UserError(`no cluster or server ${JSON.stringify(printable(name, 80))} is known`, advice);
   }
   const words = createWords(runtime, quiet === true);

@@ -45,7 +45,7 @@ async function setup(t: ExecutionContext): Promise<TestRuntime> {
   return createTestRuntime(t, { socket, env: { http_proxy: stub.url } });
 }
 
-test('the list says what answers, whether it was agreed to, and which roles there are', async (t) => {
+test('the list says what answers, whether it is trusted, and which roles there are', async (t) => {
   const runtime = await setup(t);
   rememberServer(runtime.env, { server: 'http://tka', nodeId: 'n1', tags: ['tag:tka'], cluster: 'prod' });
   await clusters(runtime, {});
@@ -79,7 +79,7 @@ test('a list without a tailnet is an error if it is empty', async (t) => {
   const configured = createTestRuntime(t, { config: 'server: http://127.0.0.1:1' });
   await clusters(configured, {});
   t.regex(configured.out.text, /127\.0\.0\.1-1 .* unverifiable .* \(refuses the connection\)/);
-  t.regex(configured.err.text, /warning: nothing was looked for on the tailnet: no tailscaled answers/);
+  t.regex(configured.err.text, /warning: the tailnet was not searched: no tailscaled answers/);
 });
 
 test('an empty tailnet is no error', async (t) => {
@@ -124,10 +124,10 @@ test('what is not known cannot be forgotten, and what is known is named', async 
   const runtime = createTestRuntime(t);
   rememberServer(runtime.env, { server: 'http://tka', nodeId: 'n1', tags: [], cluster: 'prod' });
   const error = await t.throwsAsync(clustersForget(runtime, { name: 'a b' }), { instanceOf: UserError });
-  t.deepEqual([error?.exitCode, error?.advice], [1, ['Known are: prod (http://tka)']]);
+  t.deepEqual([error?.exitCode, error?.advice], [1, ['Known servers: prod (http://tka)']]);
 });
 
-test('what the server says of its cluster is shown without its escapes', async (t) => {
+test('show the cluster of a server: address, CA and labels is shown without its escapes', async (t) => {
   const runtime = await setup(t);
   await clusterInfo(runtime, { server: 'tka' });
   t.is(

@@ -1,6 +1,6 @@
 /**
- * `tka clusters`: the servers on this tailnet and in the configuration file, whether you have agreed to them, and which roles
- * you may have there. Asks every one of them; believes none.
+ * `tka clusters`: the servers on this tailnet and in the configuration file, whether they are trusted, and which roles
+ * they grant you. Asks each of them; trusts none.
  */
 import { type Cluster, findClusters } from '../discovery/index.ts';
 import { writeData } from '../terminal/structured-output.ts';
@@ -27,7 +27,7 @@ export async function clusters(runtime: Runtime, flags: ClustersFlags): Promise<
     runtime.stdout.write(renderTableWithin([head, ...rows.map(toCells)], fit));
   }
   if (problem !== undefined && found.length === 0) throw problem;
-  if (problem !== undefined) words.warn(`nothing was looked for on the tailnet: ${problem.message}`);
+  if (problem !== undefined) words.warn(`the tailnet was not searched: ${problem.message}`);
   else if (found.length === 0) words.say(`No tka server was found. ${howFound}`);
 }
 

@@ -14,7 +14,7 @@ export async function config(runtime: Runtime, flags: ConfigFlags): Promise<void
   const { action, key } = flags;
   if (action === 'path') return writePath(runtime, flags);
   if (action === 'list') return list(runtime, flags);
-  if (key === undefined) throw usageError(`tka config ${action} needs a key`, ['See which there are: tka config list']);
+  if (key === undefined) throw usageError(`tka config ${action} needs a key`, ['List all keys: tka config list']);
   if (action === 'get') return get(runtime, flags, key);
   return edit(runtime, flags, key);
 }
@@ -32,7 +32,7 @@ async function list(runtime: Runtime, flags: ConfigFlags): Promise<void> {
     return [key, value === undefined ? `(${fallback})` : printable(asText(value, ','), 80), meaning];
   });
   runtime.stdout.write(renderTable([['KEY', 'VALUE', 'MEANING'], ...rows]));
-  createWords(runtime, flags.quiet === true).say(`From ${path ?? 'no file'}; what is in brackets is not set.`);
+  createWords(runtime, flags.quiet === true).say(`From ${path ?? 'no file'}; values in parentheses are defaults.`);
 }
 
 async function get(runtime: Runtime, flags: ConfigFlags, key: string): Promise<void> {
@@ -52,7 +52,7 @@ async function edit(runtime: Runtime, flags: ConfigFlags, key: string): Promise<
   const { editSettings } = await import('../config/edit.ts');
   const { path, changed, copied } = await editSettings(runtime, flags.config, key, parsed);
   const words = createWords(runtime, quiet === true);
-  if (copied !== undefined) words.say(`${path} is new and began as a copy of ${copied}, which is not read any more.`);
+  if (copied !== undefined) words.say(`${path} was created as a copy of ${copied}, which is no longer read.`);
   if (!changed) words.say(`${key} was not set in ${path}.`);
   else words.say(parsed === undefined ? `Removed ${key} from ${path}.` : `Set ${key} in ${path}.`);
 }

@@ -1,4 +1,4 @@
-/** `tka credential` as kubectl starts it: many at once, and while the server starts anew. */
+/** `tka credential` as kubectl starts it: many at once, and while the server restarts. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ test('20 at once with a credential that has ended ask the server once, and all g
 test('a server that is away for a moment is waited for', async (t) => {
   const cli = createCli(t, script);
   const end = inMs(3_600_000);
-  // Its port is known, and for now nobody listens.
+  // Its port is known, and for now nothing listens.
   const server = createServer((_, response) => sendJson(response, 200, stubKubeconfig(stubToken(end))));
   const listen = (port: number): Promise<number> =>
     new Promise((resolve) => {

@@ -128,7 +128,7 @@ test('the proxy of the login is used where the environment names none', async (t
     proxy.listen(0, '127.0.0.1', resolve);
   });
   t.teardown(() => void proxy.close());
-  // Listening on a port, so the address is none of a pipe.
+  // Listening on a port, so the address is not a pipe.
   const { port } = proxy.address() as AddressInfo;
   const proxied = ['credential', `--server=${stub.url}`, `--session=${session}`, `--proxy=http://127.0.0.1:${port}`];
   t.is((await cli.run(proxied)).code, 0);

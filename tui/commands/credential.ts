@@ -1,7 +1,7 @@
 /**
  * `tka credential`: the exec plugin behind kubectl's entry. One ExecCredential v1 on stdout, and nothing else there.
  *
- * From the cache it loads nothing and asks nobody. A credential about to end is asked for again, by one of however many
+ * From the cache it loads nothing and makes no call. A credential about to expire is refreshed, by one of however many
  * run (credential/refresh.ts), in less than 10 s; it never prompts. A failure is one line on stderr, because kubectl shows it between its own.
  */
 import { parseArgs } from 'node:util';
@@ -81,11 +81,11 @@ function checkExecInfo(text: string | undefined): void {
     const info: unknown = JSON.parse(text);
     asked = typeof info === 'object' && info !== null && 'apiVersion' in info ? info.apiVersion : undefined;
   } catch {
-    throw new UserError('KUBERNETES_EXEC_INFO is not JSON: it is kubectl that sets it, unset it to try by hand');
+    throw new UserError('KUBERNETES_EXEC_INFO is not JSON: kubectl sets it, unset it to run this by hand');
   }
   if (asked !== apiVersion) {
     throw new UserError(
-      `the kubeconfig entry asks for ${JSON.stringify(asked)}, not ${apiVersion}: run \`tka login\` to write it anew`,
+      `the kubeconfig entry asks for ${JSON.stringify(asked)}, not ${apiVersion}: run \`tka login\` to rewrite it`,
     );
   }
 }

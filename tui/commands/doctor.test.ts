@@ -51,7 +51,7 @@ asRoot('a cache on a full disk is found, with the remedy', async (t) => {
     checks.find(({ name }) => name === 'cache'),
     {
       state: 'warning',
-      finding: `${cache} cannot be written (ENOSPC), so kubectl asks the server each time it runs`,
+      finding: `${cache} cannot be written (ENOSPC), so kubectl asks the server on every call`,
       remedy: ['Free some space.'],
     },
   );

@@ -8,7 +8,7 @@ import { runCommand } from '../shell/shell.ts';
 /** Resolves to the child's exit code. */
 export async function exec(runtime: Runtime, flags: ExecFlags): Promise<number> {
   if (flags.command.length === 0) {
-    throw usageError('there is no command to run', ['Give it after --, for example: tka exec -- kubectl get pods']);
+    throw usageError('no command given', ['Give it after --, for example: tka exec -- kubectl get pods']);
   }
   const interaction = plainInteraction(runtime, flags);
   if (flags.join !== true) return runCommand(runtime, flags, { interaction });

@@ -1,7 +1,7 @@
 /**
  * The command against a server that means harm, as the bundled program that people run. Whatever the server says: no control
  * character reaches the terminal, nothing that was not checked reaches a file, and the command ends in time with an error
- * that somebody can read.
+ * that a person can read.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -13,14 +13,14 @@ test.after.always(remove);
 
 test('a denied login is exit code 3, with the reason and the advice, and writes nothing', async (t) => {
   const { stub, cli } = await setup(t, {
-    [calls.login]: refusal(403, 'no_grant', 'the policy grants you nothing', ['ask somebody']),
+    [calls.login]: refusal(403, 'no_grant', 'the policy grants you nothing', ['ask an admin']),
   });
   const ran = await cli.run(['login', '--server', stub.url]);
   t.deepEqual(ran, {
     code: 3,
     stdout: '',
     stderr:
-      'error: the policy grants you nothing\n  ask somebody\n  `tka whoami` shows who you are there; `tka roles` which rules were dropped, and why.\n',
+      'error: the policy grants you nothing\n  ask an admin\n  `tka whoami` shows who you are there; `tka roles` which rules were dropped, and why.\n',
   });
   t.deepEqual(filesUnder(join(cli.home, '.kube')), []);
 });

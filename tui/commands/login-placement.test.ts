@@ -32,7 +32,7 @@ for (const [template, name] of [
 }
 
 for (const template of ['{user}', 'a b', '$(x)', '', 'a/{cluster}', '{cluster']) {
-  test(`--context-name ${JSON.stringify(template)} is a mistake of use, and nobody is asked`, async (t) => {
+  test(`--context-name ${JSON.stringify(template)} is a usage error, and no server is asked`, async (t) => {
     const { stub, cli } = await setup(t);
     t.like(await cli.run(['login', '--server', stub.url, '--context-name', template]), { code: 2, stdout: '' });
     t.deepEqual(stub.calls, []);
@@ -85,7 +85,7 @@ test('--print-kubeconfig prints one that is whole, and leaves nothing here', asy
   t.deepEqual(JSON.parse(json.stdout), parse(json.stdout));
 });
 
-test('--all logs in at every configured cluster, goes on after a failure, and ends with the worst', async (t) => {
+test('--all logs in at every configured cluster, continues after a failure, and ends with the worst', async (t) => {
   const { stub, cli } = await setup(t);
   const denying = await startStubServer({ session: 'alice-1111111111' });
   t.teardown(() => denying.close());
@@ -113,11 +113,11 @@ test('--all logs in at every configured cluster, goes on after a failure, and en
   t.is(readKubeconfigAt(cli.kubeconfig).contexts.length, 0);
 });
 
-test('--all with nothing that was agreed to is exit code 4', async (t) => {
+test('--all without a trusted cluster is exit code 4', async (t) => {
   const { cli } = await setup(t);
   const ran = await cli.run(['login', '--all']);
   t.is(ran.code, 4);
-  t.regex(ran.stderr, /no cluster that you agreed to/);
+  t.regex(ran.stderr, /no trusted cluster/);
 });
 
 for (const flags of [

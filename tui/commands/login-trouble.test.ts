@@ -23,7 +23,7 @@ test('no grant, a role that is not granted, an ambiguous grant and too long a pe
     [calls.whoami]: answers(200, { ...stubWhoami({ username: 'alice', role: 'x' }), rules }),
   });
   const cases: readonly [string[], number, string, string, number, RegExp][] = [
-    [['--role', 'admin'], 403, 'role_not_granted', 'not granted', 3, /it grants you: view, edit\n.*--role.*tka roles/],
+    [['--role', 'admin'], 403, 'role_not_granted', 'not granted', 3, /granted roles: view, edit\n.*--role.*tka roles/],
     [[], 400, 'ambiguous_grant', 'several rules', 1, /view in the whole cluster.*\n.*edit in dev.*\n.*--role/],
     [
       ['--role', 'view', '--period', '9h'],
@@ -44,12 +44,12 @@ test('no grant, a role that is not granted, an ambiguous grant and too long a pe
 });
 
 test('where the server says itself what is granted, it is not asked again', async (t) => {
-  const { stub, cli } = await setup(t, { [calls.login]: refusal(403, 'role_not_granted', 'no', ['it grants you: a']) });
+  const { stub, cli } = await setup(t, { [calls.login]: refusal(403, 'role_not_granted', 'no', ['granted roles: a']) });
   await cli.run(['login', '--server', stub.url, '--role', 'b']);
   t.false(stub.calls.includes(calls.whoami));
 });
 
-test('a wish that cannot be honoured for another reason than its period has no advice about that', async (t) => {
+test('a request that cannot be honoured for another reason than its period has no advice about that', async (t) => {
   const { stub, cli } = await setup(t, {
     [calls.login]: refusal(422, 'unprocessable', 'the namespace dev does not exist', ['correct the rule']),
   });
@@ -102,7 +102,7 @@ for (const [minutes, direction] of [
   });
 }
 
-test('a server that starts anew is waited for', async (t) => {
+test('a restarting server is waited for', async (t) => {
   let asked = 0;
   const { stub, cli } = await setup(t);
   stub.answer(calls.login, (_, response) => {

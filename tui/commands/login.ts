@@ -35,14 +35,14 @@ function checkCombination({ all, use, printKubeconfig, server, cluster, kubeconf
   if (all === true) {
     const other = Object.entries({ server, cluster, use, 'print-kubeconfig': printKubeconfig });
     const [clash] = other.find(([, value]) => value !== undefined && value !== false) ?? [];
-    if (clash !== undefined) throw usageError(`--all and --${clash} do not go together: --all is about every cluster`);
+    if (clash !== undefined) throw usageError(`--all and --${clash} cannot be combined`);
   }
   if (printKubeconfig === true && (use === true || kubeconfig !== undefined)) {
-    throw usageError('--print-kubeconfig writes to no kubeconfig, so --use and --kubeconfig have nothing to say');
+    throw usageError('--print-kubeconfig cannot be combined with --use or --kubeconfig');
   }
 }
 
-/** At one server: with the screen where somebody watches, and into the shell's own kubeconfig where it has the integration. */
+/** At one server: with the screen if a person is watching, and into the shell's own kubeconfig if it has the integration. */
 async function logInHere(runtime: Runtime, flags: LoginFlags, words: Words): Promise<LoggedIn> {
   const shell = await shellIntegration(runtime, flags);
   const placed = shell === undefined ? flags : { ...flags, kubeconfig: shell.kubeconfig, use: true };
@@ -82,11 +82,11 @@ async function everywhere(runtime: Runtime, flags: LoginFlags, words: Words): Pr
     one.trust === 'pinned' || one.source === 'configuration';
   const trusted = clusters.filter(isTrusted);
   for (const { name, server } of clusters.filter((one) => !isTrusted(one))) {
-    words.warn(`${name} is left out, because you have never agreed to it: tka login --server ${server}`);
+    words.warn(`${name} is not trusted yet and was skipped; to trust it: tka login --server ${server}`);
   }
   if (trusted.length === 0) {
-    throw new UnreachableError('there is no cluster that you agreed to before', [
-      'Log in at one: tka login --server URL. `tka clusters` lists what there is.',
+    throw new UnreachableError('no trusted cluster was found', [
+      'To trust one, run: tka login --server URL. `tka clusters` lists them.',
     ]);
   }
   const done: LoggedIn[] = [];

@@ -15,7 +15,7 @@ test('logout ends the session and removes what login wrote, and nothing else', a
   const before = '# mine\nusers:\n- name: a\n  user:\n    token: b\ncurrent-context: ""\n';
   writeFileSync(cli.kubeconfig, before);
   await cli.run(['login', '--server', stub.url]);
-  // Without --server: it goes on from the login.
+  // Without --server: the login's server.
   const ran = await cli.run(['logout']);
   t.is(ran.code, 0, ran.stderr);
   t.is(stub.calls.at(-1), 'POST /api/v1alpha1/logout');

@@ -1,6 +1,6 @@
 /**
  * `tka logout`: ends the caller's sessions at the server, then removes this machine's credentials and entries of them, and only
- * those. --all does so at every server that the kubeconfig has sessions of, and goes on after a failure.
+ * those. --all does so at every server that the kubeconfig has sessions of, and continues after a failure.
  */
 import { chooseServer } from '../connection/choose-server.ts';
 import { writeData } from '../terminal/structured-output.ts';
@@ -8,7 +8,7 @@ import { type ExitCode, exitCodes } from '../errors.ts';
 import type { LogoutFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { ownContexts, rememberedServer } from '../kubeconfig/entries.ts';
+import { ownContexts, lastServer } from '../kubeconfig/entries.ts';
 import { logOut } from '../sessions/logout.ts';
 import { createWords, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
@@ -30,7 +30,7 @@ export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<Exit
   } else {
     const { signal } = runtime;
     const interaction = plainInteraction(runtime, flags);
-    const remembered = rememberedOf(flags, contexts, sameServers(runtime.env));
+    const remembered = lastServerOf(flags, contexts, sameServers(runtime.env));
     await end((await chooseServer(runtime, flags, { purpose: 'look', interaction, remembered, signal })).server);
   }
   if (flags.output !== undefined) {
@@ -88,19 +88,19 @@ interface Outcome {
 function describe({ server, session, local, ended }: Outcome): string {
   const what = session === undefined ? 'every session' : `the session ${session}`;
   if (local === true) {
-    return `Removed what this machine had of ${what} at ${server}; it stays active at the server until it ends.`;
+    return `Removed local data of ${what} at ${server}; it stays active at the server until it expires.`;
   }
   if (ended) return `Logged out of ${what} at ${server}.`;
   return session === undefined ? `You had no session at ${server}.` : `There was no session ${session} at ${server}.`;
 }
 
 /** The session that is named tells its server; else the current context does. */
-function rememberedOf(
+function lastServerOf(
   { session }: LogoutFlags,
   contexts: ReturnType<typeof ownContexts>,
   isSame: SameServer,
 ): string | undefined {
-  return contexts.find((context) => context.session === session)?.server ?? rememberedServer(contexts, isSame);
+  return contexts.find((context) => context.session === session)?.server ?? lastServer(contexts, isSame);
 }
 
 async function leaveShell(runtime: Runtime, server: string, session: string | undefined): Promise<void> {

@@ -102,7 +102,7 @@ test('a name that no session and no context has is no session that has ended', a
   stub.answer(calls.sessions, answers(200, { sessions: [{ ...alice, until: inHours(1), ready: true }] }));
   const ran = await cli.run(['renew', '--server', stub.url, '--session', 'alcie-1']);
   t.is(ran.code, 3);
-  t.regex(ran.stderr, /^error: you have no session alcie-1 at http\S+\n {2}There are: alice-0123456789\n$/);
+  t.regex(ran.stderr, /^error: you have no session alcie-1 at http\S+\n {2}Your sessions: alice-0123456789\n$/);
 });
 
 test('a session whose scope the policy no longer grants is not renewed, and no other is opened', async (t) => {
@@ -117,14 +117,14 @@ test('a session whose scope the policy no longer grants is not renewed, and no o
   t.false(stub.calls.includes(calls.login));
 });
 
-test('a session with a name that is none is not renewed, and its name is not shown', async (t) => {
+test('a session with an invalid name is not renewed, and its name is not shown', async (t) => {
   const { stub, cli } = await setup(t);
   const hostile = { ...alice, session: 'a\u001B]0;pwned\u0007', namespaces: ['dev'], until: inHours(1), ready: true };
   stub.answer(calls.sessions, answers(200, { sessions: [hostile] }));
   const ran = await cli.run(['renew', '--server', stub.url]);
   t.is(ran.code, 1);
   t.notRegex(ran.stderr, unprintable);
-  t.regex(ran.stderr, /a name that is none/);
+  t.regex(ran.stderr, /an invalid session name/);
   t.false(stub.calls.includes(calls.login));
 });
 

@@ -30,12 +30,12 @@ export async function roles(runtime: Runtime, flags: RolesFlags): Promise<void> 
   const head = ['DEFAULT', 'ROLE', 'SCOPE', 'PERIOD', 'PRIORITY', 'NOTE'];
   if (lines.length > 0) runtime.stdout.write(renderTable([head, ...lines]));
   const reasons = dropped.map(({ rule, reason }) => [reason, rule]);
-  if (reasons.length > 0) runtime.stdout.write(`\n${renderTable([['NOT USED BECAUSE', 'RULE'], ...reasons])}`);
+  if (reasons.length > 0) runtime.stdout.write(`\n${renderTable([['DROPPED BECAUSE', 'RULE'], ...reasons])}`);
   explain(words, server, answer);
 }
 
 /**
- * default: what a login without a wish gets. available: what `--role` gets. shadowed: another rule of that role comes before it.
+ * default: what a login without --role gets. available: what `--role` gets. shadowed: another rule of that role comes before it.
  * tied: another rule of that role comes neither before nor after it, so the server refuses to choose.
  */
 type RuleState = 'default' | 'available' | 'shadowed' | 'tied';

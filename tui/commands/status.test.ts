@@ -22,7 +22,7 @@ test('status lists sessions with their contexts and the time that is left', asyn
   t.true((sessions[0]?.remainingSeconds ?? 0) > 28_000);
 });
 
-test('status says what has ended, what is unknown, and that there is nothing', async (t) => {
+test('status lists ended and unknown sessions, and says if there are none', async (t) => {
   const { stub, cli } = await setup(t);
   stub.answer(calls.sessions, (_, response) => sendJson(response, 200, { sessions: [] }));
   const none = await cli.run(['status', '--server', stub.url]);
@@ -83,7 +83,7 @@ test('status shows every known server, also those without a session and those th
   t.regex(away.stdout, new RegExp(`${empty.url} .* unreachable `));
 });
 
-test('status --session shows that one; exit code 3 where there is none', async (t) => {
+test('status --session shows that one; exit code 3 without one', async (t) => {
   const { stub, cli } = await setup(t);
   await cli.run(['login', '--server', stub.url]);
   t.regex((await cli.run(['status', '--session', session])).stdout, /alice-0123456789 +view +ready/);

@@ -12,7 +12,7 @@ import { type ExitCode, exitCodes, UserError } from '../errors.ts';
 import type { StatusFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig/entries.ts';
+import { type OwnContext, ownContexts, lastServer } from '../kubeconfig/entries.ts';
 import { createWords, printable, renderError, widthOf } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { distinctServers, sameServers } from '../trust/same-server.ts';
@@ -81,7 +81,7 @@ async function serversOf(
     if (known.length > 0 || flags.all === true) return known;
   }
   const interaction = plainInteraction(runtime, flags);
-  const remembered = rememberedServer(contexts, isSame);
+  const remembered = lastServer(contexts, isSame);
   return [(await chooseServer(runtime, flags, { purpose: 'look', interaction, remembered, signal })).server];
 }
 

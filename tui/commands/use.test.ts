@@ -33,7 +33,7 @@ test('use takes a context, a session, a cluster or a server', async (t) => {
   t.regex(several.stderr, /several contexts match "prod"\n +Choose one: tka-prod-view, tka-prod-edit/);
   const none = await cli.run(['use', 'nope']);
   t.is(none.code, 2);
-  t.regex(none.stderr, /no tka context for "nope"\n +There are: tka-prod-view, tka-prod-edit/);
+  t.regex(none.stderr, /no tka context for "nope"\n +Available: tka-prod-view, tka-prod-edit/);
   t.is(current(), 'tka-prod-edit');
   t.is((await cli.run(['complete', '--', 'use', ''])).stdout.split(/[\t\n]/)[0], 'tka-prod-view');
 });

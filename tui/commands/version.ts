@@ -49,7 +49,7 @@ const options = {
 function readArguments(args: readonly string[]): Arguments {
   const { client, output, port, timeout, 'non-interactive': nonInteractive, ...rest } = parse(args);
   if (output !== undefined && output !== 'json' && output !== 'yaml' && output !== 'name') {
-    throw usageError(`--output ${JSON.stringify(output)}: the forms are json, yaml and name`);
+    throw usageError(`--output ${JSON.stringify(output)} is invalid (json, yaml or name)`);
   }
   const flags = {
     ...rest,

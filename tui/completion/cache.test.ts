@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { untilPath, writeUntil } from '../credential/cache.ts';
 import { cacheDirectory } from '../files/directories.ts';
 import { createTestRuntime } from '../testing/tailscaled.ts';
-import { kept, keptPath } from './cache.ts';
+import { cachedAnswer, cachedAnswerPath } from './cache.ts';
 
 const question = ['roles', 'tka'];
 
@@ -17,7 +17,7 @@ function create(t: ExecutionContext) {
     asker.asked += 1;
     return asker.answer();
   };
-  return { clock, runtime, asker, get: (limitMs = 1000) => kept(runtime, { question, limitMs, ask }) };
+  return { clock, runtime, asker, get: (limitMs = 1000) => cachedAnswer(runtime, { question, limitMs, ask }) };
 }
 
 test('an answer is asked for once in five minutes', async (t) => {
@@ -42,7 +42,7 @@ test('who does not answer is not waited for longer than the limit, nor asked aga
   t.is(asker.asked, 1);
 });
 
-test('an old answer is better than none, and a failure is none', async (t) => {
+test('an old answer is used after a failure', async (t) => {
   const { clock, asker, get } = create(t);
   await get();
   clock.now += 3_600_000;
@@ -55,9 +55,9 @@ test('an old answer is better than none, and a failure is none', async (t) => {
   t.deepEqual(await get(), ['edit']);
 });
 
-test('a file that is broken, or from the future, is asked for anew', async (t) => {
+test('a broken file, or one from the future, is refreshed', async (t) => {
   const { clock, runtime, asker, get } = create(t);
-  const path = keptPath(runtime.env, question);
+  const path = cachedAnswerPath(runtime.env, question);
   mkdirSync(dirname(path), { recursive: true });
   for (const content of [
     '{',
@@ -74,14 +74,14 @@ test('a file that is broken, or from the future, is asked for anew', async (t) =
 test('answers are for the user alone', async (t) => {
   const { runtime, get } = create(t);
   await get();
-  const path = keptPath(runtime.env, question);
+  const path = cachedAnswerPath(runtime.env, question);
   t.is(statSync(path).mode & 0o777, 0o600);
   t.is(statSync(dirname(path)).mode & 0o777, 0o700);
 });
 
 test('nothing is written where others can write to the cache: a link of theirs may lead to a file of the user', async (t) => {
   const { runtime, asker, get } = create(t);
-  const path = keptPath(runtime.env, question);
+  const path = cachedAnswerPath(runtime.env, question);
   const precious = join(runtime.home, 'precious');
   writeFileSync(precious, 'mine');
   mkdirSync(dirname(path), { recursive: true });

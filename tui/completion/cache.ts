@@ -1,6 +1,6 @@
 /**
- * Answers of servers, kept for the next key: `$XDG_CACHE_HOME/tka/completion`, for the user alone. Whoever presses Tab waits at
- * most `limitMs`, and not again for a while where nothing came.
+ * Answers of servers, cached for the next key: `$XDG_CACHE_HOME/tka/completion`, for the user alone. A Tab waits at
+ * most `limitMs`, and after a failure not again for a while.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { cacheDirectory, isOurs } from '../files/directories.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 import type { Runtime } from '../runtime.ts';
 
-export interface KeptOptions {
+export interface CachedAnswerOptions {
   /** What the answer is an answer to. */
   readonly question: readonly unknown[];
   readonly limitMs?: number;
@@ -18,11 +18,11 @@ export interface KeptOptions {
 }
 
 /** Never rejects. An answer is good for five minutes, and then better than none. */
-export async function kept(
+export async function cachedAnswer(
   runtime: Pick<Runtime, 'env' | 'now' | 'signal'>,
-  { question, limitMs = 1000, ask }: KeptOptions,
+  { question, limitMs = 1000, ask }: CachedAnswerOptions,
 ): Promise<readonly string[]> {
-  const path = keptPath(runtime.env, question);
+  const path = cachedAnswerPath(runtime.env, question);
   const before = read(path);
   const age = runtime.now().getTime() - (before?.at ?? Number.NEGATIVE_INFINITY);
   if (before !== undefined && age >= 0 && age < (before.isAnswer ? freshMs : patienceMs)) return before.values;
@@ -46,7 +46,7 @@ export async function kept(
   return answer.values;
 }
 
-export function keptPath(env: Runtime['env'], question: readonly unknown[]): string {
+export function cachedAnswerPath(env: Runtime['env'], question: readonly unknown[]): string {
   const name = createHash('sha256').update(JSON.stringify(question)).digest('hex').slice(0, 24);
   return join(cacheDirectory(env), 'completion', `${name}.json`);
 }

@@ -59,6 +59,6 @@ test('flags that are given, and hidden ones, are not offered again', (t) => {
   for (const present of ['--period', '--server']) t.true(offered.has(present), present);
 });
 
-test('the commands of a program that declares none are none', (t) => {
+test('a program without commands has no candidates', (t) => {
   t.deepEqual(describe(locate(new Command('x'), ['a', ''])), 'x: no command, no argument ');
 });

@@ -5,7 +5,7 @@
 import type { Argument, Option } from 'commander';
 import type { GlobalFlags } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
-import { kept } from './cache.ts';
+import { cachedAnswer } from './cache.ts';
 import type { Position } from './position.ts';
 
 export interface Values {
@@ -68,7 +68,7 @@ async function attempt(source: () => Promise<Values>): Promise<Values> {
   try {
     return await source();
   } catch {
-    // Somebody is typing: whatever is wrong is said by the command.
+    // The person is still typing: the command itself reports errors.
     return none;
   }
 }
@@ -79,9 +79,9 @@ async function configKeys(): Promise<Values> {
   return { values: Object.keys(meanings), meanings };
 }
 
-/** Those agreed to are known here; what else there is has to be asked for. */
+/** Trusted ones are known here; others have to be asked for. */
 async function clusterNames(runtime: Runtime, given: Position['given']): Promise<Values> {
-  const found = await kept(runtime, {
+  const found = await cachedAnswer(runtime, {
     question: ['clusters', given['config']],
     ask: async (signal) => {
       const { findClusters } = await import('../discovery/index.ts');
@@ -138,7 +138,7 @@ async function grants(runtime: Runtime, given: Position['given']): Promise<Grant
     ...(given['cluster'] === undefined ? {} : { cluster: given['cluster'] }),
     ...(given['config'] === undefined ? {} : { config: given['config'] }),
   };
-  const lines = await kept(runtime, {
+  const lines = await cachedAnswer(runtime, {
     question: ['grants', flags, runtime.env['TKA_SERVER']],
     ask: async (signal) => {
       const { reach } = await import('../connection/connect.ts');

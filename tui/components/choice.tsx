@@ -22,7 +22,7 @@ export interface ChoiceProps {
 export function Choice({ question, choices, onChoose, onCancel, limit = 8, isActive = true }: ChoiceProps): ReactNode {
   const { styles, glyphs } = useTheme();
   const [selected, setSelected] = useState(0);
-  // Keys that come at once are all heard before anything is drawn anew: each has to see what the one before it did.
+  // Keys that arrive together are all handled before the next frame: each has to see the effect of the one before it.
   const at = useRef(0);
   const select = (index: number): void => {
     at.current = index;

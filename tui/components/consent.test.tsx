@@ -27,7 +27,7 @@ for (const [key, expected] of answers) {
 
 test('nothing else is an answer: not another key, not something pasted that begins with y', async (t) => {
   const heard: boolean[] = [];
-  const frames = show(t, <Consent question={question} onAnswer={(isAgreed) => heard.push(isAgreed)} />);
+  const frames = show(t, <Consent question={question} onAnswer={(isConfirmed) => heard.push(isConfirmed)} />);
   await frames.press(
     'x',
     ' ',

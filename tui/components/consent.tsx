@@ -10,7 +10,7 @@ import type { Question } from '../terminal/interaction.ts';
 
 export interface ConsentProps {
   readonly question: Question;
-  readonly onAnswer: (isAgreed: boolean) => void;
+  readonly onAnswer: (isConfirmed: boolean) => void;
   /** Until it is, no key is an answer, and none is offered. Default: true. */
   readonly isActive?: boolean;
 }

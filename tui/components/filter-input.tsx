@@ -12,7 +12,7 @@ export interface FilterInputProps {
 
 export function FilterInput({ filter, isTyping, width }: FilterInputProps): ReactNode {
   const { styles, glyphs } = useTheme();
-  const hint = isTyping ? 'enter keeps it, esc clears it' : 'esc clears it';
+  const hint = isTyping ? 'enter apply, esc clear' : 'esc clear';
   return (
     <Text>
       <Text {...styles.accent}>/</Text>

@@ -54,17 +54,17 @@ export function Help({ width }: { readonly width: number }): ReactNode {
 
 function helpOf({ up, down }: Glyphs): readonly (readonly [string, string])[] {
   return [
-    [`${up} ${down}  k j`, 'select; g the first, G the last'],
+    [`${up} ${down}  k j`, 'select; g first, G last'],
     ['enter', 'log in at the cluster, or renew the session'],
-    ['r', 'log in with another role or for another time'],
+    ['r', 'log in with another role or duration'],
     ['n', 'renew the session'],
     ['o', 'log out of the session (a second o confirms)'],
-    ['u', "use the session's context: it becomes kubectl's current one"],
-    ['s', 'a shell with access to this cluster alone'],
+    ['u', "switch kubectl to the session's context"],
+    ['s', 'open a shell with access to this cluster'],
     ['y', 'copy the name of the context'],
     ['/', 'filter by name'],
     ['R', 'refresh'],
-    ['esc', 'stop what is being done; clear the filter'],
-    ['q  ctrl-c', 'quit; sessions go on'],
+    ['esc', 'cancel the current action; clear the filter'],
+    ['q  ctrl-c', 'quit; sessions stay active'],
   ];
 }

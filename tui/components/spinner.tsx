@@ -1,4 +1,4 @@
-/** Something goes on. A screen reader hears nothing of it: the words beside it say what. */
+/** Shows that something is running. Hidden from screen readers: the words beside it say what runs. */
 import { Text, useAnimation, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';
 import { useTheme } from '../hooks/use-theme.ts';

@@ -1,5 +1,5 @@
 /** Levenshtein's distance: how many characters have to be added, removed or replaced to make one text of the other. */
-export function distance(one: string, other: string): number {
+export function levenshtein(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, i) => i);
   for (let i = 0; i < one.length; i += 1) {
     const next = [i + 1];

@@ -140,10 +140,10 @@ test('TKA_OUTPUT_THEME takes precedence over the theme of the file', async (t) =
 });
 
 const broken: readonly [string, string, RegExp][] = [
-  ['YAML that is none', 'a: [', /not valid YAML/],
+  ['invalid YAML', 'a: [', /not valid YAML/],
   ['a wrong type', 'tailscale: {port: many}', /tailscale\.port/],
   ['a list', '- a', /config\.yaml: /],
-  ['a server that is none', 'server: "ftp://tka"', /config\.yaml: unsupported scheme/],
+  ['an invalid server', 'server: "ftp://tka"', /config\.yaml: unsupported scheme/],
 ];
 for (const [what, file, message] of broken) {
   test(`a configuration file with ${what} is named, with the key`, async (t) => {

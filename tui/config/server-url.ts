@@ -23,7 +23,7 @@ export async function namedServer(
     return withPort(settings.server, chosen, source);
   }
   if (port !== undefined) {
-    throw usageError(`--port ${port} goes with a server, and none is named`, ['Name it: --server tka --port 8080']);
+    throw usageError(`--port ${port} needs a server`, ['Name it: --server tka --port 8080']);
   }
   return undefined;
 }
@@ -31,7 +31,7 @@ export async function namedServer(
 /** `port`, where it is given, is the port of a server that says none itself. */
 function withPort(server: string, port: number | undefined, source: string): string {
   if (port === undefined) return parseServer(server, source);
-  if (hasPort(server)) throw usageError(`${source} has a port already, so --port ${port} has no place`);
+  if (hasPort(server)) throw usageError(`${source} already has a port, so --port ${port} cannot be used`);
   const bare = server.trim();
   const isAddress = !bare.includes('//') && bare.split(':').length > 2 && !bare.startsWith('[');
   return parseServer(`${isAddress ? `[${bare}]` : bare.replace(/\/$/, '')}:${port}`, source);
@@ -55,7 +55,7 @@ export function parseServer(text: string, source: string): string {
     throw usageError(`${source}: unsupported scheme "${url.protocol.slice(0, -1)}" (use http or https)`, advice);
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
-    throw usageError(`${source}: the server is only a host, without a user, a path or a query`, advice);
+    throw usageError(`${source}: give only a host, without user, path or query`, advice);
   }
   return url.origin;
 }

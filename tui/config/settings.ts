@@ -77,7 +77,7 @@ export interface SettingsFile {
 export function readSettingsFile(env: Runtime['env'], config: string | undefined): SettingsFile | undefined {
   if (config !== undefined) {
     const text = readIfPresent(config);
-    if (text === undefined) throw usageError(`there is no configuration file ${config}`);
+    if (text === undefined) throw usageError(`configuration file ${config} does not exist`);
     return { path: config, text };
   }
   for (const path of [ownSettingsPath(env), systemSettingsPath]) {

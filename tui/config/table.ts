@@ -3,7 +3,7 @@
  * take. `tka config` shows and checks by it.
  */
 import { parseServer } from './server-url.ts';
-import { distance } from './levenshtein.ts';
+import { levenshtein } from './levenshtein.ts';
 import { usageError } from '../errors.ts';
 import { defaultDiscovery } from './types.ts';
 
@@ -12,7 +12,7 @@ export interface Setting {
   readonly meaning: string;
   /** What holds where it is not set, in words or as a value. */
   readonly default: string;
-  /** The value for the file; throws a usage error where the text is none. */
+  /** The value for the file; throws a usage error for an invalid text. */
   readonly parse: (text: string) => SettingValue;
 }
 
@@ -21,7 +21,7 @@ export type SettingValue = string | number | boolean | readonly string[];
 export const settingsTable: readonly Setting[] = [
   setting('server', 'the tka server, a host name or URL', 'the one on the tailnet', server),
   setting('port', 'the port of the server, if `server` has none', '80', port),
-  setting('servers', 'more servers for `tka clusters`, with commas between', 'none', list(server)),
+  setting('servers', 'more servers for `tka clusters`, separated by commas', 'none', list(server)),
   setting('mode', 'how to reach clusters', 'proxy where it is offered', oneOf('direct', 'proxy')),
   setting('contextName', 'the name of new contexts', 'tka-{cluster}', template),
   setting(
@@ -30,16 +30,16 @@ export const settingsTable: readonly Setting[] = [
     'auto',
     oneOf('auto', 'dark', 'light', 'none', 'ascii', 'dracula', 'tokyo-night'),
   ),
-  setting('discovery', 'look for servers on the tailnet', 'true', flag),
-  setting('discovery.tags', 'tags of machines to ask, as patterns', defaultDiscovery.tags.join(','), list(any)),
-  setting('discovery.names', 'names of machines to ask, as patterns', defaultDiscovery.names.join(','), list(any)),
-  setting('tailscale.socket', 'where the local tailscaled listens', "the platform's usual place", path),
+  setting('discovery', 'search the tailnet for servers', 'true', flag),
+  setting('discovery.tags', 'tags of machines to query, as patterns', defaultDiscovery.tags.join(','), list(any)),
+  setting('discovery.names', 'names of machines to query, as patterns', defaultDiscovery.names.join(','), list(any)),
+  setting('tailscale.socket', 'socket of the local tailscaled', "the platform's usual place", path),
   setting('tailscale.hostname', "the server's host name, if there is no `server`", 'tka', any),
   setting('tailscale.port', 'its port', '80', port),
-  setting('tailscale.tailnet', 'the domain behind it', 'none', any),
+  setting('tailscale.tailnet', 'its domain', 'none', any),
   setting('tailscale.controlUrl', 'the control server of `tka exec --join`', "Tailscale's own", any),
-  setting('output.theme', 'as theme, which goes before it', 'auto', any),
-  setting('output.long', 'of before: changes nothing now', 'false', flag),
+  setting('output.theme', 'as theme, which takes precedence', 'auto', any),
+  setting('output.long', 'deprecated; has no effect', 'false', flag),
   setting('output.quiet', 'only print data and errors', 'false', flag),
 ];
 
@@ -48,11 +48,11 @@ export function settingOf(key: string): Setting {
   const found = settingsTable.find((one) => one.key === key);
   if (found !== undefined) return found;
   const byDistance = settingsTable
-    .map((one) => ({ key: one.key, steps: distance(key.toLowerCase(), one.key.toLowerCase()) }))
+    .map((one) => ({ key: one.key, steps: levenshtein(key.toLowerCase(), one.key.toLowerCase()) }))
     .toSorted((a, b) => a.steps - b.steps);
   const [nearest] = byDistance;
   const hint = nearest !== undefined && nearest.steps <= 3 ? [`Did you mean ${nearest.key}?`] : [];
-  throw usageError(`there is no setting ${JSON.stringify(key)}`, [...hint, 'See which there are: tka config list']);
+  throw usageError(`unknown setting ${JSON.stringify(key)}`, [...hint, 'List all keys: tka config list']);
 }
 
 type Check = (text: string, key: string) => SettingValue;

@@ -1,7 +1,7 @@
 /**
  * Which server a command talks to: --server, else --cluster, else TKA_SERVER, else the configuration file, else the one of a
- * login before, else the one that is found on the tailnet (of several the person chooses; a script gets the only one that was
- * agreed to before, or is told to choose), else http://tka.
+ * login before, else the one that is found on the tailnet (of several the person chooses; a script gets the only trusted
+ * one, or is told to choose), else http://tka.
  */
 import type { Cluster, Found } from '../discovery/index.ts';
 import { namedServer, parseServer } from '../config/server-url.ts';
@@ -16,9 +16,9 @@ import { readSettings } from '../config/settings.ts';
 export interface Chosen {
   /** The origin. */
   readonly server: string;
-  /** The user named it, now or before, and nobody on the tailnet had a say in it. */
+  /** The user named it, now or before; it was not found by discovery. */
   readonly byHand: boolean;
-  /** What the search for it brought to light, so that nobody asks again. */
+  /** The result of the search for it, to save another one. */
   readonly found?: Found;
 }
 
@@ -44,17 +44,17 @@ export async function chooseServer(runtime: Runtime, flags: ChooseFlags, options
 
 /** Only where nothing else names one: reading a kubeconfig takes the YAML parser, and a script waits for it. */
 async function remembered({ env }: Runtime, { kubeconfig }: ChooseFlags): Promise<string | undefined> {
-  const { rememberedHere } = await import('./last-server.ts');
-  return rememberedHere(env, kubeconfig);
+  const { lastServerHere } = await import('./last-server.ts');
+  return lastServerHere(env, kubeconfig);
 }
 
 const defaultServer = 'http://tka';
 
 async function byName(runtime: Runtime, flags: GlobalFlags, name: string, options: ChooseOptions): Promise<Chosen> {
   if (!isClusterName(name)) {
-    throw usageError(`--cluster ${JSON.stringify(printable(name, 80))} is no name of a cluster`, [listThem]);
+    throw usageError(`--cluster ${JSON.stringify(printable(name, 80))} is not a cluster name`, [listThem]);
   }
-  // A name that was agreed to needs no search, and nobody who is found can take it.
+  // A trusted name needs no search, and no discovered server can take it.
   const known = readKnownServers(runtime.env).filter(
     ({ cluster, replicaOf }) => cluster === name && replicaOf === undefined,
   );
@@ -69,9 +69,9 @@ async function byName(runtime: Runtime, flags: GlobalFlags, name: string, option
   const cluster = found.clusters.find((one) => one.name === name);
   if (cluster !== undefined) return chosen(cluster, found);
   const names = found.clusters.filter(isHere).map((one) => one.name);
-  if (names.length > 0) throw usageError(`no cluster is called ${name}: there are ${names.join(', ')}`, [listThem]);
+  if (names.length > 0) throw usageError(`no cluster is named ${name}; found: ${names.join(', ')}`, [listThem]);
   if (found.problem !== undefined) throw found.problem;
-  throw noneFound(found, `no cluster is called ${name}, and no tka server answers`);
+  throw noneFound(found, `no cluster is named ${name}, and no tka server answers`);
 }
 
 async function search(runtime: Runtime, flags: GlobalFlags, options: ChooseOptions): Promise<Chosen> {
@@ -92,14 +92,14 @@ async function search(runtime: Runtime, flags: GlobalFlags, options: ChooseOptio
 async function oneOf(clusters: readonly Cluster[], interaction: Interaction | undefined): Promise<Cluster> {
   const names = clusters.map(({ name }) => name).join(', ');
   if (interaction === undefined) {
-    // That a stranger turned up on the tailnet must not stop the scripts that have worked so far.
+    // An unknown server on the tailnet must not break scripts that have worked so far.
     const [pinned, ...more] = clusters.filter(({ trust }) => trust === 'pinned');
     if (pinned !== undefined && more.length === 0) return pinned;
-    throw usageError(`there are several clusters: ${names}`, ['Choose one: --cluster NAME, or --server URL.']);
+    throw usageError(`several clusters were found: ${names}`, ['Choose one: --cluster NAME, or --server URL.']);
   }
   const choices = clusters.map(({ name, server, trust }) => ({
     label: name,
-    hint: trust === 'new' ? `${server}, not agreed to yet` : server,
+    hint: trust === 'new' ? `${server}, not trusted yet` : server,
   }));
   const index = await interaction.choose({ title: 'Which cluster?' }, choices);
   const cluster = index === undefined ? undefined : clusters[index];
@@ -130,7 +130,7 @@ function noneFound({ clusters }: Found, message: string): UnreachableError {
   return new UnreachableError(message, [
     ...away.slice(0, 5),
     ...(away.length > 5 ? [`and ${away.length - 5} more: tka clusters`] : []),
-    'Found are machines tagged tag:tka* or named tka*, or as `discovery` of the configuration file says.',
+    'Discovery looks for machines tagged tag:tka* or named tka*, or as `discovery` in the configuration file says.',
     nameIt,
   ]);
 }

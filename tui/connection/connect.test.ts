@@ -117,7 +117,7 @@ test('who only looks pins nothing, and is warned of a change', async (t) => {
   rememberServer(runtime.env, { server, nodeId: 'n1', tags: ['tag:tka'] });
   tailscaled.status = statusOf([{ ...tka, id: 'n666' }]);
   t.is((await connected(t, runtime, { server }, look)).trust, 'changed');
-  t.deepEqual(warnings, [`${server} is not the machine that you agreed to: it is node n666, tag:tka`]);
+  t.deepEqual(warnings, [`${server} has changed its identity: it is now node n666, tag:tka`]);
 });
 
 const changes: readonly [string, readonly NodeOptions[], RegExp][] = [
@@ -131,7 +131,7 @@ for (const [what, peers, said] of changes) {
     rememberServer(runtime.env, { server, nodeId: 'n1', tags: ['tag:tka'], cluster: 'prod' });
     const error = await t.throwsAsync(reach(runtime, { server }, act()), { instanceOf: UserError });
     t.is(error?.exitCode, 3);
-    t.regex(error?.message ?? '', /is not the machine that you agreed to/);
+    t.regex(error?.message ?? '', /has changed its identity/);
     t.regex(error?.advice.join('\n') ?? '', said);
     t.regex(error?.advice.join('\n') ?? '', /tka clusters forget prod/);
     t.deepEqual(stub.calls, []);
@@ -171,7 +171,7 @@ test('a server that was found is used after a yes alone, which pins it', async (
   t.is((await connected(t, runtime, {})).trust, 'pinned');
 });
 
-test('of several servers a person chooses, a script is told to, and one that was agreed to goes before strangers', async (t) => {
+test('of several servers a person chooses, a script is told to, and a trusted one goes before unknown ones', async (t) => {
   const stub = await startStubServer();
   t.teardown(() => stub.close());
   stub.answer('GET /.well-known/tka', ({ headers }, response) => {
@@ -182,12 +182,12 @@ test('of several servers a person chooses, a script is told to, and one that was
   const { runtime } = await setup(t, { peers, env: throughStub(stub) });
   const script = await t.throwsAsync(reach(runtime, {}, act()), { instanceOf: UserError });
   t.is(script?.exitCode, 2);
-  t.regex(script?.message ?? '', /several clusters: tka, tka-b/);
+  t.regex(script?.message ?? '', /several clusters were found: tka, tka-b/);
   t.deepEqual(script?.advice, ['Choose one: --cluster NAME, or --server URL.']);
-  const nobody = await t.throwsAsync(reach(runtime, {}, act({ interaction: person(undefined) })), {
+  const none = await t.throwsAsync(reach(runtime, {}, act({ interaction: person(undefined) })), {
     instanceOf: UserError,
   });
-  t.is(nobody?.exitCode, 1);
+  t.is(none?.exitCode, 1);
   const look = act({ purpose: 'look', interaction: person(1) });
   t.is((await connected(t, runtime, {}, look)).server, 'http://tka-b.tail.example');
 
@@ -195,7 +195,7 @@ test('of several servers a person chooses, a script is told to, and one that was
   t.like(await connected(t, runtime, {}), { server: 'http://tka.tail.example', trust: 'pinned' });
 });
 
-test('--cluster is one that was agreed to, without a search; else one that is found, which needs a yes', async (t) => {
+test('--cluster is a trusted one, without a search; else a discovered one, which needs confirmation', async (t) => {
   const stub = await startStubServer();
   t.teardown(() => stub.close());
   const { runtime } = await setup(t, { env: throughStub(stub) });
@@ -204,7 +204,7 @@ test('--cluster is one that was agreed to, without a search; else one that is fo
   await connected(t, runtime, { cluster: 'prod' }, act({ interaction: person(true) }));
   const unknown = await t.throwsAsync(reach(runtime, { cluster: 'nope' }, act()), { instanceOf: UserError });
   t.is(unknown?.exitCode, 2);
-  t.regex(unknown?.message ?? '', /no cluster is called nope: there are prod/);
+  t.regex(unknown?.message ?? '', /no cluster is named nope; found: prod/);
   const before = stub.calls.length;
   rememberServer(runtime.env, { server: 'http://tka.tail.example', nodeId: 'n1', tags: ['tag:tka'], cluster: 'prod' });
   t.is((await connected(t, runtime, { cluster: 'prod' })).trust, 'pinned');
@@ -212,7 +212,7 @@ test('--cluster is one that was agreed to, without a search; else one that is fo
   t.is((await t.throwsAsync(reach(runtime, { cluster: '../x' }, act()), { instanceOf: UserError }))?.exitCode, 2);
 });
 
-test('a cluster that was agreed to is not used where nobody can tell which machine it is', async (t) => {
+test('a trusted cluster is not used if its machine cannot be identified', async (t) => {
   const { runtime } = await setup(t, { status: { BackendState: 'NeedsLogin' } });
   rememberServer(runtime.env, { server: 'http://tka', nodeId: 'n1', tags: [], cluster: 'prod' });
   const error = await t.throwsAsync(reach(runtime, { cluster: 'prod' }, act()), { instanceOf: TailnetError });
@@ -274,7 +274,7 @@ test('a file of known servers that cannot be read stops everything', async (t) =
   await t.throwsAsync(reach(runtime, { server }, act()), { instanceOf: UserError, message: /known-servers\.json/ });
 });
 
-test('that a pin cannot be written is a warning, and the login goes on', async (t) => {
+test('a pin that cannot be written is a warning, and the login continues', async (t) => {
   const { runtime, server } = await setup(t, { env: { XDG_CONFIG_HOME: '/dev/null' } });
   const warnings: string[] = [];
   const reached = await connected(t, runtime, { server }, act({ warn: (line) => void warnings.push(line) }));

@@ -1,6 +1,6 @@
 /**
- * From the user's settings to a server's API: which server, whether it may be believed, and the way to it. Whoever connects
- * closes.
+ * From the user's settings to a server's API: which server, whether it is trusted, and the route to it. The caller
+ * closes the connection.
  *
  * A node that the local tailscaled knows is connected to by its address there, so that no DNS has a say in who it is; it
  * is pinned once it has answered as a tka server does.
@@ -24,7 +24,7 @@ import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
 import { type SameServer, sameServersAmong } from '../trust/same-server.ts';
 import { createTransport, type Transport } from '../api/transport.ts';
 import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf, type Trust } from '../trust/trust.ts';
-import { isDirect, wayTo } from '../tailnet/route.ts';
+import { isDirect, routeTo } from '../tailnet/route.ts';
 
 export interface Connection {
   /** The server's origin. */
@@ -69,11 +69,11 @@ export interface Reached extends Connection {
   named(cluster: string): void;
   /** The origin of the replica that answers in the server's place, where one does. */
   standIn(): string | undefined;
-  /** Keeps which replicas the server says there are, where it is believed. */
+  /** Stores which replicas a trusted server names. */
   replicated(replicas: readonly Replica[]): void;
 }
 
-/** Throws UserError: usage (2) where there is no telling which server, denied (3) where it is not to be believed, TailnetError (4). */
+/** Throws UserError: usage (2) if the server is ambiguous, denied (3) if it is not trusted, TailnetError (4). */
 export async function reach(runtime: Runtime, flags: ChooseFlags, options: ReachOptions): Promise<Reached> {
   const { purpose, interaction, remembered = {}, warn, onWait, signal } = options;
   const choice = { purpose, interaction, remembered: remembered.server, signal };
@@ -81,13 +81,13 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
   const { server, tailnet, judged } = target;
   const pin = createPin(runtime, target, warn);
   const { network } = target;
-  const way = { env: runtime.env, network, peer: judged.peer, recorded: remembered.proxy };
-  const { proxy } = await wayTo(server, way);
+  const routing = { env: runtime.env, network, peer: judged.peer, recorded: remembered.proxy };
+  const { proxy } = await routeTo(server, routing);
   let trust = target.isGone ? 'pinned' : judged.trust;
   if (trust === 'pinned') {
-    // The machine that was agreed to, or a replica of it that it named itself.
+    // The trusted machine, or a replica that it named.
   } else if (purpose === 'look') warnOfChange(target, warn);
-  else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'agreed') {
+  else if ((await checkTrust({ ...judged, ...target, isProxied: proxy !== undefined }, interaction)) === 'confirmed') {
     pin.keep();
     trust = 'pinned';
   }
@@ -97,7 +97,7 @@ export async function reach(runtime: Runtime, flags: ChooseFlags, options: Reach
     proxy: remembered.proxy,
     onMove(other) {
       standIn = other;
-      warn(`${server} does not answer: going on with ${other}, which is the same server`);
+      warn(`${server} does not answer: using its replica ${other}`);
     },
   });
   const mayPin = purpose === 'act' && (trust === 'new' || (trust === 'pinned' && isOfBefore(judged)));
@@ -148,14 +148,16 @@ async function transportTo(
   { proxy, onMove }: { readonly proxy: string | undefined; readonly onMove: (server: string) => void },
 ): Promise<Transport> {
   const { server, judged, network, siblings, isGone } = target;
-  const isHopeless = (origin: string, peer: Peer | undefined, way: URL | undefined): boolean => {
+  const isHopeless = (origin: string, peer: Peer | undefined, proxy: URL | undefined): boolean => {
     if (peer !== undefined) return !peer.online;
-    return way === undefined && isDown(target.tailnet) && mayBeOnTailnet(new URL(origin).hostname, suffixesOf(target));
+    return (
+      proxy === undefined && isDown(target.tailnet) && mayBeOnTailnet(new URL(origin).hostname, suffixesOf(target))
+    );
   };
   const open = async (origin: string, peer: Peer | undefined): Promise<Transport> => {
-    const way = await wayTo(origin, { env, network, peer, recorded: proxy });
-    const connectMs = isHopeless(origin, peer, way.proxy) ? hopelessMs : undefined;
-    return createTransport(new URL(origin), way.proxy, way.addresses, connectMs);
+    const route = await routeTo(origin, { env, network, peer, recorded: proxy });
+    const connectMs = isHopeless(origin, peer, route.proxy) ? hopelessMs : undefined;
+    return createTransport(new URL(origin), route.proxy, route.addresses, connectMs);
   };
   const all = [...(isGone ? [] : [{ server, peer: judged.peer }]), ...siblings];
   const [first, ...others] = all
@@ -185,7 +187,7 @@ interface Target extends Pick<Chosen, 'server' | 'byHand'> {
   readonly problem: TailnetError | undefined;
   readonly known: readonly KnownServer[];
   readonly judged: Judgement;
-  /** Its replicas, as far as it may be believed about them. */
+  /** Its replicas, if it is trusted. */
   readonly siblings: readonly Sibling[];
   /** Its node has left the tailnet, and a replica is there. */
   readonly isGone: boolean;
@@ -243,10 +245,10 @@ async function askTailnet(
 function warnOfChange({ server, judged: { trust, peer } }: Target, warn: ReachOptions['warn']): void {
   if (trust !== 'changed') return;
   const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
-  warn(`${server} is not the machine that you agreed to: it is ${now}`);
+  warn(`${server} has changed its identity: it is now ${now}`);
 }
 
-/** Agreed to when pins did not say of which tailnet they were: now it is known. */
+/** Pinned by a version that did not record the tailnet: now it is known. */
 function isOfBefore({ pin }: Judgement): boolean {
   return pin !== undefined && pin.tailnet === undefined;
 }
@@ -302,5 +304,5 @@ function createPin(
   };
 }
 
-/** For an answer that a server has at hand. One that is away must not hold for long whoever only looks. */
+/** Timeout of read-only calls: an unreachable server must not block them for long. */
 export const lookMs = 5000;

@@ -3,7 +3,7 @@
  * or unknown, or it is there and tka does not answer. A server that has nothing to do with a tailnet is left alone.
  */
 import { isIP } from 'node:net';
-import { distance } from '../config/levenshtein.ts';
+import { levenshtein } from '../config/levenshtein.ts';
 import { PassingError, ProxyError, UnreachableError } from '../errors.ts';
 import { type Peer, peerAt, type Tailnet, TailnetError } from '../tailnet/types.ts';
 
@@ -63,7 +63,7 @@ function explain({ server, hasProxy, tailnet, suffixes = [] }: Situation): Expla
   }
   return {
     reason: `${name} is online, but nothing answers there`,
-    advice: ["See that tka runs on it, and that the tailnet's policy lets you reach its ports 80 and 443."],
+    advice: ["Check that tka runs on it, and that the tailnet's policy lets you reach its ports 80 and 443."],
   };
 }
 
@@ -78,7 +78,7 @@ function unknownPeer(hostname: string, tailnet: Tailnet): Explanation {
     reason: `no machine of this tailnet has the ${isIP(hostname) === 0 ? 'name' : 'address'} ${hostname}`,
     advice: [
       ...(near.length === 0 ? [] : [`Did you mean ${near.map(({ name }) => name).join(' or ')}?`]),
-      'See which servers there are: tka clusters',
+      'List the servers: tka clusters',
     ],
   };
 }
@@ -88,7 +88,7 @@ function nearest(hostname: string, { peers }: Tailnet): readonly Peer[] {
   const label = hostname.split('.', 1)[0] ?? '';
   const scored = peers
     .filter(({ name, shared }) => name !== '' && shared !== true)
-    .map((peer) => ({ peer, steps: distance(label, peer.name.split('.', 1)[0] ?? '') }));
+    .map((peer) => ({ peer, steps: levenshtein(label, peer.name.split('.', 1)[0] ?? '') }));
   const close = scored.filter(({ steps }) => steps <= Math.max(1, Math.floor(label.length / 3)));
   const alike = close.length > 0 ? close : scored.filter(({ peer }) => peer.name.startsWith('tka'));
   return alike

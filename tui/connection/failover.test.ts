@@ -69,13 +69,13 @@ for (const behaviour of away) {
     b.behaviour = 'unreachable';
     a.behaviour = 200;
     t.is((await send()).text, 'tka-0');
-    t.deepEqual(moved, ['http://tka-1'], 'nobody hears of the way back, nor twice of the way there');
+    t.deepEqual(moved, ['http://tka-1'], 'the move is reported once, the way back is not');
   });
 }
 
 const final: readonly number[] = [200, 202, 400, 401, 403, 404, 409, 422, 429, 500];
 for (const status of final) {
-  test(`an answer of ${status} counts, whoever gives it`, async (t) => {
+  test(`an answer of ${status} counts from any replica`, async (t) => {
     const { b, send } = setup(status, 200);
     t.is((await send()).status, status);
     t.is(b.asked.length, 0);
@@ -90,7 +90,7 @@ test('where none answers, it is as if there were only the first', async (t) => {
   t.is((await busy.send()).text, 'tka-0');
 });
 
-test('what answers and is no server is told, and nobody else asked', async (t) => {
+test('an answer that is not from a server is an error, and no other replica is asked', async (t) => {
   const { b, send } = setup('broken', 200);
   await t.throwsAsync(send(), { message: /nonsense/ });
   t.is(b.asked.length, 0);

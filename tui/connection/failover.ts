@@ -1,6 +1,6 @@
 /**
  * One exchange with whichever of a server's replicas answers. One that cannot be reached, or says that it is away (503), is passed over; an
- * exchange that may be repeated is also asked of the next where none has come for a moment, and the first answer counts. Whoever
+ * exchange that may be repeated is also sent to the next if no answer has come for a moment, and the first answer counts. The replica that
  * answered is asked first the next time.
  *
  * Where none answers, the answer or the failure is that of the first.

@@ -1,14 +1,14 @@
 /** The server that the user's kubeconfig has sessions of, for commands that go on from a login. */
 import { UserError } from '../errors.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { type OwnContext, ownContexts, rememberedServer } from '../kubeconfig/entries.ts';
+import { type OwnContext, ownContexts, lastServer } from '../kubeconfig/entries.ts';
 import type { Runtime } from '../runtime.ts';
 import { sameServers } from '../trust/same-server.ts';
 
 /** Undefined also where the kubeconfig cannot be read: a command that only looks does not need it. */
-export function rememberedHere(env: Runtime['env'], kubeconfig?: string): string | undefined {
+export function lastServerHere(env: Runtime['env'], kubeconfig?: string): string | undefined {
   try {
-    return rememberedServer(ownContextsHere(env, kubeconfig), sameServers(env));
+    return lastServer(ownContextsHere(env, kubeconfig), sameServers(env));
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;

@@ -28,7 +28,7 @@ async function setup(t: ExecutionContext, control = 'https://control.example') {
 
 const here = { tailnet: 'tail.example', control: 'control.example' };
 
-test('a server that is agreed to is pinned with its tailnet', async (t) => {
+test('a confirmed server is pinned with its tailnet', async (t) => {
   const { runtime, visit, pin } = await setup(t);
   t.is(await visit('act'), 'new');
   t.deepEqual(readKnownServers(runtime.env), [{ ...pin, ...here }]);
@@ -48,16 +48,16 @@ for (const [what, elsewhere] of [
   ['another tailnet', { tailnet: 'other.example' }],
   ['another control server', { ...here, control: 'other.example' }],
 ] as const) {
-  test(`a machine of the same ID on ${what} is not the one that was agreed to`, async (t) => {
+  test(`a machine of the same ID on ${what} is not the trusted one`, async (t) => {
     const { runtime, visit, pin } = await setup(t);
     rememberServer(runtime.env, { ...pin, ...elsewhere });
-    const error = await t.throwsAsync(visit('act'), { message: /is not the machine that you agreed to/ });
+    const error = await t.throwsAsync(visit('act'), { message: /has changed its identity/ });
     t.regex(JSON.stringify(error), new RegExp(`It was node n1, tag:tka of another tailnet, ${elsewhere.tailnet}`));
     t.deepEqual(readKnownServers(runtime.env), [{ ...pin, ...elsewhere }]);
   });
 }
 
-test('whoever agrees to both has both', async (t) => {
+test('both can be trusted at once', async (t) => {
   const { server, runtime, pin } = await setup(t);
   const there = { ...pin, tailnet: 'other.example', cluster: 'theirs' };
   rememberServer(runtime.env, there);

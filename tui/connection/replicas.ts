@@ -1,5 +1,5 @@
 /**
- * Several machines that are one server: what a server that was agreed to says of its replicas, and which of them may stand in for it.
+ * Several machines that are one server: which replicas a trusted server names, and which of them may stand in for it.
  *
  * A replica is taken for one on that server's word alone, never on its own; it is the node that the word names, by stable node
  * ID, and carries the tags that the server carries. It is kept among the known servers, so that it is pinned like any other, and
@@ -32,13 +32,13 @@ export function siblingsOf(
     .toSorted((a, b) => Number(b.peer?.online ?? false) - Number(a.peer?.online ?? false));
 }
 
-/** The server that its user agreed to, for one that is known on its word. */
+/** The trusted server on whose word this one is known, or itself. */
 export function groupOf(server: string, known: readonly KnownServer[]): string {
   return known.find((one) => one.server === server)?.replicaOf ?? server;
 }
 
 export interface Learnt {
-  /** The origin of a server that was agreed to, or of a replica of it. */
+  /** The origin of a trusted server, or of a replica of it. */
   readonly server: string;
   readonly peer: Peer;
   readonly tailnet: Tailnet;
@@ -59,7 +59,7 @@ export function learnReplicas(env: Runtime['env'], { server, peer, tailnet, repl
     if (other === undefined || other.id === peer.id || other.shared === true || !isAlike(other, peer)) continue;
     const origin = originLike(server, other);
     const before = known.find((one) => one.server === origin);
-    // Somebody agreed to another machine of that name: that is theirs to change.
+    // The user trusts another machine of that name: only the user changes that.
     if (before !== undefined && (before.nodeId !== node || before.replicaOf === group)) continue;
     if (origin === undefined || origin === group || known.some((one) => one.server === group && one.nodeId === node))
       continue;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { PassingError, RefusedError, UnreachableError, UserError } from '../errors.ts';
-import { createPatience, type PatienceOptions } from './retry.ts';
+import { createRetry, type RetryOptions } from './retry.ts';
 
 const refused = new PassingError('refuses the connection', []);
 const busy = new RefusedError(503, 'unavailable', 'the engine is away', []);
@@ -15,7 +15,7 @@ function failing(...failures: readonly UserError[]) {
   return { ask, asked: () => asked };
 }
 
-const options = (changes: Partial<PatienceOptions> = {}): PatienceOptions => ({
+const options = (changes: Partial<RetryOptions> = {}): RetryOptions => ({
   signal: AbortSignal.timeout(5000),
   warn: () => {},
   now: () => new Date(),
@@ -25,8 +25,8 @@ const options = (changes: Partial<PatienceOptions> = {}): PatienceOptions => ({
 test('what passes is asked again, and told once', async (t) => {
   const warnings: string[] = [];
   const { ask, asked } = failing(refused, busy);
-  const patience = createPatience(options({ warn: (line) => warnings.push(line) }));
-  t.is(await patience(ask), 'answer');
+  const retry = createRetry(options({ warn: (line) => warnings.push(line) }));
+  t.is(await retry(ask), 'answer');
   t.is(asked(), 3);
   t.deepEqual(warnings, ['refuses the connection: trying again']);
 });
@@ -39,31 +39,31 @@ for (const failure of [
 ]) {
   test(`${failure.name} (${failure.message}) is not asked again`, async (t) => {
     const { ask, asked } = failing(failure);
-    await t.throwsAsync(createPatience(options())(ask), { is: failure });
+    await t.throwsAsync(createRetry(options())(ask), { is: failure });
     t.is(asked(), 1);
   });
 }
 
-test('a server that never answered is not waited for longer than a stranger is', async (t) => {
+test('a server that has never answered is waited for a limited time only', async (t) => {
   const { ask, asked } = failing(refused, refused, refused);
-  await t.throwsAsync(createPatience(options({ strangerMs: 100 }))(ask), { is: refused });
+  await t.throwsAsync(createRetry(options({ firstContactTimeoutMs: 100 }))(ask), { is: refused });
   t.is(asked(), 1);
 });
 
 test('a server that answered before is waited for', async (t) => {
-  const patience = createPatience(options({ strangerMs: 100 }));
-  await patience(() => Promise.resolve());
-  t.is(await patience(failing(refused).ask), 'answer');
+  const retry = createRetry(options({ firstContactTimeoutMs: 100 }));
+  await retry(() => Promise.resolve());
+  t.is(await retry(failing(refused).ask), 'answer');
 });
 
 test('when the time is up it fails with what went wrong last', async (t) => {
-  const patience = createPatience(options({ signal: AbortSignal.timeout(50) }));
-  await t.throwsAsync(patience(failing(busy, busy).ask), { is: busy });
+  const retry = createRetry(options({ signal: AbortSignal.timeout(50) }));
+  await t.throwsAsync(retry(failing(busy, busy).ask), { is: busy });
 });
 
 test('when the time is up during another attempt it fails with what went wrong before', async (t) => {
   const controller = new AbortController();
-  const patience = createPatience(options({ signal: controller.signal }));
+  const retry = createRetry(options({ signal: controller.signal }));
   let attempts = 0;
   const ask = (): Promise<never> => {
     attempts += 1;
@@ -72,14 +72,14 @@ test('when the time is up during another attempt it fails with what went wrong b
     controller.abort(timeout);
     return Promise.reject(timeout);
   };
-  await t.throwsAsync(patience(ask), { is: refused });
+  await t.throwsAsync(retry(ask), { is: refused });
   t.is(attempts, 2);
 });
 
 test('Ctrl-C during another attempt is not reported as what went wrong before', async (t) => {
   const controller = new AbortController();
   const interrupted = new Error('interrupted');
-  const patience = createPatience(options({ signal: controller.signal }));
+  const retry = createRetry(options({ signal: controller.signal }));
   let attempts = 0;
   const ask = (): Promise<never> => {
     attempts += 1;
@@ -87,5 +87,5 @@ test('Ctrl-C during another attempt is not reported as what went wrong before', 
     controller.abort(interrupted);
     return Promise.reject(interrupted);
   };
-  await t.throwsAsync(patience(ask), { is: interrupted });
+  await t.throwsAsync(retry(ask), { is: interrupted });
 });

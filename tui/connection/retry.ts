@@ -1,6 +1,6 @@
 /**
- * Asking again while a server starts anew: it answers 503 until it is ready, and before that nothing listens. Every call of a
- * login may be repeated, for it is the same session again.
+ * Retries while a server restarts: it answers 503 until it is ready, and before that nothing listens. Every call of a
+ * login may be repeated: it yields the same session.
  *
  * A server that answered before is waited for until `signal` ends it; one that has never answered may be the wrong one,
  * so a refused connection is then waited out for 10 s only.
@@ -9,18 +9,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PassingError, RefusedError, UserError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
 
-export type Patience = <T>(ask: () => Promise<T>) => Promise<T>;
+export type Retry = <T>(ask: () => Promise<T>) => Promise<T>;
 
-export interface PatienceOptions {
+export interface RetryOptions {
   /** Ends the waiting; the last failure is then what it fails with. */
   readonly signal: AbortSignal;
-  /** Hears once that there is something to wait for. */
+  /** Called once, when waiting begins. */
   readonly warn: (line: string) => void;
   readonly now: Runtime['now'];
-  readonly strangerMs?: number;
+  readonly firstContactTimeoutMs?: number;
 }
 
-export function createPatience({ signal, warn, now, strangerMs = 10_000 }: PatienceOptions): Patience {
+export function createRetry({ signal, warn, now, firstContactTimeoutMs = 10_000 }: RetryOptions): Retry {
   const startedAt = now().getTime();
   let hasAnswered = false;
   let hasWarned = false;
@@ -37,7 +37,7 @@ export function createPatience({ signal, warn, now, strangerMs = 10_000 }: Patie
         if (!isPassing(error)) throw error;
         failure = error;
         hasAnswered ||= error instanceof RefusedError;
-        if (!hasAnswered && now().getTime() + pauseMs - startedAt > strangerMs) throw error;
+        if (!hasAnswered && now().getTime() + pauseMs - startedAt > firstContactTimeoutMs) throw error;
         if (!hasWarned) warn(`${error.message}: trying again`);
         hasWarned = true;
         await pause(pauseMs, signal, error);

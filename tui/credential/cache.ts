@@ -4,7 +4,7 @@
  * Beside each, `<session>.until` has one line for prompts: when the session ends, in epoch seconds, its role, its cluster.
  *
  * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
- * same reason. A file that does not fit is as good as none: the next login writes it anew.
+ * same reason. An invalid file counts as absent: the next login rewrites it.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -105,7 +105,7 @@ export function readPeriodMs(env: Environment, key: SessionKey): number | undefi
   }
 }
 
-/** What a shell may print as it is: a role's name has no other characters, and a server that says otherwise is not believed. */
+/** What a shell may print as it is: a role's name has no other characters, and a server's other names are not shown. */
 function word(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9._:-]/g, '_').slice(0, 63) || '_';
 }

@@ -1,6 +1,6 @@
 /**
  * A new credential for a session, asked for by one process and taken by all that want it at the same time. Never longer than
- * 10 s, whatever the server does; a server that starts anew meanwhile is waited for.
+ * 10 s, whatever the server does; a restarting server is waited for.
  */
 import { statSync } from 'node:fs';
 import type { Api } from '../api/api.ts';
@@ -18,14 +18,14 @@ import {
 import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
 import { UserError } from '../errors.ts';
 import type { PluginCall } from './exec-plugin.ts';
-import { createPatience } from '../connection/retry.ts';
+import { createRetry } from '../connection/retry.ts';
 import type { Runtime } from '../runtime.ts';
 import { fetchAccess, withinDeadline } from './fetch-access.ts';
 import { singleFlight } from './single-flight.ts';
 import { tokenExpiry } from '../api/token.ts';
 
 export interface RefreshOptions {
-  /** There is no credential that will do, so a server that starts anew is waited for; else it has to answer at once. */
+  /** There is no usable credential, so a restarting server is waited for; else it has to answer at once. */
   readonly isUrgent: boolean;
   /** The one that will not do, as it was read. */
   readonly cached: Credential | undefined;
@@ -62,7 +62,7 @@ export async function refreshCredential(
 
 const urgentMs = 9000;
 const idleMs = 2000;
-/** How long a server that refuses connections may take to start anew. */
+/** How long a server that refuses connections may take to restart. */
 const restartMs = 5000;
 /** For a token that does not say when it ends. */
 const unknownLifeMs = 5 * 60_000;
@@ -85,15 +85,15 @@ async function refresh(
 ): Promise<Credential> {
   const { server, session, mode, proxy, isUrgent, signal } = call;
   const { env, now } = runtime;
-  // Nobody can be asked, and kubectl shows whatever is said here: warnings are for commands that a person runs.
+  // No prompts here, and kubectl shows all output: warnings are for commands that a person runs.
   const silent = (): void => {};
   const remembered = { proxy };
   const reached = await reach(runtime, { server }, { purpose: 'act', remembered, warn: silent, signal });
   try {
     const { api } = reached;
     const fetch = (): Promise<ClusterAccess> => fetchAccess({ api, server, session, mode, signal });
-    const patience = createPatience({ signal, warn: silent, now, strangerMs: restartMs });
-    const access = await (isUrgent ? patience(fetch) : fetch());
+    const retry = createRetry({ signal, warn: silent, now, firstContactTimeoutMs: restartMs });
+    const access = await (isUrgent ? retry(fetch) : fetch());
     const skewMs = skewOf(api, now);
     const until = await endOf(runtime, { ...call, api, access });
     const end = tokenExpiry(access.token) ?? until ?? new Date(now().getTime() + unknownLifeMs);

@@ -55,7 +55,7 @@ test('the lock of a process that is dead is taken over', async (t) => {
   t.false(existsSync(path));
 });
 
-test('a lock that is older than any holder may be is taken over, whoever has it', async (t) => {
+test('a lock that is older than any holder may be is taken over', async (t) => {
   const { path, options } = setup(t);
   await singleFlight(options());
   writeFileSync(path, JSON.stringify(ownerOf(process.pid)));

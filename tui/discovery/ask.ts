@@ -7,7 +7,7 @@ import { printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Peer, Tailnet } from '../tailnet/types.ts';
 import { createTransport } from '../api/transport.ts';
-import { wayTo } from '../tailnet/route.ts';
+import { routeTo } from '../tailnet/route.ts';
 
 export type ServerAnswer =
   | (Extract<Cluster['answer'], { state: 'here' }> & {
@@ -82,7 +82,7 @@ async function briefly<T>(
 ): Promise<T | UserError | undefined> {
   const late = AbortSignal.timeout(askTimeoutMs);
   try {
-    const { proxy, addresses } = await wayTo(server, { env, network: tailnet, peer });
+    const { proxy, addresses } = await routeTo(server, { env, network: tailnet, peer });
     const transport = await createTransport(new URL(server), proxy, addresses);
     try {
       return await call(createApi(transport), AbortSignal.any([signal, late]));

@@ -1,6 +1,6 @@
 /**
- * Which servers may be tka servers: those of the configuration file, those agreed to before, and peers that look like one.
- * One machine is listed once, under the name that the user gave it. Nobody is asked but the local tailscaled.
+ * Which servers may be tka servers: those of the configuration file, the trusted ones, and peers that look like one.
+ * One machine is listed once, under the name that the user gave it. Only the local tailscaled is asked.
  */
 import { parseServer } from '../config/server-url.ts';
 import { type KnownServer, readKnownServers } from '../trust/known-servers.ts';
@@ -10,7 +10,7 @@ import type { Discovery } from '../config/types.ts';
 import { readTailnet } from '../tailnet/tailnet.ts';
 import { type Peer, type Tailnet, TailnetError } from '../tailnet/types.ts';
 import { isOfTailnet, isSameService, judge, type Judgement } from '../trust/trust.ts';
-import { wayTo } from '../tailnet/route.ts';
+import { routeTo } from '../tailnet/route.ts';
 
 export interface Candidate extends Judgement {
   /** The server's origin. */
@@ -111,7 +111,7 @@ function matches(pattern: string, text: string): boolean {
 async function originOf(peer: Peer, network: Tailnet, env: Runtime['env']): Promise<string | undefined> {
   const named = peer.name === '' ? undefined : `http://${peer.name}`;
   const isNamed =
-    network.namesResolve || (named !== undefined && (await wayTo(named, { env, network })).proxy !== undefined);
+    network.namesResolve || (named !== undefined && (await routeTo(named, { env, network })).proxy !== undefined);
   if (named !== undefined && isNamed) return named;
   const [address] = peer.addresses;
   if (address === undefined) return named;

@@ -86,7 +86,7 @@ test('eight are asked at once, and each has a second', async (t) => {
   t.true(clusters.every(({ answer }) => answer.state === 'away' && answer.reason === 'no answer within 1 s'));
 });
 
-test('two that call their cluster the same stay apart, and the one that was agreed to keeps its name', async (t) => {
+test('two servers with one cluster name stay apart, and the trusted one keeps its name', async (t) => {
   const proxy = await startProxy(t, { tka: 'prod', 'tka-evil': 'prod' });
   const peers = [node('n1', 'tka', { tags: ['tag:tka'] }), node('n2', 'tka-evil')];
   const { socket } = await startTailscaled(t, statusOf(peers));
@@ -173,7 +173,7 @@ test('what a server says of itself comes out fit to be shown', async (t) => {
   t.is(only?.answer.state === 'here' && Object.keys(only.answer.labels).length, 32);
 });
 
-test('whoever asked may give up', async (t) => {
+test('a search stops when it is aborted', async (t) => {
   const proxy = await startProxy(t, { tka: 'hang' });
   const { socket } = await startTailscaled(t, statusOf([node('n1', 'tka')]));
   const runtime = createTestRuntime(t, { socket, env: { http_proxy: proxy.url } });

@@ -1,6 +1,6 @@
 /**
  * Which tka servers there are: peers of the local tailscaled tagged `tag:tka*` or named `tka*` (or as the configuration file's
- * `discovery` says), the servers that the configuration file names, and those that were agreed to before. Each is asked at
+ * `discovery` says), the servers that the configuration file names, and the trusted ones. Each is asked at
  * `/.well-known/tka`, 8 at once, 1 s each; replicas of one server are one cluster. Being found means nothing: trust is checked apart from it (trust/).
  */
 import type { ServerAnswer } from './ask.ts';
@@ -24,7 +24,7 @@ export interface FindOptions {
 export interface Found {
   readonly clusters: readonly Cluster[];
   readonly tailnet?: Tailnet;
-  /** Why the tailnet could not be asked; then only configured servers, and those agreed to before, are listed. */
+  /** Why the tailnet could not be asked; then only configured and trusted servers are listed. */
   readonly problem?: Error;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The names of clusters, as lists show them and --cluster takes them: unique, and never another's. A server that was agreed
- * to keeps the name that it had then; of others with one name, each gets its host's name behind.
+ * The names of clusters, as lists show them and --cluster takes them: unique, and never another's. A trusted server
+ * keeps the name that it had then; of others with one name, each gets its host's name appended.
  */
 import { slug } from '../kubeconfig/slug.ts';
 import type { Cluster } from './types.ts';
@@ -15,14 +15,16 @@ export interface Asked {
 
 /** Sorted by name. */
 export function nameClusters(asked: readonly Asked[]): readonly Cluster[] {
-  const wished = asked.map((one) => ({ ...one, wish: wishOf(one) }));
+  const asking = asked.map((one) => ({ ...one, preferred: preferredNameOf(one) }));
   const taken = new Set<string>();
-  const named = wished
+  const named = asking
     // Those with a right to their name first, then in an order that does not hang on who answers first.
     .toSorted((a, b) => rank(a.candidate) - rank(b.candidate) || compare(a.candidate.server, b.candidate.server))
-    .map(({ candidate, answer, wish }) => {
-      const rivals = wished.filter((other) => other.wish === wish && rank(other.candidate) <= rank(candidate)).length;
-      const name = unique(rivals > 1 ? withSuffix(wish, hostLabel(candidate)) : wish, taken);
+    .map(({ candidate, answer, preferred }) => {
+      const rivals = asking.filter(
+        (other) => other.preferred === preferred && rank(other.candidate) <= rank(candidate),
+      ).length;
+      const name = unique(rivals > 1 ? withSuffix(preferred, hostLabel(candidate)) : preferred, taken);
       return toCluster(name, candidate, answer);
     });
   return named.toSorted((a, b) => compare(a.name, b.name));
@@ -40,7 +42,7 @@ function toCluster(
   return { ...known, answer: { state, version, modes, labels } };
 }
 
-function wishOf({ candidate, answer }: Asked): string {
+function preferredNameOf({ candidate, answer }: Asked): string {
   if (candidate.trust === 'pinned' && candidate.pin?.cluster !== undefined) return candidate.pin.cluster;
   return answer?.state === 'here' ? answer.cluster : (candidate.pin?.cluster ?? hostLabel(candidate));
 }

@@ -28,7 +28,7 @@ function areReplicas(one: Asked, other: Asked): boolean {
   const groups = [groupOf(one), groupOf(other)];
   if (groups[0] !== undefined && groups[0] === groups[1]) return true;
   const [isNamed, names] = [doesName(other, one), doesName(one, other)];
-  // The word of one that was agreed to is enough.
+  // The word of a trusted one is enough.
   return (isNamed && (names || isPinned(other))) || (names && isPinned(one));
 }
 
@@ -44,7 +44,7 @@ function isPinned({ candidate: { trust } }: Asked): boolean {
   return trust === 'pinned';
 }
 
-/** The one that its user agreed to stands for all of them; else one that answers. */
+/** The trusted one stands for all of them; else one that answers. */
 function rank({ candidate: { trust, pin }, answer }: Asked): number {
   if (trust === 'pinned') return pin?.replicaOf === undefined ? 0 : 1;
   return answer?.state === 'here' ? 2 : 3;

@@ -19,35 +19,39 @@ export const accessChecks: readonly Check[] = [
     name: 'grant',
     async run({ whoami }) {
       const known = await ifKnown(whoami());
-      if (known === undefined) return skipped('the server does not say what it grants');
+      if (known === undefined) return skipped('the server does not report grants');
       const { rules, dropped } = known;
       const forecast = chooseRule(rules);
-      const reasons = dropped.map(({ rule, reason }) => `Left out: ${rule}: ${reason}`);
+      const reasons = dropped.map(({ rule, reason }) => `Dropped: ${rule}: ${reason}`);
       if (forecast.kind === 'none') {
         const remedy = ['Ask your tailnet admin for a grant of the capability specht-labs.de/cap/tka.'];
         return failed('the tailnet policy grants you no role', [...reasons, ...remedy], exitCodes.denied);
       }
       if (forecast.kind === 'ambiguous') {
         const tied = forecast.rules.map(describeGrant).join('; ');
-        return warning(`more than one rule comes first: ${tied}`, ...reasons, 'Say which: tka login --role ROLE');
+        return warning(
+          `several rules have the highest priority: ${tied}`,
+          ...reasons,
+          'Choose one: tka login --role ROLE',
+        );
       }
       if (forecast.kind === 'role-not-granted') return skipped('no role was asked for');
       const grant = `a login gives ${describeGrant(forecast.rule)}`;
       const others = rules.length > 1 ? `, ${rules.length - 1} more: tka roles` : '';
       if (reasons.length === 0) return ok(`${grant}${others}`);
-      return warning(`${grant}, but rules of the policy were left out`, ...reasons);
+      return warning(`${grant}, but rules of the policy were dropped`, ...reasons);
     },
   },
   {
     name: 'session',
     async run({ sessions }) {
       const rows = await ifKnown(sessions());
-      if (rows === undefined) return skipped('the server does not say which you have');
+      if (rows === undefined) return skipped('the server does not list sessions');
       const alive = rows.filter(({ state }) => state === 'ready' || state === 'provisioning');
       const ended = rows.filter(({ state }) => state === 'ended').flatMap(({ contexts }) => contexts);
       if (ended.length > 0) {
         const names = ended.map((name) => printable(name, 100)).join(', ');
-        return warning(`there are contexts whose session has ended: ${names}`, 'Log in again, or: tka logout --local');
+        return warning(`contexts of ended sessions: ${names}`, 'Log in again, or: tka logout --local');
       }
       if (alive.length === 0) return skipped('no active session (run: tka login)');
       const list = alive.map(({ session, role, remainingSeconds = 0 }) => {
@@ -63,7 +67,7 @@ export const accessChecks: readonly Check[] = [
       const current = own.find((context) => context.current);
       if (current === undefined) return skipped('current kubectl context is not managed by tka');
       const kubectl = findProgram(runtime.env, 'kubectl');
-      if (kubectl === undefined) return skipped('there is no kubectl to try with');
+      if (kubectl === undefined) return skipped('kubectl is not installed');
       const file = flags.kubeconfig === undefined ? [] : ['--kubeconfig', flags.kubeconfig];
       const review = {
         apiVersion: 'authorization.k8s.io/v1',
@@ -76,16 +80,16 @@ export const accessChecks: readonly Check[] = [
       if (ran.code !== 0) {
         const said = printable(ran.stderr.trim().split('\n').at(-1) ?? '', 300);
         return failed(`kubectl cannot use the context ${printable(current.context, 100)}: ${said}`, [
-          'Log in again: tka login. If it stays so, the cluster does not take what the server gives out.',
+          "Log in again: tka login. If it persists, the cluster does not accept the server's tokens.",
         ]);
       }
       const rights = countRights(ran.stdout);
       const what = `in the namespace default, by the context ${printable(current.context, 100)}`;
-      if (rights === undefined) return skipped('the API server does not say what kubectl may do');
+      if (rights === undefined) return skipped('the API server does not report the rights');
       if (rights > 0) return ok(`kubectl authorized (${rights} ${rights === 1 ? 'rule' : 'rules'}) ${what}`);
       return warning(
         `kubectl authorized, without any rights ${what}`,
-        'A role for some namespaces alone gives none elsewhere: tka roles. Else the role may not exist in the cluster.',
+        'A role in some namespaces grants nothing elsewhere: tka roles. Otherwise, the role may not exist in the cluster.',
       );
     },
   },

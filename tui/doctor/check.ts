@@ -41,7 +41,7 @@ export async function examine({ run }: Check, facts: Facts): Promise<Finding> {
     return await run(facts);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    // Nobody's arguments are wrong here.
+    // The arguments are not what is wrong here.
     const exitCode = error.exitCode === exitCodes.usage ? exitCodes.error : error.exitCode;
     return failed(error.message, error.advice, exitCode);
   }

@@ -72,12 +72,12 @@ const faults: readonly (readonly [
     { check: 'tailscaled', state: 'failed', says: /logged (in|out)/, remedy: /tailscale (up|login)/, code: 4 },
   ],
   [
-    'another machine than was agreed to',
+    'another machine than the trusted one',
     { status: statusOf([{ ...peer, id: 'nOther' }]) },
     {
       check: 'trust',
       state: 'failed',
-      says: /not the machine that you agreed to/,
+      says: /has changed its identity/,
       remedy: /tka clusters forget/,
       code: 3,
     },
@@ -115,7 +115,7 @@ const faults: readonly (readonly [
   [
     'an ambiguous grant',
     { answers: { 'GET /api/v1alpha1/whoami': answering({ ...whoami, rules: [rule, { ...rule, role: 'edit' }] }) } },
-    { check: 'grant', state: 'warning', says: /more than one rule/, remedy: /--role/, code: 0 },
+    { check: 'grant', state: 'warning', says: /several rules/, remedy: /--role/, code: 0 },
   ],
   [
     'rules that were left out',
@@ -127,7 +127,7 @@ const faults: readonly (readonly [
         }),
       },
     },
-    { check: 'grant', state: 'warning', says: /left out/, remedy: /unknown field$/, code: 0 },
+    { check: 'grant', state: 'warning', says: /were dropped/, remedy: /unknown field$/, code: 0 },
   ],
   [
     'a session that has ended',
@@ -220,11 +220,11 @@ test('a kubeconfig that others can read is named, with the command that closes i
 
 test('a context without its user, and a plugin that is gone, are found', async (t) => {
   const { runtime, examine, server } = await createMachine(t);
-  writeKubeconfig(runtime.home, { server, user: 'somebody' });
+  writeKubeconfig(runtime.home, { server, user: 'other' });
   t.regex((await examine()).findings['kubeconfig']?.finding ?? '', /tka-prod has no user/);
   writeKubeconfig(runtime.home, { server });
   chmodSync(join(runtime.home, 'bin', 'tka'), 0o644);
-  t.regex((await examine()).findings['kubeconfig']?.finding ?? '', /runs tka, which is not there/);
+  t.regex((await examine()).findings['kubeconfig']?.finding ?? '', /runs tka, which does not exist/);
 });
 
 test('a kubectl that is missing, or too old, is said', async (t) => {
@@ -233,7 +233,7 @@ test('a kubectl that is missing, or too old, is said', async (t) => {
   t.like((await examine()).findings['kubectl'], { state: 'failed', remedy: ['Install 1.26 or newer.'] });
   const without = { ...runtime, env: { ...runtime.env, PATH: '/nowhere' } };
   await doctor(without, {});
-  t.regex(runtime.out.text, /warning kubectl +there is no kubectl on PATH/);
+  t.regex(runtime.out.text, /warning kubectl +kubectl is not on PATH/);
 });
 
 test('a kubectl that is not let in is told in its own words', async (t) => {

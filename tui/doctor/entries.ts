@@ -25,12 +25,12 @@ function brokenPlugin(context: string, user: Fields, env: Runtime['env']): strin
   const { command, args } = record(user['exec']);
   if (typeof command !== 'string') return `the user of ${context} runs a plugin without a name`;
   if (isAbsolute(command) ? !existsSync(command) : findProgram(env, command) === undefined) {
-    return `the user of ${context} runs ${command}, which is not there`;
+    return `the user of ${context} runs ${command}, which does not exist`;
   }
   // Where Node runs the command, its first argument is the command.
   const script: unknown = Array.isArray(args) ? args[0] : undefined;
   if (typeof script !== 'string' || !isAbsolute(script) || existsSync(script)) return undefined;
-  return `the user of ${context} runs ${script}, which is not there`;
+  return `the user of ${context} runs ${script}, which does not exist`;
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -63,12 +63,12 @@ export function gatherFacts(runtime: Runtime, flags: DoctorFlags): Facts {
     ),
   );
   const server = once(async () => {
-    const [{ reach }, { rememberedServer }, { sameServers }] = await Promise.all([
+    const [{ reach }, { lastServer }, { sameServers }] = await Promise.all([
       import('../connection/connect.ts'),
       import('../kubeconfig/entries.ts'),
       import('../trust/same-server.ts'),
     ]);
-    const remembered = { server: rememberedServer(await own(), sameServers(runtime.env)) };
+    const remembered = { server: lastServer(await own(), sameServers(runtime.env)) };
     // That it is another machine than before is a finding, not a warning beside it.
     reached = await reach(runtime, flags, { purpose: 'look', remembered, warn: () => {}, signal });
     return reached;

@@ -7,9 +7,9 @@ const versions: readonly (readonly [string, string, readonly string[] | undefine
   ['1.2.0', '1.9.3', undefined, 'ok', /command 1\.2\.0, server 1\.9\.3/],
   ['dev', '1.0.0', undefined, 'ok', /dev/],
   ['0.3.1', '0.3.9', ['v1alpha1'], 'ok', /0\.3/],
-  ['0.3.1', '0.4.0', undefined, 'warning', /may not understand/],
-  ['1.0.0', '2.0.0', undefined, 'warning', /may not understand/],
-  ['2.0.0', 'v1.4.0', undefined, 'warning', /may not understand/],
+  ['0.3.1', '0.4.0', undefined, 'warning', /may be incompatible/],
+  ['1.0.0', '2.0.0', undefined, 'warning', /may be incompatible/],
+  ['2.0.0', 'v1.4.0', undefined, 'warning', /may be incompatible/],
   ['1.0.0', '3.0.0', ['v1'], 'failed', /does not speak v1alpha1/],
 ];
 for (const [own, server, api, state, finding] of versions) {
@@ -49,7 +49,7 @@ const reviews: readonly (readonly [string, number | undefined])[] = [
   ['Unable to connect', undefined],
 ];
 for (const [text, rights] of reviews) {
-  test(`${text.slice(0, 40)}… grants ${rights ?? 'nobody knows how many'} rules`, (t) => {
+  test(`${text.slice(0, 40)}… grants ${rights ?? 'an unknown number of'} rules`, (t) => {
     t.is(countRights(text), rights);
   });
 }

@@ -36,7 +36,7 @@ export const machineChecks: readonly Check[] = [
       if (broken.length > 0)
         return failed(broken.map((line) => printable(line, 200)).join('; '), ['Log in again: tka login']);
       return ok(
-        `${present.join(', ')}: ${own.length === 0 ? 'no context of tka' : `${own.length} ${own.length === 1 ? 'context' : 'contexts'} of tka`}`,
+        `${present.join(', ')}: ${own.length === 0 ? 'no tka contexts' : `${own.length} ${own.length === 1 ? 'context' : 'contexts'} of tka`}`,
       );
     },
   },
@@ -45,11 +45,11 @@ export const machineChecks: readonly Check[] = [
     async run({ runtime, timeoutMs }) {
       const path = findProgram(runtime.env, 'kubectl');
       if (path === undefined) {
-        return warning('there is no kubectl on PATH', 'Install it: https://kubernetes.io/docs/tasks/tools/');
+        return warning('kubectl is not on PATH', 'Install it: https://kubernetes.io/docs/tasks/tools/');
       }
       const ran = await runProgram(runtime, path, ['version', '--client', '--output=json'], { timeoutMs });
       const version = /"gitVersion":\s*"v?(\d+)\.(\d+)\.([^"]{1,40})"/.exec(ran.stdout);
-      if (version === null) return skipped(`${path} does not say which version it is`);
+      if (version === null) return skipped(`${path} does not report its version`);
       const [, major = '', minor = '', rest = ''] = version;
       const found = `${path}, ${printable(`${major}.${minor}.${rest}`, 60)}`;
       if (Number(major) > 1 || Number(minor) >= oldestKubectl) return ok(found);
@@ -60,7 +60,7 @@ export const machineChecks: readonly Check[] = [
     name: 'cache',
     async run({ runtime }) {
       const path = cacheDirectory(runtime.env);
-      if (!existsSync(path)) return ok(`${path}: not made yet`);
+      if (!existsSync(path)) return ok(`${path}: not created yet`);
       if (runtime.platform !== 'win32' && isOpenToOthers(path)) {
         return warning(
           `others on this machine can look into ${path}, which holds credentials`,
@@ -72,8 +72,8 @@ export const machineChecks: readonly Check[] = [
       } catch (error) {
         const code = systemCode(error);
         if (code === undefined) throw error;
-        const remedy = code === 'ENOSPC' || code === 'EDQUOT' ? 'Free some space.' : 'Make it yours, and writable.';
-        return warning(`${path} cannot be written (${code}), so kubectl asks the server each time it runs`, remedy);
+        const remedy = code === 'ENOSPC' || code === 'EDQUOT' ? 'Free some space.' : 'Make it writable by you alone.';
+        return warning(`${path} cannot be written (${code}), so kubectl asks the server on every call`, remedy);
       }
       return ok(path);
     },

@@ -1,4 +1,4 @@
-/** The server: which one it is, whether it is the machine that was agreed to, and whether it answers and fits. */
+/** The server: which one it is, whether it is the trusted machine, and whether it answers and fits. */
 import { describeNode } from '../trust/trust.ts';
 import { formatRemaining, printable } from '../terminal/output.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
@@ -8,7 +8,7 @@ export const serverChecks: readonly Check[] = [
     name: 'configuration',
     async run({ settings }) {
       const { path } = await settings();
-      return ok(path === undefined ? 'there is no configuration file: defaults' : path);
+      return ok(path === undefined ? 'none; using defaults' : path);
     },
   },
   {
@@ -22,12 +22,11 @@ export const serverChecks: readonly Check[] = [
     name: 'trust',
     async run({ server, tailnet }) {
       const reached = await ifKnown(server());
-      if (reached === undefined) return skipped('there is no server to trust');
+      if (reached === undefined) return skipped('no server to check');
       const { server: origin, trust, peer } = reached;
       const node = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
-      if (trust === 'pinned') return ok(`it is the machine that you agreed to, ${node}`);
-      if (trust === 'new')
-        return ok(`you have not agreed to it yet (${node}): the first login asks, or takes --server`);
+      if (trust === 'pinned') return ok(`trusted: ${node}`);
+      if (trust === 'new') return ok(`not trusted yet (${node}): the first login asks, or takes --server`);
       if (trust === 'unverifiable') {
         if ((await ifKnown(tailnet())) === undefined) return skipped('unknown: tailscaled not reachable');
         return warning(
@@ -36,8 +35,8 @@ export const serverChecks: readonly Check[] = [
         );
       }
       return failed(
-        `${origin} is not the machine that you agreed to: it is ${node}`,
-        [`If it was replaced, and you know by whom: tka clusters forget ${origin}`],
+        `${origin} has changed its identity: it is now ${node}`,
+        [`If its operator replaced it: tka clusters forget ${origin}`],
         3,
       );
     },
@@ -45,7 +44,7 @@ export const serverChecks: readonly Check[] = [
   {
     name: 'reachable',
     async run({ server, answer }) {
-      if ((await ifKnown(server())) === undefined) return skipped('there is no server to reach');
+      if ((await ifKnown(server())) === undefined) return skipped('no server to reach');
       const { cluster, tookMs } = await answer();
       const reached = await server();
       const other = reached.standIn();
@@ -72,7 +71,7 @@ export const serverChecks: readonly Check[] = [
     async run({ answer }) {
       const known = await ifKnown(answer());
       if (known === undefined) return skipped('the server did not answer');
-      if (known.skewMs === undefined) return skipped('the server does not say what time it is');
+      if (known.skewMs === undefined) return skipped('the server reports no time');
       return judgeClock(known.skewMs);
     },
   },
@@ -90,7 +89,7 @@ export function compareVersions(own: string, server: string, api: readonly strin
   if (ownAge === undefined || serverAge === undefined || ownAge === serverAge)
     return ok(`command ${own}, server ${server}`);
   const older = ownAge < serverAge ? 'command' : 'server';
-  return warning(`command ${own}, server ${server}: they may not understand each other in all`, `Update the ${older}.`);
+  return warning(`command ${own}, server ${server}: they may be incompatible`, `Update the ${older}.`);
 }
 
 /** The `Date` header has whole seconds, so that two of them are nothing. */
@@ -98,7 +97,7 @@ export function judgeClock(skewMs: number): ReturnType<typeof ok> {
   const seconds = Math.abs(skewMs) / 1000;
   if (seconds <= 5) return ok('this machine and the server agree on the time');
   const finding = `the clock of this machine is ${formatRemaining(Math.abs(skewMs))} ${skewMs > 0 ? 'behind' : 'ahead of'} the server's`;
-  const remedy = 'Let the time be set from the network: timedatectl set-ntp true (Linux), System Settings (macOS).';
+  const remedy = 'Enable network time: timedatectl set-ntp true (Linux), System Settings (macOS).';
   return seconds > 60 ? failed(finding, [remedy]) : warning(finding, remedy);
 }
 

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { printable } from '../terminal/output.ts';
 import { withoutSecrets } from '../api/proxy.ts';
 import { TailnetError } from '../tailnet/types.ts';
-import { wayTo } from '../tailnet/route.ts';
+import { routeTo } from '../tailnet/route.ts';
 import { type Check, failed, ifKnown, ok, skipped, warning } from './check.ts';
 
 export const tailnetChecks: readonly Check[] = [
@@ -16,9 +16,9 @@ export const tailnetChecks: readonly Check[] = [
         return ok(`running; this machine is ${name} (${peers.length + 1} nodes visible)`);
       } catch (error) {
         if (!(error instanceof TailnetError)) throw error;
-        // A server may be reached without it; then there is nobody who says which machine it is.
+        // A server may be reachable without it; then its machine cannot be identified.
         if ((await ifKnown(answer())) === undefined) throw error;
-        return warning(`${error.message}; the server is reached all the same`, ...error.advice);
+        return warning(`${error.message}; the server is reachable without it`, ...error.advice);
       }
     },
   },
@@ -27,10 +27,10 @@ export const tailnetChecks: readonly Check[] = [
     async run({ tailnet, server, runtime }) {
       const reached = await ifKnown(server());
       const network = await ifKnown(tailnet());
-      if (reached === undefined) return skipped('there is no server whose name could be looked for');
+      if (reached === undefined) return skipped('no server name to resolve');
       const { hostname } = new URL(reached.server);
-      const { proxy } = await wayTo(reached.server, { env: runtime.env, network });
-      if (proxy !== undefined) return ok(`${hostname} is looked for by the proxy ${withoutSecrets(proxy)}`);
+      const { proxy } = await routeTo(reached.server, { env: runtime.env, network });
+      if (proxy !== undefined) return ok(`${hostname} is resolved by the proxy ${withoutSecrets(proxy)}`);
       if (isIP(hostname.replaceAll(/^\[|\]$/g, '')) !== 0) return ok(`the server is named by its address, ${hostname}`);
       if (network === undefined) return skipped('unknown: tailscaled not reachable');
       if (network.namesResolve) return ok('names of the tailnet resolve on this machine');
@@ -46,7 +46,7 @@ export const tailnetChecks: readonly Check[] = [
       }
       return warning(
         'names of the tailnet do not resolve on this machine: tka login gives kubectl the address instead',
-        'Contexts of before: log in again. Or turn MagicDNS on: tailscale set --accept-dns=true, and DNS > MagicDNS in the admin console.',
+        'For older contexts, log in again. Or turn MagicDNS on: tailscale set --accept-dns=true, and DNS > MagicDNS in the admin console.',
       );
     },
   },

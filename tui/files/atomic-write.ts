@@ -1,5 +1,5 @@
 /**
- * Replaces a file in one step: whoever reads it sees the old content or the new, never a part.
+ * Replaces a file in one step: readers see the old content or the new, never a part.
  *
  * A symbolic link stays one (what it points to is replaced), an existing file keeps its mode and owner, a new one and its
  * directories are for the user alone. Synchronous from start to end, so that a signal cannot come between.

@@ -41,7 +41,7 @@ export function cacheDirectory(env: Environment): string {
 }
 
 /**
- * Whether a directory is there and nobody else can put a file into it, nor lead it elsewhere: with an XDG path in /tmp, another
+ * Whether a directory exists and no other user can put a file into it or redirect it: with an XDG path in /tmp, another
  * user of the machine may have made it first.
  */
 export function isOurs(path: string): boolean {

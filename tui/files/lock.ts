@@ -71,7 +71,7 @@ function take(lock: string): 'taken' | 'held' | 'impossible' {
     return 'taken';
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return 'held';
-    // Nobody can write in there, ourselves included: an attempt to change such a file fails by itself, with its own name.
+    // The directory is not writable: an attempt to change the file itself fails, with its own message.
     return 'impossible';
   }
 }

@@ -2,7 +2,7 @@
  * Whose a private directory is: a process, told from a later one with the same number by when it started.
  *
  * Where the file system is shared (a container, a home on the network), numbers of other machines mean nothing here: such
- * owners are `unknown`, and nobody but they ends what is theirs.
+ * owners are `unknown`, and only they end what is theirs.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';

@@ -20,7 +20,7 @@ export function reasonOf(code: string): string {
   return reasons[code] ?? code;
 }
 
-/** Undefined where the error is none of a file's. */
+/** Undefined if the error is not about a file. */
 export function explainSystemError(error: unknown): UserError | undefined {
   const code = systemCode(error);
   if (code === undefined || reasons[code] === undefined) return undefined;

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { createInkInteraction, type Asked } from './ink-interaction.ts';
 
-const agree = (asked: Asked | undefined, isAgreed = true): void => {
-  if (asked?.kind === 'confirm') asked.answer(isAgreed);
+const agree = (asked: Asked | undefined, isConfirmed = true): void => {
+  if (asked?.kind === 'confirm') asked.answer(isConfirmed);
 };
 
 test('questions wait for each other, and each gets its own answer', async (t) => {

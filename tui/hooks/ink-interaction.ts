@@ -1,6 +1,6 @@
 /**
  * Questions to the person in front of a running screen: what `Interaction` asks waits here until the screen has drawn it
- * (components/question.tsx) and somebody has answered. One question at a time, in the order in which they came.
+ * (components/question.tsx) and the person has answered. One question at a time, in the order of asking.
  *
  * Loads neither React nor Ink, so that a login can begin while they load.
  */
@@ -8,7 +8,7 @@ import type { Choice, Interaction, Question } from '../terminal/interaction.ts';
 
 /** A question that waits for its answer; each can be answered once. */
 export type Asked =
-  | { readonly kind: 'confirm'; readonly question: Question; readonly answer: (isAgreed: boolean) => void }
+  | { readonly kind: 'confirm'; readonly question: Question; readonly answer: (isConfirmed: boolean) => void }
   | {
       readonly kind: 'choose';
       readonly question: Question;

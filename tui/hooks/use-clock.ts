@@ -31,7 +31,7 @@ export function createClock(now: () => number): Clock {
   };
 }
 
-/** The time, read anew each second. */
+/** The time, read every second. */
 export function useClock(clock: Clock): number {
   const [now, setNow] = useState(() => clock.now());
   useEffect(() => clock.every(1000, () => setNow(clock.now())), [clock]);

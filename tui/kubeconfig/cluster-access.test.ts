@@ -50,7 +50,7 @@ const dropped: readonly [string, Json][] = [
   ['another TLS name', kubeconfig({ cluster: { 'tls-server-name': 'evil' } })],
   ['extensions', kubeconfig({ cluster: { extensions: [{ name: 'x', extension: {} }] }, top: { extensions: [] } })],
   ['preferences', kubeconfig({ top: { preferences: { exec: 'x' } } })],
-  ['a namespace that is none', kubeconfig({ context: { namespace: '../kube-system' } })],
+  ['an invalid namespace', kubeconfig({ context: { namespace: '../kube-system' } })],
   [
     '__proto__',
     JSON.parse(JSON.stringify(kubeconfig({})).replace('{', '{"__proto__":{"exec":{"command":"sh"}},')) as Json,

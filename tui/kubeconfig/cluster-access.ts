@@ -37,8 +37,8 @@ export function readClusterAccess(kubeconfig: unknown, server: string): ClusterA
   const cluster = clusters.find(({ name }) => name === context?.context.cluster)?.cluster;
   const user = users.find(({ name }) => name === context?.context.user)?.user;
   if (context === undefined || cluster === undefined || user === undefined)
-    throw refuse(server, 'it has no whole context');
-  if (!isToken(user.token)) throw refuse(server, 'its token has characters that no token has');
+    throw refuse(server, 'it has no complete context');
+  if (!isToken(user.token)) throw refuse(server, 'its token is malformed');
   const ca = readCa(cluster['certificate-authority-data'], server);
   const { namespace } = context.context;
   return {
@@ -87,16 +87,16 @@ function readUrl(text: string, server: string): string {
   return url.href.replace(/\/$/, '');
 }
 
-/** Only what parses as a certificate comes out, written anew. */
+/** Only what parses as a certificate comes out, re-encoded. */
 function readCa(base64: string | undefined, server: string): string | undefined {
   if (base64 === undefined || base64 === '') return undefined;
   const pem = Buffer.from(base64, 'base64').toString('latin1');
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0 || blocks.length > 32) throw refuse(server, 'its CA is no PEM certificate');
+  if (blocks.length === 0 || blocks.length > 32) throw refuse(server, 'its CA is not a PEM certificate');
   try {
     return blocks.map((block) => new X509Certificate(block).toString()).join('');
   } catch {
-    throw refuse(server, 'its CA is no PEM certificate');
+    throw refuse(server, 'its CA is not a PEM certificate');
   }
 }
 

@@ -5,7 +5,7 @@ import {
   type KubeconfigDocument,
   mergeEntries,
   ownContexts,
-  rememberedServer,
+  lastServer,
   removeEntries,
   type SessionEntries,
 } from './entries.ts';
@@ -202,7 +202,7 @@ test('a logout removes only what matches, and current-context only where it name
   t.is(target.document.get('current-context'), '');
 });
 
-test('an entry whose marker is none that we write is none of ours', (t) => {
+test('an entry with a malformed marker is not ours', (t) => {
   for (const [server, name] of [
     ['..', 'alice-1'],
     ['http://tka/', 'alice-1'],
@@ -260,10 +260,10 @@ users: null
 
 test('the server of the current context is remembered, else the only one', (t) => {
   const own = (server: string, current: boolean) => ({ server, session: 's', context: 'c', current });
-  t.is(rememberedServer([own('http://a', false), own('http://b', true)]), 'http://b');
-  t.is(rememberedServer([own('http://a', false), own('http://a', false)]), 'http://a');
-  t.is(rememberedServer([own('http://a', false), own('http://b', false)]), undefined);
-  t.is(rememberedServer([]), undefined);
+  t.is(lastServer([own('http://a', false), own('http://b', true)]), 'http://b');
+  t.is(lastServer([own('http://a', false), own('http://a', false)]), 'http://a');
+  t.is(lastServer([own('http://a', false), own('http://b', false)]), undefined);
+  t.is(lastServer([]), undefined);
 });
 
 /** YAML has no -0 among its integers. */
@@ -334,9 +334,9 @@ test('contexts of one server under two names remember one server', (t) => {
     context: server,
     current: false,
   }));
-  t.is(rememberedServer(contexts), undefined);
+  t.is(lastServer(contexts), undefined);
   t.is(
-    rememberedServer(contexts, () => true),
+    lastServer(contexts, () => true),
     'http://tka',
   );
 });

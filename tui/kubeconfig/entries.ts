@@ -127,7 +127,7 @@ export function removeEntries(
 }
 
 /** The server of the current context if it is ours, else that of all our contexts if they agree. */
-export function rememberedServer(contexts: readonly OwnContext[], isSame: SameServer = isEqual): string | undefined {
+export function lastServer(contexts: readonly OwnContext[], isSame: SameServer = isEqual): string | undefined {
   const current = contexts.find((context) => context.current);
   const [only] = contexts;
   const isOne = contexts.every(({ server }) => only !== undefined && isSame(server, only.server));

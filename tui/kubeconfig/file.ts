@@ -106,7 +106,7 @@ function readIfPresent(path: string): string | undefined {
     if (code === 'EISDIR') throw new UserError(`the kubeconfig ${path} is a directory`, advice, 1, cause);
     if (code === 'EACCES')
       throw new UserError(
-        `the kubeconfig ${path} may not be read`,
+        `the kubeconfig ${path} cannot be read: permission denied`,
         [`Its mode or owner forbids it: ls -l ${path}`],
         1,
         cause,

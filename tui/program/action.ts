@@ -52,8 +52,8 @@ export function readFlags(command: Command): ReadFlags {
     flags: timeout === undefined ? flags : { ...flags, timeoutMs: timeout },
     leavesShell: touchesShell === false,
     notes: [
-      ...(long === true ? ['--long does nothing now: -o yaml shows everything.'] : []),
-      ...(debug === true ? ['--debug does nothing now: TKA_DEBUG=1 shows the details of a bug.'] : []),
+      ...(long === true ? ['--long has no effect: use -o yaml to see everything.'] : []),
+      ...(debug === true ? ['--debug has no effect: set TKA_DEBUG=1 to see the details of a bug.'] : []),
     ],
   };
 }

@@ -5,7 +5,7 @@
 import type { Command } from 'commander';
 
 export function withChildCommand(command: Command): Command {
-  return command.argument('[command...]', 'what to run').allowUnknownOption();
+  return command.argument('[command...]', 'the command to run').allowUnknownOption();
 }
 
 /** Leaves by commander's error where anything but flags came before the `--`. `argv` is all that tka was given. */

@@ -23,7 +23,7 @@ export function declareClusters(program: Command, { act }: Program): void {
     clusters
       .command('forget')
       .argument('<name>', "a cluster's name or a server's URL")
-      .description('forget which machine a server was')
+      .description('forget the pinned identity of a server')
       .action(
         act<GlobalFlags>(async (runtime, flags, [name = '']) =>
           (await import('../commands/clusters-forget.ts')).clustersForget(runtime, { ...flags, name }),
@@ -35,7 +35,7 @@ export function declareClusters(program: Command, { act }: Program): void {
   example(
     program
       .command('cluster-info')
-      .description('what the server says of its cluster')
+      .description('show the cluster of a server: address, CA and labels')
       .addOption(outputOption())
       .action(
         act<ClusterInfoFlags>(async (runtime, flags) =>
@@ -48,7 +48,7 @@ export function declareClusters(program: Command, { act }: Program): void {
   example(
     program
       .command('whoami')
-      .description('who you are there, and what the policy grants you')
+      .description('show your identity at a server')
       .addOption(outputOption())
       .action(
         act<WhoamiFlags>(async (runtime, flags) => (await import('../commands/whoami.ts')).whoami(runtime, flags)),
@@ -59,7 +59,7 @@ export function declareClusters(program: Command, { act }: Program): void {
   example(
     program
       .command('roles')
-      .description('the roles you may have, those you may not, and why')
+      .description('list the roles you may use and the rules that were dropped')
       .addOption(outputOption())
       .action(act<RolesFlags>(async (runtime, flags) => (await import('../commands/roles.ts')).roles(runtime, flags))),
     'tka roles',

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import type { Runtime } from '../runtime.ts';
 import { example, type Program } from './action.ts';
 import { declareClusters } from './clusters.ts';
-import { declareFormer } from './deprecated-commands.ts';
+import { declareDeprecated } from './deprecated-commands.ts';
 import { declareMachine } from './machine.ts';
 import { globalOptions } from './options.ts';
 import { declareSessions } from './sessions.ts';
@@ -42,7 +42,7 @@ export function declareProgram(runtime: Pick<Runtime, 'script' | 'stdout' | 'std
   declareSessions(root, program);
   declareClusters(root, program);
   declareMachine(root, program);
-  declareFormer(root, program);
+  declareDeprecated(root, program);
   root.commandsGroup('Help:').helpCommand('help [command]', 'show help for tka or a command');
   return root;
 }

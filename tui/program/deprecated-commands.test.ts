@@ -16,7 +16,7 @@ test('get login and get signin list the sessions', async (t) => {
     const ran = await cli.run(['get', name, '--long', '-s', stub.url]);
     t.is(ran.code, 0, ran.stderr);
     t.regex(ran.stdout, /alice-0123456789/);
-    t.is(ran.stderr, '--long does nothing now: -o yaml shows everything.\n');
+    t.is(ran.stderr, '--long has no effect: use -o yaml to see everything.\n');
   }
 });
 
@@ -26,7 +26,7 @@ test('get kubeconfig prints it, and says where kubectl gets one', async (t) => {
   const ran = await cli.run(['get', 'kubeconfig', '-s', stub.url]);
   t.is(ran.code, 0, ran.stderr);
   t.regex(ran.stdout, /^apiVersion: v1\n/);
-  t.regex(ran.stderr, /^`tka kubeconfig` prints it, and writes no file; `tka login` makes kubectl use it\.\n$/);
+  t.regex(ran.stderr, /^`tka kubeconfig` only prints it; use `tka login` to configure kubectl\.\n$/);
   t.is((await cli.run(['generate', 'kubeconfig', '-q', '-s', stub.url])).stderr, '');
 });
 
@@ -70,7 +70,7 @@ for (const name of ['reauthenticate', 'reauth', 'refresh']) {
     stub.answer('GET /api/v1alpha1/sessions', (_, response) => sendJson(response, 200, { sessions: [] }));
     const first = await cli.run([name, '-s', stub.url]);
     t.is(first.code, 0, first.stderr);
-    t.regex(first.stderr, /^There is no session to renew: logging in\.\nLogged in /);
+    t.regex(first.stderr, /^No session to renew: logging in\.\nLogged in /);
     stub.answer('GET /api/v1alpha1/sessions', (_, response) => {
       const until = new Date(Date.now() + 3_600_000).toISOString();
       const session = { session: 'alice-0123456789', username: 'alice@example.com', role: 'view', until, ready: true };

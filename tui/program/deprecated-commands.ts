@@ -17,7 +17,7 @@ import type { Runtime } from '../runtime.ts';
 import type { Act, Program } from './action.ts';
 import { kubeconfigOption, outputOption, sessionOption, shellArgument } from './options.ts';
 
-export function declareFormer(program: Command, { act }: Program): void {
+export function declareDeprecated(program: Command, { act }: Program): void {
   declareReauthenticate(program, act);
   declareGet(hidden(program, 'get'), act);
   declareGenerate(hidden(program, 'generate'), act);
@@ -42,7 +42,7 @@ function hidden(program: Command, name: string): Command {
 function declareReauthenticate(program: Command, act: Act): void {
   hidden(program, 'reauthenticate')
     .aliases(['reauth', 'refresh'])
-    .description('renew the session, or log in where there is none')
+    .description('renew the session, or log in if there is none')
     .addOption(sessionOption('which session'))
     .option('--period <duration>', 'for how long from now')
     .addOption(kubeconfigOption())
@@ -55,7 +55,7 @@ function declareReauthenticate(program: Command, act: Act): void {
         } catch (error) {
           if (flags.session !== undefined || !hasNoSession(error)) throw error;
         }
-        say(runtime, flags, 'There is no session to renew: logging in.');
+        say(runtime, flags, 'No session to renew: logging in.');
         return (await import('../commands/login.ts')).login(runtime, flags);
       }),
     );
@@ -77,7 +77,7 @@ function declareGet(get: Command, act: Act): void {
 
   get
     .command('cluster-info')
-    .description('what the server says of its cluster')
+    .description('show the cluster of a server: address, CA and labels')
     .addOption(outputOption())
     .action(
       act<GlobalFlags & OutputFlags>(async (runtime, flags) =>
@@ -91,7 +91,7 @@ function declareGet(get: Command, act: Act): void {
     .command('config')
     .description('print the configuration, or the value of a key')
     .argument('[key]')
-    .option('--filename', 'print which file it is')
+    .option('--filename', 'print the path of the file')
     .addOption(outputOption())
     .action(
       act<GlobalFlags & OutputFlags & { readonly filename?: boolean }>(
@@ -105,7 +105,7 @@ function declareGet(get: Command, act: Act): void {
             return config(runtime, value);
           }
           if (key !== undefined)
-            throw usageError('--filename and --quiet leave nothing to print of a key', ['Leave one out.']);
+            throw usageError('--filename and --quiet cannot be combined with a key', ['Leave one out.']);
           return config(runtime, { ...flags, action: 'path' });
         },
       ),
@@ -133,7 +133,7 @@ function declareKubeconfig(group: Command, act: Act): void {
     .addOption(outputOption(['json', 'yaml']))
     .action(
       act<KubeconfigFlags>(async (runtime, flags) => {
-        say(runtime, flags, '`tka kubeconfig` prints it, and writes no file; `tka login` makes kubectl use it.');
+        say(runtime, flags, '`tka kubeconfig` only prints it; use `tka login` to configure kubectl.');
         return (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, flags);
       }),
     );

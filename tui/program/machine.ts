@@ -11,8 +11,8 @@ export function declareMachine(program: Command, { act }: Program): void {
   example(
     program
       .command('doctor')
-      .description('look for what keeps tka from working, with the remedy')
-      .addOption(kubeconfigOption('the kubeconfig to look into'))
+      .description('check this machine and its server for problems')
+      .addOption(kubeconfigOption('the kubeconfig to read'))
       .addOption(outputOption(['json', 'yaml']))
       .action(
         act<DoctorFlags>(async (runtime, flags) => (await import('../commands/doctor.ts')).doctor(runtime, flags)),
@@ -37,7 +37,7 @@ export function declareMachine(program: Command, { act }: Program): void {
   example(
     program
       .command('completion')
-      .description('completion for a shell')
+      .description('print the completion script of a shell')
       .addArgument(shellArgument())
       .action(
         act<GlobalFlags>(async (runtime, flags, [shell]) =>
@@ -94,10 +94,10 @@ function declareConfig(program: Command, act: Act): void {
     'tka config unset theme',
   );
   example(
-    config.command('list').description('print every key that is set, and where').action(run('list')),
+    config.command('list').description('list all keys with their values').action(run('list')),
     'tka config list -o yaml',
   );
-  example(config.command('path').description('print which file it is').action(run('path')), 'tka config path');
+  example(config.command('path').description('print the path of the file').action(run('path')), 'tka config path');
 }
 
 /** These two read their own arguments, before any parser is loaded (cli.ts); here is their help, and their way past other flags. */
@@ -106,8 +106,8 @@ function declareQuick(program: Command, act: Act): void {
   example(
     program
       .command('version')
-      .description('the versions of the command and of the server')
-      .option('--client', 'only the command: ask no server')
+      .description('print the versions of the command and the server')
+      .option('--client', "only the command's version")
       .addOption(outputOption())
       .action(
         act<VersionFlags>(async (runtime, { client, output, server, port, cluster, config, timeoutMs }) => {
@@ -124,10 +124,10 @@ function declareQuick(program: Command, act: Act): void {
   example(
     program
       .command('credential')
-      .description('what kubectl runs: prints the credential of a session')
-      .addOption(sessionOption('which session; needed, as --server is'))
+      .description('print the credential of a session; run by kubectl')
+      .addOption(sessionOption('session name (required, with --server)'))
       .addOption(modeOption())
-      .option('--proxy <url>', 'the way to the server where the environment names no proxy')
+      .option('--proxy <url>', 'proxy to the server if the environment names none')
       .action(
         act<CredentialFlags>(async (runtime, { server, session, mode, proxy }) => {
           const { credential } = await import('../commands/credential.ts');

@@ -6,15 +6,15 @@ import { type OutputForm, shells } from '../flags.ts';
 /** Recognised before and after the name of the command. */
 export function globalOptions(): readonly Option[] {
   return [
-    new Option('-s, --server <url>', 'the tka server: a host name or a URL'),
-    new Option('-p, --port <port>', 'its port, where --server is a host name alone').argParser(parsePort),
-    new Option('--cluster <name>', 'one of the clusters that `tka clusters` lists'),
-    new Option('-c, --config <file>', 'read this configuration file'),
-    new Option('--timeout <duration>', 'give up after so long: 30s, 2m').argParser(parseTimeout),
+    new Option('-s, --server <url>', 'the tka server: host name or URL'),
+    new Option('-p, --port <port>', 'its port, if --server is only a host name').argParser(parsePort),
+    new Option('--cluster <name>', 'a cluster that `tka clusters` lists'),
+    new Option('-c, --config <file>', 'the configuration file to use'),
+    new Option('--timeout <duration>', 'time limit: 30s, 2m').argParser(parseTimeout),
     new Option('--non-interactive', 'no prompts, no interactive output'),
     new Option('-q, --quiet', 'only print data and errors'),
     new Option('-t, --theme <name>', 'colours: auto, dark, light, none, ...'),
-    new Option('-V, --version', "this command's version"),
+    new Option('-V, --version', "print this command's version"),
     // Of the tka that came before; action.ts says what becomes of them.
     new Option('-e, --no-eval', "leave the shell's environment as it is").hideHelp(),
     new Option('-l, --long').hideHelp(),
@@ -23,14 +23,14 @@ export function globalOptions(): readonly Option[] {
 }
 
 export function outputOption(forms: readonly OutputForm[] = ['json', 'yaml', 'name']): Option {
-  return new Option('-o, --output <form>', 'data on stdout').choices(forms);
+  return new Option('-o, --output <form>', 'output format').choices(forms);
 }
 
 /** Which session to open, and how. */
-export function wishOptions(): readonly Option[] {
+export function loginRequestOptions(): readonly Option[] {
   return [
-    new Option('-r, --role <role>', "a role that the policy grants you (default: the policy's first choice)"),
-    new Option('--period <duration>', 'for how long, at most what the policy grants: 8h, 90m'),
+    new Option('-r, --role <role>', 'the role to use (default: the one with the highest priority)'),
+    new Option('--period <duration>', 'session duration, up to the granted maximum: 8h, 90m'),
     new Option('-n, --namespace <name>', 'the namespace of the context'),
     modeOption(),
     insecureOption(),
@@ -38,7 +38,7 @@ export function wishOptions(): readonly Option[] {
 }
 
 export function modeOption(): Option {
-  return new Option('--mode <mode>', 'reach the cluster through tka, or directly').choices(['proxy', 'direct']);
+  return new Option('--mode <mode>', 'reach the cluster through tka or directly').choices(['proxy', 'direct']);
 }
 
 export function insecureOption(): Option {

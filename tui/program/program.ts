@@ -37,7 +37,7 @@ export async function runProgram(runtime: Runtime, given: readonly string[]): Pr
         first === 'help' &&
         topic !== undefined &&
         !program.commands.some((one) => [one.name(), ...one.aliases()].includes(topic));
-      // As if it had been called: commander says that there is none, and which may be meant.
+      // As if it had been called: commander reports the unknown command and suggests others.
       await program.parseAsync(isHelpOfNone && topic !== 'help' ? [topic] : argv, { from: 'user' });
       await cleanUpAfter(runtime, operands[0]);
     } else if (isInteractive(runtime, nonInteractive)) {

@@ -10,7 +10,7 @@ import type {
   ShellFlags,
   StatusFlags,
   UseFlags,
-  WishFlags,
+  LoginRequestFlags,
 } from '../flags.ts';
 import { example, type Program } from './action.ts';
 import { childCommandOf, withChildCommand } from './child-command.ts';
@@ -21,7 +21,7 @@ import {
   outputOption,
   parseList,
   sessionOption,
-  wishOptions,
+  loginRequestOptions,
 } from './options.ts';
 
 export function declareSessions(program: Command, { act, argv }: Program): void {
@@ -33,8 +33,8 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .command('renew')
       .description('extend a session')
       .addOption(sessionOption("session name (default: this shell's, the current context's, the only one)"))
-      .option('--period <duration>', 'for how long from now: 8h, 90m')
-      .addOption(kubeconfigOption('the kubeconfig to look into'))
+      .option('--period <duration>', 'new duration, from now: 8h, 90m')
+      .addOption(kubeconfigOption('the kubeconfig to read'))
       .addOption(outputOption())
       .action(act<RenewFlags>(async (runtime, flags) => (await import('../commands/renew.ts')).renew(runtime, flags))),
     'tka renew --period 2h',
@@ -44,10 +44,10 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
     program
       .command('logout')
       .alias('signout')
-      .description('end your sessions, here and at the server')
+      .description('end your sessions')
       .addOption(sessionOption('only this session'))
-      .option('--all', 'at every server that your kubeconfig has sessions of')
-      .option('--local', 'ask no server: only remove what this machine has')
+      .option('--all', 'at every server with sessions in your kubeconfig')
+      .option('--local', 'only remove local data; do not contact the server')
       .addOption(kubeconfigOption())
       .addOption(outputOption())
       .action(
@@ -59,11 +59,11 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
   example(
     program
       .command('status')
-      .description('list your sessions and the time that is left')
+      .description('list your sessions and their remaining time')
       .addOption(sessionOption('only this session'))
-      .option('--all', 'at every known server, even where one is named')
+      .option('--all', 'at every known server')
       .option('-w, --watch', 'keep running and show changes')
-      .addOption(kubeconfigOption('the kubeconfig to look into'))
+      .addOption(kubeconfigOption('the kubeconfig to read'))
       .addOption(outputOption())
       .action(
         act<StatusFlags>(async (runtime, flags) => (await import('../commands/status.ts')).status(runtime, flags)),
@@ -74,8 +74,8 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
   example(
     program
       .command('use')
-      .description("make a context of tka's the current one of kubectl")
-      .argument('<name>', 'a context, a session or a cluster, as `tka status` lists them')
+      .description('switch kubectl to a context of tka')
+      .argument('<name>', 'context, session or cluster, as in `tka status`')
       .addOption(kubeconfigOption())
       .addOption(outputOption())
       .action(
@@ -91,7 +91,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
   example(
     program
       .command('kubeconfig')
-      .description('print a kubeconfig with the token of a session in it')
+      .description('print a kubeconfig that contains the token')
       .addOption(sessionOption("session name (default: the default role's session, else the newest)"))
       .addOption(modeOption())
       .addOption(insecureOption())
@@ -109,15 +109,15 @@ function declareLogin(program: Command, { act }: Program): void {
   const login = program
     .command('login')
     .aliases(['signin', 'auth'])
-    .description('open a session and make kubectl use it');
-  for (const option of wishOptions()) login.addOption(option);
+    .description('open a session and configure kubectl');
+  for (const option of loginRequestOptions()) login.addOption(option);
   example(
     login
-      .option('--context-name <template>', 'the context, of {cluster}, {role}, {namespace}, {session}')
-      .option('--use', 'make the context the current one, even if there is another')
-      .option('--inline-token', 'the token into the kubeconfig, for kubectls that run no plugin')
-      .option('--all', 'at every cluster that answers and is trusted')
-      .option('--print-kubeconfig', 'the kubeconfig on stdout, and nothing written')
+      .option('--context-name <template>', 'context name: {cluster}, {role}, {namespace}, {session}')
+      .option('--use', 'make the context the current one')
+      .option('--inline-token', 'store the token in the kubeconfig, without a plugin')
+      .option('--all', 'at every reachable, trusted cluster')
+      .option('--print-kubeconfig', 'print the kubeconfig to stdout; write no file')
       .addOption(kubeconfigOption())
       .addOption(outputOption())
       .addOption(new Option('--shell').hideHelp())
@@ -135,9 +135,9 @@ function declareLogin(program: Command, { act }: Program): void {
 function declareRunning(program: Command, { act, argv }: Program): void {
   const shell = program
     .command('shell')
-    .description('a shell with a session that ends with it')
+    .description('start a shell with a session of its own')
     .usage('[options] [-- command [args...]]');
-  for (const option of wishOptions()) shell.addOption(option);
+  for (const option of loginRequestOptions()) shell.addOption(option);
   example(
     withChildCommand(shell).action(
       act<ShellFlags>(async (runtime, flags, args) => {
@@ -151,20 +151,20 @@ function declareRunning(program: Command, { act, argv }: Program): void {
 
   const exec = program
     .command('exec')
-    .description('run one command with a session of its own')
+    .description('run a command with a session of its own')
     .usage('[options] -- command [args...]');
-  for (const option of wishOptions()) exec.addOption(option);
+  for (const option of loginRequestOptions()) exec.addOption(option);
   example(
     withChildCommand(exec)
-      .option('--join', 'join the tailnet for as long as the command runs')
-      .option('--auth-key-file <file>', 'with --join: holds the auth key (default: TS_AUTHKEY)')
+      .option('--join', 'join the tailnet while the command runs')
+      .option('--auth-key-file <file>', 'with --join: file with the auth key (default: TS_AUTHKEY)')
       .addOption(new Option('--tags <list>', 'with --join: tags of the node, tag:ci,tag:deploy').argParser(parseList))
       .option('--hostname <name>', 'with --join: the name of the node')
       .option('--control-url <url>', "with --join: the control server (default: Tailscale's)")
       .action(
-        act<GlobalFlags & WishFlags & Omit<ExecFlags, 'command'>>(async (runtime, flags, args) => {
+        act<GlobalFlags & LoginRequestFlags & Omit<ExecFlags, 'command'>>(async (runtime, flags, args) => {
           const command = childCommandOf(exec, args, argv);
-          if (command.length === 0) exec.error('error: which command? tka exec -- kubectl get pods');
+          if (command.length === 0) exec.error('error: no command given: tka exec -- kubectl get pods');
           return (await import('../commands/exec.ts')).exec(runtime, { ...flags, command });
         }),
       ),

@@ -9,7 +9,7 @@ import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
 import { writeCredential, writePeriod, writeUntil } from '../credential/cache.ts';
 import { UserError, usageError } from '../errors.ts';
 import { execEntry } from '../credential/exec-plugin.ts';
-import type { PlacementFlags, WishFlags } from '../flags.ts';
+import type { ContextFlags, LoginRequestFlags } from '../flags.ts';
 import type { KubectlAddress } from '../kubeconfig/kubectl-address.ts';
 import type { Fields, KubeconfigDocument, MergeResult, OwnEntries } from '../kubeconfig/entries.ts';
 import type { OpenedSession } from './open-session.ts';
@@ -19,7 +19,7 @@ import type { SameServer } from '../trust/same-server.ts';
 import { accessExpiry } from '../credential/fetch-access.ts';
 import { slug } from '../kubeconfig/slug.ts';
 
-export interface Placement {
+export interface ContextOptions {
   readonly server: string;
   /** The proxy that led to the server, without its password. */
   readonly proxy: string | undefined;
@@ -29,7 +29,7 @@ export interface Placement {
   readonly addressFor: (url: string) => Promise<KubectlAddress>;
   readonly opened: OpenedSession;
   readonly isSame: SameServer;
-  readonly flags: Pick<WishFlags, 'namespace' | 'insecureSkipTlsVerify'> & PlacementFlags;
+  readonly flags: Pick<LoginRequestFlags, 'namespace' | 'insecureSkipTlsVerify'> & ContextFlags;
   /** `contextName` of the settings, for where no flag says. */
   readonly contextName?: string | undefined;
   readonly warn: (line: string) => void;
@@ -37,12 +37,12 @@ export interface Placement {
 }
 
 /**
- * Throws what `place` would for a kubeconfig that cannot be read, locked or written: before a session is opened that kubectl
+ * Throws what `writeContext` would for a kubeconfig that cannot be read, locked or written: before a session is opened that kubectl
  * could not use.
  */
-export async function checkPlace(
+export async function checkContext(
   runtime: Runtime,
-  { server, isSame, flags, warn, signal }: Pick<Placement, 'server' | 'isSame' | 'flags' | 'warn' | 'signal'>,
+  { server, isSame, flags, warn, signal }: Pick<ContextOptions, 'server' | 'isSame' | 'flags' | 'warn' | 'signal'>,
 ): Promise<void> {
   const [{ checkKubeconfig, kubeconfigPaths }, { ownContexts }] = await Promise.all([
     import('../kubeconfig/file.ts'),
@@ -54,15 +54,15 @@ export async function checkPlace(
   await checkKubeconfig(paths, isChanged, { signal, onWait: warn });
 }
 
-export async function place(runtime: Runtime, placement: Placement): Promise<MergeResult> {
-  const { server, opened, flags, warn } = placement;
+export async function writeContext(runtime: Runtime, target: ContextOptions): Promise<MergeResult> {
+  const { server, opened, flags, warn } = target;
   checkTls(opened.access, flags, server);
-  const merged = await merge(runtime, placement).catch((error: unknown) => {
+  const merged = await merge(runtime, target).catch((error: unknown) => {
     if (!(error instanceof UserError)) throw error;
     const advice = `Session ${opened.session} is still active on the server. Re-run tka login after fixing this, or: tka logout --session ${opened.session}`;
     throw new UserError(error.message, [...error.advice, advice], error.exitCode, error);
   });
-  if (flags.inlineToken !== true && !keepCredential(runtime.env, placement)) {
+  if (flags.inlineToken !== true && !storeCredential(runtime.env, target)) {
     warn(
       'the cache directory cannot be written, or others can write to it, so kubectl will ask the server each time it runs',
     );
@@ -72,15 +72,19 @@ export async function place(runtime: Runtime, placement: Placement): Promise<Mer
     const warning = await warningOfOldKubectl(runtime);
     if (warning !== undefined) warn(warning);
   }
-  keepEnding(runtime.env, { server, opened, now: runtime.now() });
+  storeEnd(runtime.env, { server, opened, now: runtime.now() });
   return merged;
 }
 
 /** Where the server asks for no verification, the user must have, too. */
-export function checkTls(access: ClusterAccess, flags: Pick<WishFlags, 'insecureSkipTlsVerify'>, server: string): void {
+export function checkTls(
+  access: ClusterAccess,
+  flags: Pick<LoginRequestFlags, 'insecureSkipTlsVerify'>,
+  server: string,
+): void {
   if (!access.insecureSkipTlsVerify || flags.insecureSkipTlsVerify === true || access.ca !== undefined) return;
-  throw new UserError(`${server} asks kubectl to trust any certificate of ${access.url}`, [
-    'Nothing was written. If that is what you want: --insecure-skip-tls-verify',
+  throw new UserError(`${server} disables TLS verification for ${access.url}`, [
+    'Nothing was written. To accept this: --insecure-skip-tls-verify',
   ]);
 }
 
@@ -135,14 +139,14 @@ export function otherNames(name: string, { role, namespaces }: Pick<OpenedSessio
   return [...named, ...Array.from({ length: 8 }, (_, i) => cut(String(i + 2)))];
 }
 
-async function merge(runtime: Runtime, placement: Placement): Promise<MergeResult> {
+async function merge(runtime: Runtime, target: ContextOptions): Promise<MergeResult> {
   const [{ editKubeconfig, kubeconfigPaths }, { mergeEntries, ownEntries }] = await Promise.all([
     import('../kubeconfig/file.ts'),
     import('../kubeconfig/entries.ts'),
   ]);
-  const { server, opened, isSame, flags, signal } = placement;
+  const { server, opened, isSame, flags, signal } = target;
   const namespace = flags.namespace ?? opened.access.namespace;
-  const template = flags.contextName ?? placement.contextName;
+  const template = flags.contextName ?? target.contextName;
   const name = contextNameFrom(template ?? defaultContextName, {
     ...opened,
     ...(namespace === undefined ? {} : { namespace }),
@@ -152,8 +156,8 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
     isSame,
     name,
     otherNames: otherNames(name, opened),
-    cluster: await clusterFields(runtime, placement),
-    user: userFields(runtime, placement),
+    cluster: await clusterFields(runtime, target),
+    user: userFields(runtime, target),
     ...(namespace === undefined ? {} : { namespace }),
     use: flags.use === true,
     byHand: { name: flags.contextName !== undefined, namespace: flags.namespace !== undefined },
@@ -164,13 +168,13 @@ async function merge(runtime: Runtime, placement: Placement): Promise<MergeResul
       const before = ownEntries(files, entries.marker, isSame);
       return mergeEntries(files, destination, { ...entries, cluster: { ...staleProxy(before), ...entries.cluster } });
     },
-    { signal, create: true, onWait: placement.warn },
+    { signal, create: true, onWait: target.warn },
   );
 }
 
 async function clusterFields(
   runtime: Runtime,
-  { opened, flags, goesDirect, addressFor, warn }: Placement,
+  { opened, flags, goesDirect, addressFor, warn }: ContextOptions,
 ): Promise<Fields> {
   const { access } = opened;
   const address = await addressFor(access.url);
@@ -193,14 +197,17 @@ function staleProxy(before: OwnEntries | undefined): Fields {
   return proxyUrl !== undefined && proxyUrl === loginsProxyUrl ? { 'proxy-url': undefined } : {};
 }
 
-function userFields(runtime: Runtime, { server, proxy, opened, flags }: Placement): Fields {
+function userFields(runtime: Runtime, { server, proxy, opened, flags }: ContextOptions): Fields {
   if (flags.inlineToken === true) return { exec: undefined, token: opened.access.token };
   const { session, mode } = opened;
   return { exec: execEntry(runtime, { server, session, mode, proxy }), token: undefined };
 }
 
 /** False where the cache cannot be written. */
-export function keepCredential(env: Runtime['env'], { server, opened }: Pick<Placement, 'server' | 'opened'>): boolean {
+export function storeCredential(
+  env: Runtime['env'],
+  { server, opened }: Pick<ContextOptions, 'server' | 'opened'>,
+): boolean {
   const { session, access, until, skewMs } = opened;
   // kubectl compares it with this machine's clock. Where that is ahead the token is only fetched early, and may be set right.
   const expiresAt = new Date(accessExpiry(access, until).getTime() - Math.max(0, skewMs));
@@ -214,9 +221,9 @@ export function keepCredential(env: Runtime['env'], { server, opened }: Pick<Pla
 }
 
 /** For prompts, which compare it with this machine's clock. */
-export function keepEnding(
+export function storeEnd(
   env: Runtime['env'],
-  { server, opened, now }: Pick<Placement, 'server' | 'opened'> & { readonly now: Date },
+  { server, opened, now }: Pick<ContextOptions, 'server' | 'opened'> & { readonly now: Date },
 ): void {
   const { session, until, skewMs, role, cluster } = opened;
   const leftMs = until.getTime() - skewMs - now.getTime() - endGraceMs;

@@ -8,7 +8,7 @@ import { chooseRule, parseDurationMs, rolesOf } from '../../node/http/rules.ts';
 
 export interface RefusalContext {
   readonly api: Api;
-  readonly wish: LoginRequest;
+  readonly request: LoginRequest;
   readonly signal: AbortSignal;
 }
 
@@ -32,22 +32,19 @@ async function remedies({ code, advice }: RefusedError, context: RefusalContext)
     case 'role_not_granted': {
       const granted = rolesOf(await rules());
       return [
-        ...(granted.length === 0 ? [] : [`it grants you: ${granted.join(', ')}`]),
-        'Ask for one of these with --role. `tka roles` lists them.',
+        ...(granted.length === 0 ? [] : [`granted roles: ${granted.join(', ')}`]),
+        'Choose one with --role. `tka roles` lists them.',
       ];
     }
     case 'ambiguous_grant':
-      return [
-        ...(await rules()).slice(0, 5).map((rule) => `it could be ${describeGrant(rule)}`),
-        'Choose with --role.',
-      ];
+      return [...(await rules()).slice(0, 5).map((rule) => `candidate: ${describeGrant(rule)}`), 'Choose with --role.'];
     case 'unprocessable': {
       // It may be about a namespace as well; a server that gives advice knows which.
-      if (context.wish.period === undefined || advice.length > 0) return [];
-      const longest = (await rules()).filter(({ role }) => (context.wish.role ?? role) === role);
+      if (context.request.period === undefined || advice.length > 0) return [];
+      const longest = (await rules()).filter(({ role }) => (context.request.role ?? role) === role);
       return [
-        ...longest.slice(0, 5).map((rule) => `it grants ${describeGrant(rule)}`),
-        'Without --period it is the longest there is.',
+        ...longest.slice(0, 5).map((rule) => `the policy grants ${describeGrant(rule)}`),
+        'Without --period you get the maximum.',
       ];
     }
     case undefined:
@@ -58,9 +55,9 @@ async function remedies({ code, advice }: RefusedError, context: RefusalContext)
 
 /** A longer period than the policy grants is denied by it, as a role would be; the server's status does not tell it from a mistake. */
 async function isPeriodTooLong(context: RefusalContext): Promise<boolean> {
-  const { period } = context.wish;
+  const { period } = context.request;
   if (period === undefined) return false;
-  const forecast = chooseRule(await readRules(context), context.wish);
+  const forecast = chooseRule(await readRules(context), context.request);
   if (forecast.kind !== 'chosen') return false;
   return (parseDurationMs(period) ?? 0) > (parseDurationMs(forecast.rule.period) ?? Infinity);
 }

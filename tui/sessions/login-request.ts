@@ -2,10 +2,13 @@
 import type { LoginRequest } from '../../node/http/contract.ts';
 import { parseDurationMs } from '../../node/http/rules.ts';
 import { usageError } from '../errors.ts';
-import type { WishFlags } from '../flags.ts';
+import type { LoginRequestFlags } from '../flags.ts';
 
 /** Throws a usage error. */
-export async function readWish({ role, period }: Pick<WishFlags, 'role' | 'period'>): Promise<LoginRequest> {
+export async function readLoginRequest({
+  role,
+  period,
+}: Pick<LoginRequestFlags, 'role' | 'period'>): Promise<LoginRequest> {
   if (role === undefined && period === undefined) return {};
   const { loginRequestSchema } = await import('../../node/http/contract.ts');
   if (period !== undefined && parseDurationMs(period) === undefined) {
@@ -20,6 +23,6 @@ export async function readWish({ role, period }: Pick<WishFlags, 'role' | 'perio
 export function checkNamespace(namespace: string | undefined): void {
   if (namespace === undefined || /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) return;
   throw usageError(`--namespace ${JSON.stringify(namespace)} is not a valid namespace name`, [
-    'It has small letters, digits and dashes, at most 63.',
+    'Use lower-case letters, digits and dashes, at most 63.',
   ]);
 }

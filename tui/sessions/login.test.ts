@@ -80,12 +80,12 @@ test('where rules tie the person at the terminal says which, and that is asked f
   t.is(stub.requests.find(({ call }) => call === calls.login)?.body, '{"role":"edit"}');
 });
 
-test('where rules tie and nobody is there to say, the server has the word', async (t) => {
+test('where rules tie and no one can choose, the server decides', async (t) => {
   const { stub, run, reports } = await setup(t);
   stub.answer(calls.whoami, answers(200, { ...stubWhoami(pending), rules: tied }));
-  stub.answer(calls.login, answers(400, { message: 'several', advice: ['it could be view'], code: 'ambiguous_grant' }));
+  stub.answer(calls.login, answers(400, { message: 'several', advice: ['candidate: view'], code: 'ambiguous_grant' }));
   const error = await t.throwsAsync(run(), { message: 'several' });
-  t.like(error, { advice: ['it could be view', 'Choose with --role.'] });
+  t.like(error, { advice: ['candidate: view', 'Choose with --role.'] });
   t.deepEqual(reports.at(-1), { stage: 'grant', state: 'running' });
 });
 

@@ -1,23 +1,23 @@
 /**
- * A whole login, the same for a screen and a script: find the server and believe it, open a session and wait until it works,
- * put it where kubectl finds it. Until the last stage nothing on this machine changes.
+ * A whole login, the same for a screen and a script: find a trusted server, open a session and wait until it is usable,
+ * write it to the kubeconfig. Until the last stage nothing on this machine changes.
  */
 import type { Mode } from '../../node/http/contract.ts';
 import { describeSkew } from '../api/clock-skew.ts';
 import { type Reached, reach } from '../connection/connect.ts';
-import type { GlobalFlags, PlacementFlags, WishFlags } from '../flags.ts';
+import type { GlobalFlags, ContextFlags, LoginRequestFlags } from '../flags.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { type OpenedSession, openSession } from './open-session.ts';
-import { checkContextName, checkPlace, modeOf, place } from './context.ts';
+import { checkContextName, checkContext, modeOf, writeContext } from './context.ts';
 import type { Runtime } from '../runtime.ts';
 import { readSettings } from '../config/settings.ts';
 import { createStages, type StageReport, type Stages } from './login-stages.ts';
-import { checkNamespace, readWish } from './login-request.ts';
+import { checkNamespace, readLoginRequest } from './login-request.ts';
 
 export type { LoginStage, StageReport } from './login-stages.ts';
 
 export interface LogInOptions {
-  readonly flags: GlobalFlags & WishFlags & PlacementFlags;
+  readonly flags: GlobalFlags & LoginRequestFlags & ContextFlags;
   readonly interaction?: Interaction | undefined;
   readonly onStage?: (report: StageReport) => void;
   /** Each stage by itself, `identity` and `grant` included, so that a person can follow; else as few calls as it takes. */
@@ -54,12 +54,12 @@ export interface LoggedIn {
 
 export async function logIn(runtime: Runtime, options: LogInOptions): Promise<LoggedIn> {
   const check: OpenOptions['check'] = ({ server, isSame }, signal) =>
-    checkPlace(runtime, { server, isSame, flags: options.flags, warn: options.warn, signal });
+    checkContext(runtime, { server, isSame, flags: options.flags, warn: options.warn, signal });
   return withOpenSession(runtime, { ...options, check }, async ({ opened, reached, stages, contextName, signal }) => {
     const { flags, warn } = options;
     stages.begin('kubeconfig');
     const { server, proxy, goesDirect, addressFor, isSame } = reached;
-    const merged = await place(runtime, {
+    const merged = await writeContext(runtime, {
       server,
       proxy,
       goesDirect,
@@ -99,7 +99,7 @@ export async function withOpenSession<T>(
   use: (open: Open) => Promise<T>,
 ): Promise<T> {
   const { flags, interaction, warn, signal = runtime.signal } = options;
-  const wish = await readWish(flags);
+  const request = await readLoginRequest(flags);
   checkNamespace(flags.namespace);
   const settings = await readSettings(runtime, flags);
   checkContextName(flags.contextName ?? settings.contextName);
@@ -112,7 +112,7 @@ export async function withOpenSession<T>(
     const opened = await openSession({
       api,
       server,
-      wish,
+      request,
       mode: flags.mode ?? settings.mode,
       stepwise: options.stepwise === true,
       isKnown: reached.isKnown,

@@ -41,7 +41,7 @@ export interface LoggedOut {
 export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<LoggedOut> {
   const { server, session, kubeconfig, local, warn, signal = runtime.signal } = options;
   if (session !== undefined && !isSessionName(session)) {
-    throw usageError(`--session ${JSON.stringify(session)} is no name of a session`, ['`tka status` lists them.']);
+    throw usageError(`--session ${JSON.stringify(session)} is not a session name`, ['`tka status` lists them.']);
   }
   const paths = kubeconfigPaths(runtime.env, kubeconfig);
   // Read before anything is ended: that a file is broken must not be found out too late.
@@ -62,7 +62,7 @@ export async function logOut(runtime: Runtime, options: LogOutOptions): Promise<
   const known = readKnownServers(runtime.env).map((one) => one.server);
   const own = new Set([server, ...names, ...known].filter((name) => isSame(name, server)));
   if ([...own].map((name) => removeCredentials(runtime.env, { server: name, session })).includes(false))
-    warn('the cache directory cannot be written: a credential stays in it');
+    warn('the cache directory cannot be written: a credential was left in it');
   return { contexts, ended: ending?.ended ?? true, sessions: endedSessions(before, options) };
 }
 
@@ -97,8 +97,8 @@ async function endSession(runtime: Runtime, options: LogOutOptions, signal: Abor
     if (error instanceof RefusedError && error.status === 404) return { ended: false, isSame };
     if (!(error instanceof UserError) || error.exitCode !== exitCodes.unreachable) throw error;
     const advice = [
-      'The session goes on until it ends by itself, so nothing was removed here. Try again,',
-      'or remove what this machine has of it: tka logout --local',
+      'The session is still active, so nothing was removed here. Try again,',
+      'or remove the local data only: tka logout --local',
     ];
     throw new UnreachableError(error.message, [...error.advice, ...advice], error);
   } finally {

@@ -15,7 +15,7 @@ import { chooseRule, rolesOf } from '../../node/http/rules.ts';
 import { printableWhoami } from './identity.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { printable } from '../terminal/output.ts';
-import { createPatience, type Patience } from '../connection/retry.ts';
+import { createRetry, type Retry } from '../connection/retry.ts';
 import { explainRefusal } from './explain-refusal.ts';
 import type { Runtime } from '../runtime.ts';
 import { type Deadline, fetchAccess, withinDeadline } from '../credential/fetch-access.ts';
@@ -43,7 +43,7 @@ export interface OpenedSession {
 
 export interface OpeningOptions extends Deadline {
   readonly api: Api;
-  readonly wish: LoginRequest;
+  readonly request: LoginRequest;
   /** Undefined: proxy where the server offers it, else direct. */
   readonly mode: Mode | undefined;
   readonly stepwise: boolean;
@@ -58,10 +58,10 @@ export interface OpeningOptions extends Deadline {
 }
 
 export async function openSession(options: OpeningOptions): Promise<OpenedSession> {
-  const prepared = options.stepwise ? await lookAround(options) : { wish: options.wish };
+  const prepared = options.stepwise ? await lookAround(options) : { request: options.request };
   return withinDeadline(options, async (signal) => {
-    const patience = createPatience({ ...options, signal });
-    const call: Call = { ...options, ...prepared, signal, patience };
+    const retry = createRetry({ ...options, signal });
+    const call: Call = { ...options, ...prepared, signal, retry };
     const { signedIn, facts } = await signIn(call).catch(async (error: unknown) => {
       throw await explainRefusal(error, call);
     });
@@ -81,29 +81,29 @@ export async function openSession(options: OpeningOptions): Promise<OpenedSessio
 
 /** What a login in steps knows before it asks for a session. */
 interface Prepared {
-  readonly wish: LoginRequest;
+  readonly request: LoginRequest;
   readonly facts?: ServerFacts | undefined;
   /** Whether the rules say that it will be granted. */
   readonly isForeseen?: boolean;
 }
 
 interface Call extends OpeningOptions, Prepared {
-  readonly patience: Patience;
+  readonly retry: Retry;
 }
 
 async function lookAround(options: OpeningOptions): Promise<Prepared> {
-  const { api, stages, server, wish } = options;
+  const { api, stages, server, request } = options;
   const { facts, whoami } = await withinDeadline(options, async (signal) => {
-    const patience = createPatience({ ...options, signal });
-    const facts = await askFacts(api, server, { signal, patience });
+    const retry = createRetry({ ...options, signal });
+    const facts = await askFacts(api, server, { signal, retry });
     stages.done(facts === undefined ? server : `${facts.cluster} at ${server}`);
     stages.begin('identity');
-    const whoami = await patience(() => unlessAbsent(api.whoami({ signal })));
+    const whoami = await retry(() => unlessAbsent(api.whoami({ signal })));
     if (whoami !== undefined) stages.done(describeCaller(printableWhoami(whoami)));
     return { facts, whoami: whoami === undefined ? undefined : printableWhoami(whoami) };
   });
   // An older server does not say; a login tells.
-  if (whoami === undefined) return { wish, facts };
+  if (whoami === undefined) return { request, facts };
   stages.begin('grant');
   const chosen = await chooseRole(options, whoami);
   const forecast = chooseRule(whoami.rules, chosen);
@@ -111,7 +111,7 @@ async function lookAround(options: OpeningOptions): Promise<Prepared> {
     const period = chosen.period ?? forecast.rule.period;
     stages.done(describeGrant({ ...forecast.rule, period }));
   }
-  return { wish: { ...wish, ...chosen }, facts, isForeseen: forecast.kind === 'chosen' };
+  return { request: { ...request, ...chosen }, facts, isForeseen: forecast.kind === 'chosen' };
 }
 
 function describeCaller({ username, node }: WhoamiResponse): string {
@@ -119,18 +119,18 @@ function describeCaller({ username, node }: WhoamiResponse): string {
 }
 
 /** Where rules of different roles tie, the person at the terminal may say which. */
-async function chooseRole({ interaction, wish }: OpeningOptions, { rules }: WhoamiResponse): Promise<LoginRequest> {
-  const forecast = chooseRule(rules, wish);
-  if (forecast.kind !== 'ambiguous' || interaction === undefined) return wish;
+async function chooseRole({ interaction, request }: OpeningOptions, { rules }: WhoamiResponse): Promise<LoginRequest> {
+  const forecast = chooseRule(rules, request);
+  if (forecast.kind !== 'ambiguous' || interaction === undefined) return request;
   const roles = rolesOf(forecast.rules);
-  if (roles.length < 2) return wish;
+  if (roles.length < 2) return request;
   const choices = roles.map((role) => {
     const rule = forecast.rules.find((candidate) => candidate.role === role);
     return { label: role, ...(rule === undefined ? {} : { hint: describeGrant(rule) }) };
   });
   const index = await interaction.choose({ title: 'Several rules grant you access. Which role?' }, choices);
   const role = index === undefined ? undefined : roles[index];
-  return role === undefined ? wish : { ...wish, role };
+  return role === undefined ? request : { ...request, role };
 }
 
 interface SignedIn {
@@ -139,13 +139,13 @@ interface SignedIn {
 }
 
 async function signIn(call: Call): Promise<SignedIn> {
-  const { api, server, stages, patience, signal } = call;
+  const { api, server, stages, retry, signal } = call;
   // Where the rules say no, the server's refusal is what the grant's stage finds.
   if (call.isForeseen !== false) stages.begin('sign-in');
   const waitSeconds = Math.min(30, Math.max(1, Math.floor(call.timeoutMs / 1000)));
-  const { meanwhile, wish } = call;
+  const { meanwhile, request } = call;
   const asked = (wait: { readonly waitSeconds?: number }) =>
-    patience(() => api.login(wish, { signal, meanwhile, ...wait }));
+    retry(() => api.login(request, { signal, meanwhile, ...wait }));
   const [answer, facts] = call.stepwise
     ? [await asked({}), call.facts]
     : await besideFacts(call, () => asked({ waitSeconds }));
@@ -155,7 +155,7 @@ async function signIn(call: Call): Promise<SignedIn> {
   stages.done(session);
   stages.begin('provisioning');
   for (;;) {
-    const status = await patience(() => api.loginStatus({ session }, { signal, waitSeconds }));
+    const status = await retry(() => api.loginStatus({ session }, { signal, waitSeconds }));
     if (status.state === 'ready') return { signedIn: status.value, facts };
     await delay(status.retryAfterMs, undefined, { signal });
   }
@@ -165,8 +165,8 @@ async function signIn(call: Call): Promise<SignedIn> {
 async function besideFacts<T>(call: Call, ask: () => Promise<T>): Promise<readonly [T, ServerFacts | undefined]> {
   const enough = new AbortController();
   const signal = AbortSignal.any([call.signal, enough.signal]);
-  const patience = createPatience({ ...call, signal, warn: () => {} });
-  const facts = askFacts(call.api, call.server, { signal, patience }).catch((error: unknown) =>
+  const retry = createRetry({ ...call, signal, warn: () => {} });
+  const facts = askFacts(call.api, call.server, { signal, retry }).catch((error: unknown) =>
     error instanceof NewerServerError || error instanceof OlderServerError ? error : undefined,
   );
   try {
@@ -204,9 +204,9 @@ class NewerServerError extends UserError {}
 async function askFacts(
   api: Api,
   server: string,
-  { signal, patience }: { readonly signal: AbortSignal; readonly patience: Patience },
+  { signal, retry }: { readonly signal: AbortSignal; readonly retry: Retry },
 ): Promise<ServerFacts | undefined> {
-  const facts = await patience(() => unlessAbsent(api.wellKnown({ signal, timeoutMs: 5000 })));
+  const facts = await retry(() => unlessAbsent(api.wellKnown({ signal, timeoutMs: 5000 })));
   if (facts?.api === undefined || facts.api.includes('v1alpha1')) return facts;
   const versions = facts.api.slice(0, 5).map((version) => printable(version, 20));
   throw new NewerServerError(`${server} is newer than this command: it speaks ${versions.join(', ')}, not v1alpha1`, [
@@ -231,7 +231,7 @@ function preferredMode(facts: ServerFacts | undefined): Mode | undefined {
 
 async function fetchUsable(call: Call & { readonly session: string }): Promise<ClusterAccess> {
   try {
-    return await call.patience(() => fetchAccess(call));
+    return await call.retry(() => fetchAccess(call));
   } catch (error) {
     if (!(error instanceof RefusedError) || (error.status !== 401 && error.status !== 404)) throw error;
     throw endedError(call.session, call.server, error);
@@ -250,7 +250,7 @@ function droppedLines({ dropped = [] }: LoginResponse): readonly string[] {
   return more > 0 ? [...lines, `${more} more rules were dropped: tka roles`] : lines;
 }
 
-/** Exit code 3: somebody ended it, or the policy did. */
+/** Exit code 3: it was revoked, or the policy changed. */
 export function endedError(session: string, server: string, cause?: unknown): UserError {
   const advice = [`Log in again: tka login --server ${server}`];
   return new UserError(`the session ${session} at ${server} has ended`, advice, exitCodes.denied, cause);
@@ -268,7 +268,7 @@ function readSession(
   }
   const { session, username, role, namespaces } = answer;
   if (!isSessionName(session)) {
-    throw new UserError(`the session that ${server} opened has a name that is none`, ['Check the name of the server.']);
+    throw new UserError(`${server} returned an invalid session name`, ['Check the name of the server.']);
   }
   return {
     session,

@@ -11,7 +11,7 @@ import type { Runtime } from '../runtime.ts';
 
 export async function printKubeconfig(runtime: Runtime, flags: LoginFlags, words: Words): Promise<void> {
   const form = flags.output ?? 'yaml';
-  if (form === 'name') throw usageError('a kubeconfig has no form `name`', ['Use -o yaml or -o json.']);
+  if (form === 'name') throw usageError('-o name is not supported for a kubeconfig', ['Use -o yaml or -o json.']);
   const interaction = plainInteraction(runtime, flags);
   const options: LogInOptions = { flags, interaction, warn: (line) => words.warn(line) };
   await withOpenSession(runtime, options, async ({ opened, reached, contextName }) => {
@@ -28,6 +28,6 @@ export async function printKubeconfig(runtime: Runtime, flags: LoginFlags, words
       ),
     );
     const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());
-    words.say(`Logged in as ${username}, role ${role}, for ${left}. Whoever has this kubeconfig has these rights.`);
+    words.say(`Logged in as ${username}, role ${role}, for ${left}. Anyone with this kubeconfig has this access.`);
   });
 }

@@ -12,16 +12,16 @@ import { chooseRule, isSameScope } from '../../node/http/rules.ts';
 import { printableWhoami } from './identity.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { type OwnContext, ownContexts, ownEntries, rememberedServer } from '../kubeconfig/entries.ts';
+import { type OwnContext, ownContexts, ownEntries, lastServer } from '../kubeconfig/entries.ts';
 import { endedError, openSession } from './open-session.ts';
-import { checkPlace, keepCredential, keepEnding, place } from './context.ts';
+import { checkContext, storeCredential, storeEnd, writeContext } from './context.ts';
 import { printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { sameServers } from '../trust/same-server.ts';
 import { createStages, type StageReport } from './login-stages.ts';
 import { readCredential } from '../credential/cache.ts';
 import { isSessionName } from '../api/token.ts';
-import { readWish } from './login-request.ts';
+import { readLoginRequest } from './login-request.ts';
 
 export interface RenewOptions {
   readonly flags: GlobalFlags & { readonly session?: string; readonly period?: string; readonly kubeconfig?: string };
@@ -57,23 +57,23 @@ export class NoSessionError extends UserError {
 
 export async function renewSession(runtime: Runtime, options: RenewOptions): Promise<Renewed> {
   const { flags, interaction, warn, signal = runtime.signal } = options;
-  const { period } = await readWish(flags.period === undefined ? {} : { period: flags.period });
+  const { period } = await readLoginRequest(flags.period === undefined ? {} : { period: flags.period });
   const { files } = readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig));
   const contexts = ownContexts(files);
   const meant = whichSession(runtime.env, flags, contexts);
-  const way = meant.server === undefined ? flags : { ...flags, server: meant.server };
-  const remembered = { server: rememberedServer(contexts, sameServers(runtime.env)) };
-  const reached = await reach(runtime, way, { purpose: 'act', interaction, remembered, warn, signal });
+  const target = meant.server === undefined ? flags : { ...flags, server: meant.server };
+  const remembered = { server: lastServer(contexts, sameServers(runtime.env)) };
+  const reached = await reach(runtime, target, { purpose: 'act', interaction, remembered, warn, signal });
   try {
     const { server, api, proxy, goesDirect, addressFor, isSame } = reached;
     const timeoutMs = flags.timeoutMs ?? 60_000;
     const session = await findSession(reached, { ...options, meant: meant.session, contexts, signal });
     const own = ownEntries(files, { server, session: session.session }, isSame);
-    if (own !== undefined) await checkPlace(runtime, { server, isSame, flags, warn, signal });
+    if (own !== undefined) await checkContext(runtime, { server, isSame, flags, warn, signal });
     const opened = await openSession({
       api,
       server,
-      wish: { role: session.role, ...(period === undefined ? {} : { period }) },
+      request: { role: session.role, ...(period === undefined ? {} : { period }) },
       mode: modeIn(own?.args ?? []),
       stepwise: false,
       // It has just listed its sessions.
@@ -93,10 +93,20 @@ export async function renewSession(runtime: Runtime, options: RenewOptions): Pro
       const { kubeconfig } = flags;
       const placement = { inlineToken: own.isInline, insecureSkipTlsVerify: own.skipsTlsVerify };
       const placed = { ...placement, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
-      await place(runtime, { server, proxy, goesDirect, addressFor, isSame, opened, flags: placed, warn, signal });
+      await writeContext(runtime, {
+        server,
+        proxy,
+        goesDirect,
+        addressFor,
+        isSame,
+        opened,
+        flags: placed,
+        warn,
+        signal,
+      });
     } else if (readCredential(runtime.env, { server, session: opened.session }) !== undefined) {
-      keepCredential(runtime.env, { server, opened });
-      keepEnding(runtime.env, { server, opened, now: runtime.now() });
+      storeCredential(runtime.env, { server, opened });
+      storeEnd(runtime.env, { server, opened, now: runtime.now() });
     }
     const { access: _, mode: __, ...renewed } = opened;
     const mine = contexts.filter((context) => isSame(context.server, server) && context.session === opened.session);
@@ -134,14 +144,14 @@ interface Search extends RenewOptions {
   readonly signal: AbortSignal;
 }
 
-/** Throws where there is none, or where a login would not come to it. */
+/** Throws if there is none, or if a login would open another session. */
 async function findSession({ api, server, isSame }: Reached, search: Search): Promise<Session> {
   const { signal, flags } = search;
   const call = { signal, ...(flags.timeoutMs === undefined ? {} : { timeoutMs: flags.timeoutMs }) };
   const [{ sessions }, whoami] = await Promise.all([api.sessions(call), api.whoami(call)]);
   const session = await choose(sessions, { server, isSame }, search);
   if (!isSessionName(session.session)) {
-    throw new UserError(`${server} has a session of yours with a name that is none`, ['Check the name of the server.']);
+    throw new UserError(`${server} returned an invalid session name`, ['Check the name of the server.']);
   }
   const { rules } = printableWhoami(whoami);
   const forecast = chooseRule(rules, session);
@@ -149,7 +159,7 @@ async function findSession({ api, server, isSame }: Reached, search: Search): Pr
   const role = printable(session.role, 253);
   throw new UserError(
     `the session ${session.session} cannot be renewed: the policy now grants ${role} ${describeScope(forecast.rule.namespaces)}, not ${describeScope(session.namespaces?.map((name) => printable(name, 63)))}`,
-    [`It goes on until it ends. Open one with the new scope: tka login --server ${server} --role ${role}`],
+    [`It stays active until it expires. To open one with the new scope: tka login --server ${server} --role ${role}`],
     exitCodes.denied,
   );
 }
@@ -177,7 +187,7 @@ async function choose(
   const chosen = index === undefined ? undefined : sessions[index];
   if (chosen !== undefined) return chosen;
   throw usageError(`you have several sessions at ${server}: ${labels.map(({ label }) => label).join(', ')}`, [
-    'Say which: --session NAME',
+    'Choose one: --session NAME',
   ]);
 }
 
@@ -192,11 +202,11 @@ function noneCalled(
     return new NoSessionError(message, advice);
   }
   const names = sessions.slice(0, 5).map(({ session }) => printable(session, 63));
-  return new NoSessionError(`you have no session ${name} at ${server}`, [`There are: ${names.join(', ')}`]);
+  return new NoSessionError(`you have no session ${name} at ${server}`, [`Your sessions: ${names.join(', ')}`]);
 }
 
 function otherSession({ session }: Session, other: string): UserError {
-  return new UserError(`the session ${session} was not renewed: what the policy grants now is another, ${other}`, [
+  return new UserError(`the session ${session} was not renewed: the policy now grants another session, ${other}`, [
     'Log in to use it: tka login',
   ]);
 }

@@ -44,8 +44,8 @@ export function createReporter(runtime: Runtime, options: ReporterOptions): Repo
   const connected = async (server: string): Promise<Reached> => {
     const known = connections.get(server);
     if (known !== undefined) return known;
-    const way = { server, ...(config === undefined ? {} : { config }) };
-    const reached = await reach(runtime, way, { purpose: 'look', warn, onWait, signal });
+    const target = { server, ...(config === undefined ? {} : { config }) };
+    const reached = await reach(runtime, target, { purpose: 'look', warn, onWait, signal });
     connections.set(server, reached);
     return reached;
   };
@@ -100,7 +100,7 @@ export function renderReports(
     return sessions.map((row) => [server, ...cells(isAway ? { ...row, state: 'unreachable' } : row, passedMs)]);
   });
   if (rows.length === 0) return '';
-  // Of one server nobody has to be told which.
+  // With a single server its column is left out.
   const skip = reports.length < 2 ? 1 : 0;
   return renderTableWithin(
     [head, ...rows].map((row) => row.slice(skip)),

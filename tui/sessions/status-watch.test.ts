@@ -96,7 +96,7 @@ test('as JSON each line is a document', async (t) => {
   );
 });
 
-test('a server that is away is warned of, and the watch goes on', async (t) => {
+test('an unreachable server causes a warning, and the watch continues', async (t) => {
   const failure = new UnreachableError('http://tka refuses the connection', []);
   const { watch, warnings, reads } = setup(t, [{ ...none, failure }, at(5)]);
   await watch(10);

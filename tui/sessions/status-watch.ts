@@ -1,6 +1,6 @@
 /**
- * `tka status --watch`. On a terminal the table is drawn over itself once a second, without flicker, and asked for anew every
- * 10 s; elsewhere something is written only when it has changed: a line a session, or one document. Goes on until the signal.
+ * `tka status --watch`. On a terminal the table is drawn over itself once a second, without flicker, and refreshed every
+ * 10 s; elsewhere something is written only when it has changed: a line a session, or one document. Runs until the signal.
  */
 import { isDumbTerminal } from '../terminal/dumb-terminal.ts';
 import type { OutputForm } from '../flags.ts';

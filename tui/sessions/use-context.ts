@@ -48,7 +48,7 @@ function pick({ env }: Runtime, contexts: readonly OwnContext[], { name, server 
   const shown = JSON.stringify(printable(name, 63));
   if (only === undefined) {
     const advice =
-      own.length === 0 ? ['Log in first: tka login'] : [`There are: ${own.map(({ context }) => context).join(', ')}`];
+      own.length === 0 ? ['Log in first: tka login'] : [`Available: ${own.map(({ context }) => context).join(', ')}`];
     throw new UserError(`no tka context for ${shown}`, advice, exitCodes.usage);
   }
   if (others.length === 0) return only;

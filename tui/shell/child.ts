@@ -23,7 +23,7 @@ export interface ChildOptions {
 export interface ChildEnd {
   /** The child's own; 128 and the number for a signal, be it the child's or ours; 127 and 126 as shells have them. */
   readonly exitCode: number;
-  /** That was passed on: whoever watched is likely gone. */
+  /** The signal that was passed on: the person is likely gone. */
   readonly signal?: StopSignal;
   /** Why there was no child. */
   readonly failure?: string;

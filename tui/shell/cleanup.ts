@@ -31,8 +31,7 @@ export async function cleanUpAfterCrashes(runtime: Runtime, flags: { readonly qu
   for (const { directory } of due) {
     const ended = await endSession(runtime, directory, options);
     runtime.signal.throwIfAborted();
-    if (ended.outcome === 'revoked')
-      words.say(`Ended the session ${ended.session}, which a shell that was killed had left.`);
+    if (ended.outcome === 'revoked') words.say(`Ended the session ${ended.session}, left by a shell that was killed.`);
   }
 }
 
@@ -41,6 +40,6 @@ function isLeft({ phase, owner }: ShellRecord): boolean {
 }
 
 function isDue({ notBefore }: ShellRecord, { now }: Runtime): boolean {
-  // A date that is none is no reason to wait.
+  // An invalid date does not delay it.
   return !(Date.parse(notBefore ?? '') > now().getTime());
 }

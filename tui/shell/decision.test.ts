@@ -29,7 +29,7 @@ const cases: readonly [
 ];
 for (const [title, expected, changes, others, contexts = []] of cases) {
   const verb = { revoke: 'ends', postpone: 'is left to a later command' };
-  test(`a session ${title}: ${expected instanceof RegExp ? 'goes on' : verb[expected]}`, (t) => {
+  test(`a session ${title}: ${expected instanceof RegExp ? 'stays active' : verb[expected]}`, (t) => {
     const decision = decide({ ...own, ...changes }, others, contexts);
     if (typeof expected === 'string') t.is(decision.action, expected);
     else t.regex(decision.action === 'keep' ? decision.because : decision.action, expected);

@@ -1,8 +1,8 @@
 /**
  * Whether a session ends with a shell: a pure decision over what the records and the kubeconfigs say.
  *
- * It ends if a shell opened it and nothing else uses it. Where another shell is just logging in at the same server, nobody can
- * say yet whether it will use this session: then the decision is left to a later command.
+ * It ends if a shell opened it and nothing else uses it. While another shell is logging in at the same server, it is
+ * unknown whether it will use this session: a later command decides.
  */
 import type { SameServer } from '../trust/same-server.ts';
 import type { Phase } from './records.ts';

@@ -42,15 +42,16 @@ export function makePrivateDirectory(path: string): void {
     if (code === undefined) throw cause;
     throw new UserError(
       `cannot make the private directory ${path}: ${reasonOf(code)}`,
-      ['Make its parent writable, or set XDG_CACHE_HOME to a directory that is.'],
+      ['Make its parent writable, or set XDG_CACHE_HOME to a writable directory.'],
       1,
       cause,
     );
   }
   if (isPrivate(path)) return;
-  throw new UserError(`cannot make the private directory ${path}: others on this machine can write to one above it`, [
-    'Make that yours alone (chmod 700), or set XDG_CACHE_HOME to a directory that is.',
-  ]);
+  throw new UserError(
+    `cannot make the private directory ${path}: others on this machine can write to a parent directory`,
+    ['Make it private (chmod 700), or set XDG_CACHE_HOME to a private directory.'],
+  );
 }
 
 /** With what is above it, up to the command's own: who writes there could put another in its place. */

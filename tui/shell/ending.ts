@@ -138,7 +138,7 @@ async function revoke(
 
 function leave({ directory, record }: Registered, { now }: Runtime): void {
   remove(kubeconfigIn(directory));
-  // Whose end nobody knows is given up after a day.
+  // With an unknown end it is given up after a day.
   const until = record.until ?? new Date(now().getTime() + 24 * 3_600_000).toISOString();
   note({ directory, record: { ...record, until, phase: 'left' } });
 }

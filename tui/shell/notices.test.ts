@@ -16,24 +16,24 @@ const cases: readonly [string, number, Notice, { readonly [K in keyof Next]?: Ne
     'ten minutes before',
     10 * minute,
     'none',
-    { said: 'ten minutes', line: 'this session ends in 10m. tka renew keeps it.' },
+    { said: 'ten minutes', line: 'this session ends in 10m. Extend it: tka renew' },
   ],
   ['nothing is said twice', 9 * minute, 'ten minutes', { said: 'ten minutes', line: undefined }],
   [
     'a minute before',
     minute,
     'ten minutes',
-    { said: 'one minute', line: 'this session ends in 1m. tka renew keeps it.' },
+    { said: 'one minute', line: 'this session ends in 1m. Extend it: tka renew' },
   ],
   ['after a sleep only the last is said', 20_000, 'none', { said: 'one minute', waitMs: 20_001 }],
   [
     'at the end',
     0,
     'one minute',
-    { said: 'ended', line: 'this session has ended. Log in again with tka login, or leave with exit.' },
+    { said: 'ended', line: 'this session has ended. Log in again: tka login. Leave: exit' },
   ],
   ['the end is said once', -minute, 'ended', { said: 'ended', line: undefined, waitMs: minute / 2 + 1 }],
-  ['a renewal begins anew', 60 * minute, 'one minute', { said: 'none', line: undefined }],
+  ['a renewal starts over', 60 * minute, 'one minute', { said: 'none', line: undefined }],
   ['after a short renewal the notices still come', 5 * minute, 'none', { said: 'ten minutes' }],
 ];
 for (const [title, remainingMs, said, expected] of cases) {
@@ -51,7 +51,7 @@ test('the end is read again at each look, from what a renewal wrote', async (t) 
   const endAt = (minutes: number): boolean =>
     writeUntil(env, key, { until: new Date(start + minutes * minute), role: 'view', cluster: 'demo' });
   let now = start - 10;
-  // The only parts of a runtime that are used; the clock goes on by itself.
+  // The only parts of a runtime that are used; the clock advances by itself.
   const runtime = { env, now: () => new Date((now += 2)) } as unknown as Runtime;
   const lines: string[] = [];
   const over = new AbortController();
@@ -66,6 +66,6 @@ test('the end is read again at each look, from what a renewal wrote', async (t) 
     },
     signal: over.signal,
   });
-  t.is(lines[0], 'this session ends in 1m. tka renew keeps it.');
+  t.is(lines[0], 'this session ends in 1m. Extend it: tka renew');
   t.regex(lines[1] ?? '', /^this session ends in (10|9)m\./);
 });

@@ -1,5 +1,5 @@
 /**
- * Tells whoever sits in a shell that its session is about to end: 10 minutes and 1 minute before, and when it has.
+ * Warns in a shell that its session is about to end: 10 minutes and 1 minute before, and when it has.
  *
  * The end is read again at each look, because `tka renew` moves it, and looked at by the clock at least twice a minute, because
  * timers stand still while a laptop sleeps.
@@ -28,7 +28,7 @@ export async function giveNotices(runtime: Runtime, { server, session, until, sa
   }
 }
 
-/** The last that was said, so that nothing is said twice; an end that has moved away begins anew. */
+/** The last that was said, so that nothing is said twice; an end that has moved away starts over. */
 export type Notice = 'none' | 'ten minutes' | 'one minute' | 'ended';
 
 export interface Next {
@@ -56,6 +56,6 @@ function dueAt(remainingMs: number): Notice {
 
 function lineFor(notice: Notice, remainingMs: number): string {
   return notice === 'ended'
-    ? 'this session has ended. Log in again with tka login, or leave with exit.'
-    : `this session ends in ${formatRemaining(remainingMs)}. tka renew keeps it.`;
+    ? 'this session has ended. Log in again: tka login. Leave: exit'
+    : `this session ends in ${formatRemaining(remainingMs)}. Extend it: tka renew`;
 }

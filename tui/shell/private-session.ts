@@ -12,11 +12,11 @@ import type { Session } from '../../node/http/contract.ts';
 import type { Api } from '../api/api.ts';
 import { reach } from '../connection/connect.ts';
 import { exitCodes, RefusedError, UserError } from '../errors.ts';
-import type { GlobalFlags, WishFlags } from '../flags.ts';
+import type { GlobalFlags, LoginRequestFlags } from '../flags.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { userKubeconfigs } from '../kubeconfig/file.ts';
 import type { LoggedIn, LoginStage } from '../sessions/login.ts';
-import { createPatience, type PatienceOptions } from '../connection/retry.ts';
+import { createRetry, type RetryOptions } from '../connection/retry.ts';
 import type { Runtime } from '../runtime.ts';
 import { sameServers } from '../trust/same-server.ts';
 import { type Deadline, withinDeadline } from '../credential/fetch-access.ts';
@@ -50,7 +50,7 @@ export interface OpenOptions {
 
 export async function openPrivateSession(
   runtime: Runtime,
-  flags: GlobalFlags & WishFlags,
+  flags: GlobalFlags & LoginRequestFlags,
   { interaction, warn, quiet }: OpenOptions,
 ): Promise<PrivateSession> {
   const { signal } = runtime;
@@ -87,20 +87,20 @@ export async function openPrivateSession(
     registered = await amend(runtime, registered, changes, signal);
     return { login, kubeconfig: login.kubeconfig, close };
   } catch (error) {
-    const patience = AbortSignal.timeout(5000);
+    const deadline = AbortSignal.timeout(5000);
     const mayBeOpen = stage !== 'server' && !(error instanceof RefusedError);
     if (mayBeOpen && registered !== undefined && before !== undefined) {
-      const found = await sessionSince(reached.api, before, flags.role, patience);
-      if (found !== undefined) registered = await amend(runtime, registered, { ...found, opened: true }, patience);
+      const found = await sessionSince(reached.api, before, flags.role, deadline);
+      if (found !== undefined) registered = await amend(runtime, registered, { ...found, opened: true }, deadline);
     }
-    await close(patience);
+    await close(deadline);
     throw error;
   } finally {
     reached.close();
   }
 }
 
-/** Resolves when nobody is just ending a session there. */
+/** Resolves when no other shell is ending a session there. */
 async function register(runtime: Runtime, server: string): Promise<Registered> {
   const kubeconfigs = userKubeconfigs(runtime.env).map((path) => resolve(path));
   const registered: Registered = {
@@ -117,7 +117,7 @@ async function register(runtime: Runtime, server: string): Promise<Registered> {
   return registered;
 }
 
-/** A session that another shell has opened is taken over from it: whoever leaves last ends it. */
+/** A session that another shell opened is shared: the shell that leaves last ends it. */
 async function amend(
   runtime: Runtime,
   registered: Registered,
@@ -149,11 +149,11 @@ async function amend(
 /** Undefined where the server refuses to say: the login that follows is refused likewise, with the reason and the remedy. */
 async function sessionsBefore(
   api: Api,
-  { server, timeoutMs, signal, now, warn }: Deadline & Pick<PatienceOptions, 'now' | 'warn'>,
+  { server, timeoutMs, signal, now, warn }: Deadline & Pick<RetryOptions, 'now' | 'warn'>,
 ): Promise<readonly string[] | undefined> {
   try {
     const { sessions } = await withinDeadline({ server, timeoutMs, signal }, (signal) =>
-      createPatience({ signal, now, warn })(() => api.sessions({ signal })),
+      createRetry({ signal, now, warn })(() => api.sessions({ signal })),
     );
     return sessions.map(({ session }) => session).filter(isSessionName);
   } catch (error) {

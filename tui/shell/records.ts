@@ -2,7 +2,7 @@
  * What each `tka shell` and `tka exec` says of itself, in `record.json` of its private directory, so that others can tell which
  * sessions are in use and what a killed one has left. `config` beside it is the kubeconfig of its child.
  *
- * Whoever decides by what the records say does so, and writes what follows from it, inside of `withRecords`.
+ * Decisions that depend on the records are taken, and their results written, inside `withRecords`.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { isOwner, type Owner, ownerOf, stateOf } from '../files/process-owner.ts
 import { isSessionName } from '../api/token.ts';
 
 /**
- * opening: a login is under way. open: the child runs. ending: the owner revokes the session. left: nobody's any more, to be
+ * opening: a login is under way. open: the child runs. ending: the owner revokes the session. left: has no owner any more, to be
  * ended by a later command.
  */
 export type Phase = 'opening' | 'open' | 'ending' | 'left';
@@ -73,7 +73,7 @@ export function writeRecord({ directory, record }: Registered): void {
     if (code === undefined) throw cause;
     throw new UserError(
       `the private file ${path} cannot be written: ${code}`,
-      ['Is its file system full, or read-only? XDG_CACHE_HOME names another place.'],
+      ['Check whether its file system is full or read-only, or set XDG_CACHE_HOME to another directory.'],
       1,
       cause,
     );

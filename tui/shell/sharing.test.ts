@@ -4,7 +4,7 @@ import { left, setup } from '../testing/shells.ts';
 
 const test = anyTest.serial;
 
-test('a session that was there before goes on, and the shell says why', async (t) => {
+test('a session that existed before stays active, and the shell says why', async (t) => {
   const { cli, server, sessions, exec } = await setup(t);
   await cli.run(['login', '--server', server.url, '-q', '--kubeconfig', join(cli.home, 'elsewhere')]);
   t.like(await exec('true'), { code: 0, stdout: '', stderr: '' });
@@ -35,7 +35,7 @@ test('shells of two sessions end their own', async (t) => {
   t.deepEqual(sessions.ended, ['alice-view', 'alice-edit']);
 });
 
-test('a session that a login outside uses goes on', async (t) => {
+test('a session that a login outside uses stays active', async (t) => {
   const { cli, server, sessions, startShell } = await setup(t);
   const shell = await startShell();
   t.is((await cli.run(['login', '--server', server.url, '-q'])).code, 0);

@@ -120,7 +120,7 @@ test("shell starts the user's shell, says who one is there, and that the session
 test('a shell whose session is about to end says so', async (t) => {
   const { cli, server } = await setup(t, { lastsMs: 50_000 });
   const ran = await cli.run(['shell', '--server', server.url, '--', 'true']);
-  t.regex(ran.stderr, /^tka: this session ends in [34]\ds\. tka renew keeps it\.\n/);
+  t.regex(ran.stderr, /^tka: this session ends in [34]\ds\. Extend it: tka renew\n/);
 });
 
 test('a login that is refused leaves nothing', async (t) => {
@@ -135,7 +135,7 @@ test('a login that is refused leaves nothing', async (t) => {
   t.deepEqual(left(cli), []);
 });
 
-test('a server that starts anew is waited for', async (t) => {
+test('a restarting server is waited for', async (t) => {
   const { server, sessions, exec } = await setup(t);
   let asked = 0;
   server.answer('GET /api/v1alpha1/sessions', (_, response) => {

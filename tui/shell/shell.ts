@@ -5,7 +5,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { type ChildEnd, runChild } from './child.ts';
 import { UserError } from '../errors.ts';
-import type { GlobalFlags, WishFlags } from '../flags.ts';
+import type { GlobalFlags, LoginRequestFlags } from '../flags.ts';
 import type { Interaction } from '../terminal/interaction.ts';
 import { createWords, formatRemaining, renderError, type Words } from '../terminal/output.ts';
 import { openPrivateSession, type PrivateSession } from './private-session.ts';
@@ -14,7 +14,7 @@ import type { Ended } from './ending.ts';
 import { giveNotices } from './notices.ts';
 import { sessionVariables, variableNames } from './variables.ts';
 
-export type RunShellFlags = GlobalFlags & WishFlags & { readonly command?: readonly string[] };
+export type RunShellFlags = GlobalFlags & LoginRequestFlags & { readonly command?: readonly string[] };
 
 export interface RunShellOptions {
   readonly interaction?: Interaction | undefined;
@@ -93,7 +93,7 @@ async function runIn(runtime: Runtime, session: PrivateSession, options: RunOpti
     await atEnd?.();
     ended = await close(runtime, session);
   }
-  // After a hangup nobody is there to read it.
+  // After a hangup no one can read it.
   if (end.signal === undefined) report(runtime, ended, words);
   if (end.failure !== undefined) runtime.stderr.write(renderError(end.failure, [], runtime.stderr));
   return end.exitCode;

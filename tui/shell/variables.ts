@@ -1,7 +1,7 @@
 /**
  * What a shell knows of the session that it is in: KUBECONFIG for kubectl, the rest for prompts and for `tka` itself.
  *
- * Names come from a server, so each is checked for what such a name can be; one that is none is left out.
+ * Names come from a server, so each is validated; an invalid one is left out.
  */
 import { existsSync } from 'node:fs';
 import { untilPath } from '../credential/cache.ts';

@@ -23,7 +23,7 @@ export interface JoinSettings {
   readonly controlUrl?: string;
   /** The origin. */
   readonly server: string;
-  /** Nobody named it: it is the name that tka servers have by default. */
+  /** Not named by the user: the default name of tka servers. */
   readonly isDefaultServer: boolean;
 }
 
@@ -32,8 +32,8 @@ export async function readJoinSettings(runtime: Pick<Runtime, 'env'>, flags: Exe
   const authKey = readAuthKey(runtime.env, flags.authKeyFile);
   const hostname = flags.hostname ?? `tka-exec-${randomBytes(3).toString('hex')}`;
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(hostname)) {
-    throw usageError(`--hostname ${JSON.stringify(hostname)} is no name for a machine`, [
-      'It is made of letters, digits and hyphens, 63 at most.',
+    throw usageError(`--hostname ${JSON.stringify(hostname)} is not a valid host name`, [
+      'Use letters, digits and hyphens, at most 63.',
     ]);
   }
   const controlUrl = await readControlUrl(runtime, flags);
@@ -49,8 +49,8 @@ export async function readJoinSettings(runtime: Pick<Runtime, 'env'>, flags: Exe
 function readAuthKey(env: Runtime['env'], file: string | undefined): string {
   const variable = keyVariables.find((name) => (env[name] ?? '').trim() !== '');
   if (file === undefined && variable === undefined) {
-    throw usageError('--join needs an auth key, and there is none', [
-      'Put one into TS_AUTHKEY, or name a file that holds one with --auth-key-file.',
+    throw usageError('--join needs an auth key', [
+      'Set TS_AUTHKEY, or name a file that holds one with --auth-key-file.',
       'CI systems keep secrets from builds of forks and of unprotected branches: is this one?',
     ]);
   }
@@ -58,7 +58,7 @@ function readAuthKey(env: Runtime['env'], file: string | undefined): string {
     file === undefined ? [env[variable ?? ''] ?? '', variable ?? ''] : [readKeyFile(file), `the file ${file}`];
   const key = text.trim();
   if (!/^[\x21-\x7e]{1,1024}$/.test(key)) {
-    throw usageError(`${source} holds no auth key: it is one line without blanks`, [
+    throw usageError(`${source} does not hold an auth key: one line without blanks`, [
       'It looks like tskey-auth-...; see that the whole key, and nothing else, is there.',
     ]);
   }
@@ -82,7 +82,7 @@ function readKeyFile(file: string): string {
 function parseTag(text: string): string {
   const tag = text.startsWith('tag:') ? text : `tag:${text}`;
   if (/^tag:[a-z][a-z0-9-]{0,100}$/i.test(tag)) return tag;
-  throw usageError(`--tags: ${JSON.stringify(text)} is no tag`, ['A tag looks like tag:ci.']);
+  throw usageError(`--tags: ${JSON.stringify(text)} is not a tag`, ['A tag looks like tag:ci.']);
 }
 
 async function readControlUrl(
@@ -102,7 +102,7 @@ async function readControlUrl(
   if (text === undefined) return undefined;
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return text;
-  throw usageError(`${source} is no URL of a control server: ${JSON.stringify(text)}`, [
+  throw usageError(`${source} is not the URL of a control server: ${JSON.stringify(text)}`, [
     'It looks like https://headscale.example.com; without one it is Tailscale’s own.',
   ]);
 }
@@ -113,13 +113,13 @@ async function readServer(
 ): Promise<Pick<JoinSettings, 'server' | 'isDefaultServer'>> {
   const advice = ['Name it with --server, TKA_SERVER or the configuration file.'];
   if (flags.cluster !== undefined && flags.server === undefined) {
-    throw usageError('--cluster goes by what this machine knows of a tailnet, and with --join it knows none', advice);
+    throw usageError('--cluster cannot be combined with --join', advice);
   }
   const named = await namedServer(runtime, flags);
   const server = named ?? 'http://tka';
   const env = { ...runtime.env, http_proxy: 'http://127.0.0.1:1', https_proxy: 'http://127.0.0.1:1' };
   if (!isThisMachine(server) && (await proxyFor(server, env)) === undefined) {
-    throw usageError(`NO_PROXY names ${new URL(server).hostname}, and only the tailnet that is joined leads there`, [
+    throw usageError(`NO_PROXY names ${new URL(server).hostname}, which is reached only through the joined tailnet`, [
       'Take it out of NO_PROXY for this command.',
     ]);
   }

@@ -20,7 +20,7 @@ interface Machine {
   readonly directory: string;
 }
 
-/** A machine of nobody, whose engine speaks the protocol and joins nothing. */
+/** A fake machine, whose engine speaks the protocol and joins nothing. */
 function machine(t: ExecutionContext, env: Record<string, string> = {}, fault = ''): Machine {
   const directory = mkdtempSync(join(tmpdir(), 'tka-test-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
@@ -85,37 +85,40 @@ async function refused(
   return error ?? new UserError('none');
 }
 
-test.serial('whoever joined is on the tailnet through a proxy, without the key, until it is disposed of', async (t) => {
-  const here = machine(t, {
-    TS_AUTH_KEY: 'tskey-secret-too',
-    http_proxy: 'http://corporate:3128',
-    NO_PROXY: 'intra, .corp',
-  });
-  const joined = await joinTailnet(here.runtime, { command });
-  const { env } = joined.runtime;
-  const proxy = new URL(env['HTTP_PROXY'] ?? '');
-  t.is(proxy.hostname, '127.0.0.1');
-  t.true(proxy.password.length >= 32);
-  for (const name of ['HTTPS_PROXY', 'http_proxy', 'https_proxy']) t.is(env[name], env['HTTP_PROXY']);
-  t.is(env['NO_PROXY'], 'localhost,127.0.0.1,::1,intra,.corp');
-  t.is(env['no_proxy'], env['NO_PROXY']);
-  t.false('TS_AUTHKEY' in env || 'TS_AUTH_KEY' in env);
-  t.is(env['HOME'], here.directory);
-  t.is(env['TKA_SERVER'], 'http://tka');
-  t.like({ ...joined.runtime }, { env, platform: 'linux', pid: process.pid });
-  for (const [name, value] of Object.entries(joined.env)) t.is(env[name], value);
-  t.is(here.left().length, 1);
-  t.regex(
-    here.said(),
-    /^Joining the tailnet as tka-exec-[0-9a-f]{6} \.\.\.\nJoined as tka\.tail\.test in \d\.\d s\.\n$/,
-  );
-  t.false(here.said().includes(proxy.password));
+test.serial(
+  'a joined process is on the tailnet through a proxy, without the key, until it is disposed of',
+  async (t) => {
+    const here = machine(t, {
+      TS_AUTH_KEY: 'tskey-secret-too',
+      http_proxy: 'http://corporate:3128',
+      NO_PROXY: 'intra, .corp',
+    });
+    const joined = await joinTailnet(here.runtime, { command });
+    const { env } = joined.runtime;
+    const proxy = new URL(env['HTTP_PROXY'] ?? '');
+    t.is(proxy.hostname, '127.0.0.1');
+    t.true(proxy.password.length >= 32);
+    for (const name of ['HTTPS_PROXY', 'http_proxy', 'https_proxy']) t.is(env[name], env['HTTP_PROXY']);
+    t.is(env['NO_PROXY'], 'localhost,127.0.0.1,::1,intra,.corp');
+    t.is(env['no_proxy'], env['NO_PROXY']);
+    t.false('TS_AUTHKEY' in env || 'TS_AUTH_KEY' in env);
+    t.is(env['HOME'], here.directory);
+    t.is(env['TKA_SERVER'], 'http://tka');
+    t.like({ ...joined.runtime }, { env, platform: 'linux', pid: process.pid });
+    for (const [name, value] of Object.entries(joined.env)) t.is(env[name], value);
+    t.is(here.left().length, 1);
+    t.regex(
+      here.said(),
+      /^Joining the tailnet as tka-exec-[0-9a-f]{6} \.\.\.\nJoined as tka\.tail\.test in \d\.\d s\.\n$/,
+    );
+    t.false(here.said().includes(proxy.password));
 
-  await joined[Symbol.asyncDispose]();
-  await joined[Symbol.asyncDispose]();
-  t.deepEqual(here.left(), []);
-  t.regex(here.said(), /\nLeft the tailnet\.\n$/);
-});
+    await joined[Symbol.asyncDispose]();
+    await joined[Symbol.asyncDispose]();
+    t.deepEqual(here.left(), []);
+    t.regex(here.said(), /\nLeft the tailnet\.\n$/);
+  },
+);
 
 test.serial('the local tailscaled is not asked: it may be on another tailnet', async (t) => {
   const here = machine(t, { TKA_TAILSCALE_SOCKET: '/run/tailscale/tailscaled.sock' });
@@ -140,10 +143,10 @@ test.serial('a server that is named by hand stays named as it was', async (t) =>
 
 const mistakes: readonly [string, Record<string, string>, Partial<ExecFlags>, RegExp, RegExp][] = [
   ['no key', { TS_AUTHKEY: ' ' }, {}, /needs an auth key/, /TS_AUTHKEY.*--auth-key-file/],
-  ['a key of two words', { TS_AUTHKEY: 'tskey secret' }, {}, /^TS_AUTHKEY holds no auth key/, /whole key/],
-  ['a host name that is none', {}, { hostname: 'a_b' }, /--hostname "a_b"/, /letters, digits and hyphens/],
-  ['a tag that is none', {}, { tags: ['tag:'] }, /--tags: "tag:"/, /tag:ci/],
-  ['a control server that is none', {}, { controlUrl: 'headscale' }, /--control-url.*"headscale"/, /https:\/\//],
+  ['a key of two words', { TS_AUTHKEY: 'tskey secret' }, {}, /^TS_AUTHKEY does not hold an auth key/, /whole key/],
+  ['an invalid host name', {}, { hostname: 'a_b' }, /--hostname "a_b"/, /letters, digits and hyphens/],
+  ['an invalid tag', {}, { tags: ['tag:'] }, /--tags: "tag:"/, /tag:ci/],
+  ['an invalid control server', {}, { controlUrl: 'headscale' }, /--control-url.*"headscale"/, /https:\/\//],
   ['the same by variable', { TS_CONTROL_URL: 'ftp://x' }, {}, /^TS_CONTROL_URL/, /https:\/\//],
   ['a cluster', {}, { cluster: 'prod' }, /--cluster/, /--server/],
   [
@@ -176,7 +179,7 @@ test.serial('a refused key: denied, and how to get another', async (t) => {
   t.regex(error.advice.join(' '), /Make a new auth key/);
 });
 
-test.serial('a key that is not taken: nobody waits for a person to open a page', async (t) => {
+test.serial('a rejected key: it does not wait for a person to open a page', async (t) => {
   const error = await refused(t, machine(t, {}, 'login'));
   t.is(error.exitCode, 3);
   t.regex(error.message, /did not take the auth key/);
@@ -217,7 +220,7 @@ test.serial('no engine', async (t) => {
 test.serial('a server that is no machine of the tailnet', async (t) => {
   const error = await refused(t, machine(t), { server: 'nobody', tags: ['ci'] }, (ms) => ms === 5000);
   t.is(error.exitCode, 4);
-  t.is(error.message, 'no machine of the tailnet that was joined has the name nobody');
+  t.is(error.message, 'no machine of the joined tailnet has the name nobody');
   t.regex(error.advice.join(' '), /--server.*tag:ci/s);
 });
 
@@ -232,7 +235,7 @@ for (const [what, fault] of [
   ["a person's machine", 'untagged'],
   ["another job's runner", 'other-tag'],
 ] as const) {
-  test.serial(`the default name is not believed of ${what}, by hand it is`, async (t) => {
+  test.serial(`the default name is not trusted for ${what}, an explicit one is`, async (t) => {
     const error = await refused(t, machine(t, {}, fault));
     t.is(error.exitCode, 3);
     t.regex(error.advice.join(' '), /--server http:\/\/tka/);

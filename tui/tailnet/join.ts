@@ -1,9 +1,9 @@
 /**
  * `--join`: this process becomes a node of the tailnet for as long as a command runs, with the embedded engine and no
- * tailscaled. Whoever joins disposes: the node is logged out, so that it is gone from the tailnet at once, and nothing of it is
+ * tailscaled. The caller disposes: the node is logged out, so that it leaves the tailnet at once, and nothing of it is
  * left on this machine. A join that fails or is interrupted leaves nothing either.
  *
- * Children reach the tailnet through a proxy on loopback, whose password only they are given. The auth key is given to nobody.
+ * Children reach the tailnet through a proxy on loopback, whose password only they are given. The auth key is not passed on.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ export async function joinTailnet(
   try {
     const signal = AbortSignal.any([runtime.signal, deadline]);
     await whenReady(node, signal, (line) => words.say(line));
-    await checkServer(node, settings, { signal, patience: AbortSignal.any([signal, after(serverWithinMs)]) });
+    await checkServer(node, settings, { signal, giveUp: AbortSignal.any([signal, after(serverWithinMs)]) });
     const { url } = await node.proxy(signal);
     const name = printable(node.state.dnsName, 253) || settings.hostname;
     words.say(`Joined as ${name} in ${((runtime.now().getTime() - startedMs) / 1000).toFixed(1)} s.`);
@@ -126,16 +126,16 @@ async function startNode({ env, stderr }: Runtime, settings: JoinSettings): Prom
 interface Waits {
   readonly signal: AbortSignal;
   /** Aborts when there is no use in waiting longer. */
-  readonly patience: AbortSignal;
+  readonly giveUp: AbortSignal;
 }
 
-/** Says what it waits for. There is nobody to open the page where a person would have to approve the node. */
+/** Reports what it waits for. Fails if a person would have to approve the node on a web page. */
 async function whenReady(node: TailnetNode, signal: AbortSignal, say: (line: string) => void): Promise<void> {
   const needsPerson = new AbortController();
   let said = '';
   const observe = ({ status, authUrl, reason = '' }: NodeState): void => {
     if (authUrl !== undefined) {
-      const message = `the control server did not take the auth key: ${printable(reason)}`;
+      const message = `the control server rejected the auth key: ${printable(reason)}`;
       needsPerson.abort(new UserError(message, adviceOnKeys, exitCodes.denied));
     } else if (reason !== said && status !== 'Running' && status !== 'Failed') {
       say(`Waiting: ${printable(reason)}`);
@@ -160,7 +160,7 @@ async function checkServer(node: TailnetNode, settings: JoinSettings, waits: Wai
   const host = new URL(server).hostname.replaceAll(/[[\]]/g, '');
   const peer = await findPeer(node, host, waits);
   if (peer.refusal === 'unknown') {
-    throw new UnreachableError(`no machine of the tailnet that was joined has the name ${host}`, [
+    throw new UnreachableError(`no machine of the joined tailnet has the name ${host}`, [
       'Name the server with --server, TKA_SERVER or the configuration file.',
       `If it is there, the tailnet's policy does not let ${describeSelf(settings)} see it.`,
     ]);
@@ -177,15 +177,15 @@ async function checkServer(node: TailnetNode, settings: JoinSettings, waits: Wai
 }
 
 /** Asks again whenever peers have changed, for a while. */
-async function findPeer(node: TailnetNode, host: string, { signal, patience }: Waits): Promise<Identity> {
+async function findPeer(node: TailnetNode, host: string, { signal, giveUp }: Waits): Promise<Identity> {
   for (;;) {
     // Listens before it asks, so that no change falls in between.
     const changed = Promise.withResolvers<void>();
     node.on('peers', changed.resolve);
-    patience.addEventListener('abort', () => changed.resolve(), { once: true });
+    giveUp.addEventListener('abort', () => changed.resolve(), { once: true });
     try {
       const peer = await node.findPeer(host, signal);
-      if (peer.refusal !== 'unknown' || patience.aborted) return peer;
+      if (peer.refusal !== 'unknown' || giveUp.aborted) return peer;
       await changed.promise;
     } finally {
       node.off('peers', changed.resolve);
@@ -250,7 +250,7 @@ async function explain(error: unknown): Promise<unknown> {
   if (error instanceof JoinError) return new UserError(message, ['TKA_DEBUG=1 shows more.'], 1, error);
   if (error instanceof EngineGoneError) {
     return new UnreachableError(
-      `the way into the tailnet broke: ${message}`,
+      `the connection to the tailnet broke: ${message}`,
       ['Try again. TKA_DEBUG=1 shows more.'],
       error,
     );

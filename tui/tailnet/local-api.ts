@@ -1,6 +1,6 @@
 /**
  * The way to the local tailscaled: a GET of its status and one of its settings over a socket, or one run of `tailscale status
- * --json`. Out comes parsed JSON that nobody has looked at yet (status.ts does).
+ * --json`. The result is unvalidated JSON (status.ts reads it).
  */
 import { accessSync, constants } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
@@ -57,7 +57,7 @@ interface Ask {
 async function askBoth(path: string, ask: Ask): Promise<TailscaledAnswer> {
   const [status, prefs] = await Promise.all([
     askSocket(path, 'status', ask),
-    // Whoever may read the one may read the other; it is no reason to fail.
+    // Permissions are the same for both; a failure here is ignored.
     askSocket(path, 'prefs', ask).catch(() => undefined),
   ]);
   return { status, prefs };
@@ -158,5 +158,5 @@ function isCi(env: Runtime['env']): boolean {
 
 function forbidden(path: string, cause?: unknown): TailnetError {
   const advice = ['Let your user operate it: sudo tailscale set --operator=$USER'];
-  return new TailnetError('forbidden', `tailscaled at ${path} does not answer this user`, advice, cause);
+  return new TailnetError('forbidden', `tailscaled at ${path} refuses this user`, advice, cause);
 }

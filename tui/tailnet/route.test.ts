@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 import test from 'ava';
 import { statusOf } from '../testing/tailscaled.ts';
 import { readStatus } from './status.ts';
-import { isDirect, wayTo } from './route.ts';
+import { isDirect, routeTo } from './route.ts';
 
 const own = '100.64.0.99';
 const status = (more = {}): ReturnType<typeof readStatus> =>
@@ -13,7 +13,7 @@ const cases: readonly [string, string, ReturnType<typeof readStatus> | undefined
   ['a peer by its short name', 'http://tka', withInterface, [own], true],
   ['a peer by its name', 'https://tka.tail.example', withInterface, [own], true],
   ['a peer by its address', 'http://100.64.0.1', withInterface, [own], true],
-  ['a name of the tailnet that nobody has', 'http://gone.tail.example', withInterface, [own], true],
+  ['an unused name of the tailnet', 'http://gone.tail.example', withInterface, [own], true],
   ['an IPv4 address of tailnets', 'http://100.127.1.1', withInterface, [own], true],
   ['an IPv6 address of tailnets', 'http://[fd7a:115c:a1e0::1]', withInterface, [own], true],
   ['another IPv4 address', 'http://100.128.1.1', withInterface, [own], false],
@@ -39,9 +39,9 @@ test('on a machine with an interface into the tailnet no proxy is asked for a pe
   const peer = network.peers[0];
   const env = { HTTP_PROXY: 'http://p:1', ALL_PROXY: 'socks5://p:1' };
   const direct = { proxy: undefined, addresses: ['100.64.0.1'] };
-  t.deepEqual(await wayTo('http://tka', { env, network, peer }), direct);
-  t.deepEqual(await wayTo('http://tka', { env: {}, network, peer, recorded: 'http://then:1' }), direct);
-  t.is((await wayTo('http://example.com', { env, network })).proxy?.host, 'p:1');
-  const elsewhere = await wayTo('http://tka', { env, network: withInterface, peer });
+  t.deepEqual(await routeTo('http://tka', { env, network, peer }), direct);
+  t.deepEqual(await routeTo('http://tka', { env: {}, network, peer, recorded: 'http://then:1' }), direct);
+  t.is((await routeTo('http://example.com', { env, network })).proxy?.host, 'p:1');
+  const elsewhere = await routeTo('http://tka', { env, network: withInterface, peer });
   t.is(elsewhere.proxy?.host, 'p:1');
 });

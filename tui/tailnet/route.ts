@@ -8,13 +8,13 @@ import { proxyFor } from '../api/proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import { type Peer, peerAt, type Tailnet } from './types.ts';
 
-export interface Way {
+export interface Route {
   readonly proxy: URL | undefined;
   /** What the server's name means, where that is known better than by asking DNS. */
   readonly addresses: readonly string[];
 }
 
-export interface WayOptions {
+export interface RouteOptions {
   readonly env: Runtime['env'];
   /** Undefined where no tailscaled tells. */
   readonly network: Tailnet | undefined;
@@ -24,7 +24,7 @@ export interface WayOptions {
   readonly recorded?: string | undefined;
 }
 
-export async function wayTo(server: string, { env, network, peer, recorded }: WayOptions): Promise<Way> {
+export async function routeTo(server: string, { env, network, peer, recorded }: RouteOptions): Promise<Route> {
   const addresses = network?.userspace === true ? [] : (peer?.addresses ?? []);
   const proxy = isDirect(server, network) ? undefined : await proxyFor(server, env, recorded);
   return { proxy, addresses };

@@ -41,7 +41,7 @@ function controlIn(prefs: unknown): { readonly control?: string } {
 
 function readNode(node: unknown, suffix: string): Peer | undefined {
   const { ID, DNSName, HostName, TailscaleIPs, Tags, Online, Expired, ShareeNode, AltSharerUserID } = fields(node);
-  // Nodes of somebody with whom one of ours is shared: they may call us, they are none of ours.
+  // Nodes of users with whom one of our nodes is shared: they may reach us, but are not peers of this tailnet.
   if (typeof ID !== 'string' || !/^[\w.:-]{1,64}$/.test(ID) || ShareeNode === true) return undefined;
   const name = dnsName(DNSName);
   const foreign = suffix !== '' && name !== '' && !name.endsWith(`.${suffix}`);
@@ -64,21 +64,21 @@ function notRunning(state: unknown, hasKey: boolean): TailnetError {
     return new TailnetError('logged-out', 'this machine is logged out of its tailnet', [up]);
   }
   if (state === 'NeedsMachineAuth') {
-    const advice = ["An admin of the tailnet approves it in the control server's list of machines."];
+    const advice = ["Ask a tailnet admin to approve it in the control server's list of machines."];
     return new TailnetError('logged-out', 'this machine waits for approval to join its tailnet', advice);
   }
   if (state === 'Stopped')
     return new TailnetError('stopped', 'Tailscale is stopped on this machine', ['Start it: tailscale up']);
   if (state === 'InUseOtherUser') {
-    const advice = ['They have to disconnect first.'];
+    const advice = ['That user has to disconnect first.'];
     return new TailnetError('forbidden', 'Tailscale is in use by another user of this machine', advice);
   }
   if (state === 'Starting' || state === 'NoState') {
     const advice = ['Try again in a moment. If it stays so: tailscale status'];
     return new TailnetError('starting', 'Tailscale is still starting on this machine', advice);
   }
-  const advice = ['See what it says: tailscale status'];
-  return new TailnetError('absent', 'the answer of tailscaled on this machine was not understood', advice);
+  const advice = ['Run: tailscale status'];
+  return new TailnetError('absent', 'tailscaled on this machine gave an unexpected answer', advice);
 }
 
 function dnsName(value: unknown): string {

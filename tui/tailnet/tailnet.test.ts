@@ -32,7 +32,7 @@ for (const [state, more, problem, message] of states) {
 }
 
 for (const [what, answer, problem, message] of [
-  ['refuses this user', 403, 'forbidden', /does not answer this user/],
+  ['refuses this user', 403, 'forbidden', /refuses this user/],
   ['is something else', 'hello', 'absent', /not its kind of answer/],
   ['answers a list', '[]', 'absent', /not understood/],
 ] as const) {
@@ -53,7 +53,7 @@ test('a tailscaled that hangs is given up after the time that it has', async (t)
   t.is((await t.throwsAsync(asked, { instanceOf: TailnetError, message: /within 0\.1 s/ }))?.problem, 'absent');
 });
 
-test('whoever asked may give up, which is no problem of the tailnet', async (t) => {
+test('an aborted request is not a tailnet problem', async (t) => {
   const { socket } = await startTailscaled(t, undefined, () => {});
   const stop = new AbortController();
   const asked = readTailnet(createTestRuntime(t, { socket }), { signal: stop.signal });
@@ -157,7 +157,7 @@ const places: readonly [string, string | undefined][] = [
   ['tail.example', undefined],
 ];
 for (const [host, id] of places) {
-  test(`${JSON.stringify(host)} is ${id ?? 'nobody'}`, (t) => {
+  test(`${JSON.stringify(host)} is ${id ?? 'no peer'}`, (t) => {
     t.is(peerAt(network(), host)?.id, id);
   });
 }

@@ -98,7 +98,7 @@ for (const [what, env, isTTY, flags] of [
   ['where stdin is no terminal', {}, { stdin: false }, {}],
   ['where stderr is no terminal', {}, { stderr: false }, {}],
 ] as const) {
-  test(`${what} nobody is asked`, (t) => {
+  test(`${what} no question is asked`, (t) => {
     const { runtime } = terminal(t, env, { stdin: true, stderr: true, ...isTTY });
     t.is(plainInteraction(runtime, flags), undefined);
   });

@@ -1,5 +1,5 @@
 /**
- * Questions to the person at the terminal. Whoever has no terminal has no Interaction, so nothing is ever agreed to by a
+ * Questions to the person at the terminal. Without a terminal there is no Interaction, so a script never confirms anything:
  * script: code that needs an answer takes `Interaction | undefined` and refuses where it is undefined.
  */
 import type { Runtime } from '../runtime.ts';
@@ -48,7 +48,7 @@ export function plainInteraction(
         if (answer === undefined || answer === '') return undefined;
         const index = Number(answer) - 1;
         if (choices[index] !== undefined) return index;
-        say(`A number from 1 to ${choices.length}, or nothing for none.`);
+        say(`Enter a number from 1 to ${choices.length}, or nothing to cancel.`);
       }
     },
   };

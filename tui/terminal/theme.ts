@@ -1,7 +1,7 @@
 /**
  * How the screens look: styles by meaning, and glyphs. Loads nothing, so that a line of plain output can use it as well.
  *
- * Nothing is said by colour alone: whoever draws puts a word or a glyph beside it. Styles are props of Ink's <Text>.
+ * Colour is never the only signal: a word or a glyph stands beside it. Styles are props of Ink's <Text>.
  * The theme: --theme, else TKA_THEME, else the configuration file's `theme`, else auto. NO_COLOR and TERM=dumb, or no TERM,
  * take the colours out of any of them; a locale without UTF-8, TERM=linux, TERM=dumb or no TERM take the glyphs beyond ASCII.
  */
@@ -172,7 +172,7 @@ function parse(text: string | undefined, source: string): ThemeName | undefined 
   if (!isSet(text)) return undefined;
   const name = known(text);
   if (name === undefined)
-    throw usageError(`${source} names no theme: ${JSON.stringify(text)}`, [`There are ${themeNames.join(', ')}.`]);
+    throw usageError(`${source} is not a theme: ${JSON.stringify(text)}`, [`There are ${themeNames.join(', ')}.`]);
   return name;
 }
 

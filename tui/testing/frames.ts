@@ -1,5 +1,5 @@
 /**
- * A component on a terminal that is none, for tests: what it drew last, and keys for it.
+ * A component on a fake terminal, for tests: what it drew last, and keys for it.
  */
 import { render } from 'ink-testing-library';
 import { createElement, type ReactElement, type ReactNode } from 'react';
@@ -48,7 +48,7 @@ export function show(t: ScreenOwner, node: ReactNode, theme?: ThemeName): Frames
     last,
     unmount,
     async seen(pattern) {
-      // Whoever waits for what never comes is ended by the test's own time-out; the frame says what was there instead.
+      // The test's own timeout ends an endless wait; the frame shows what was there instead.
       const report = setTimeout(() => t.log(`${String(pattern)} is not in:\n${last()}`), 5000);
       while (!pattern.test(last())) await turn();
       clearTimeout(report);

@@ -223,9 +223,9 @@ function servicesOf(world: World, calls: string[], clock: Clock, signal: AbortSi
       calls.push(`logout ${cluster.name} ${session}`);
       return (world.logOut ?? unexpected)(cluster, session, options);
     },
-    runShell(cluster, wish) {
-      calls.push(`shell ${cluster.name} ${wish.role ?? ''}`.trimEnd());
-      return (world.runShell ?? unexpected)(cluster, wish);
+    runShell(cluster, request) {
+      calls.push(`shell ${cluster.name} ${request.role ?? ''}`.trimEnd());
+      return (world.runShell ?? unexpected)(cluster, request);
     },
   };
 }

@@ -92,7 +92,7 @@ export const sanitizedKubeconfigs: readonly (readonly [string, unknown])[] = [
     kubeconfigWith({ extensions: [{ name: 'tka.specht-labs.de/session', extension: { server: 'pwned' } }] }),
   ],
   ['preferences', kubeconfigWith({}, {}, { preferences: { pwned: true }, pwned: 1 })],
-  ['a namespace that is none', kubeconfigWith({}, {}, { context: { namespace: evil } })],
+  ['an invalid namespace', kubeconfigWith({}, {}, { context: { namespace: evil } })],
   ['more contexts', withMoreContexts()],
   ['names with escapes', withEvilNames()],
 ];

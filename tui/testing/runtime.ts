@@ -1,4 +1,4 @@
-/** A process that is none: what is written to it can be read, and it has a home of its own. */
+/** A fake process: its output can be read, and it has a home of its own. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

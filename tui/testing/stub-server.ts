@@ -54,7 +54,7 @@ export async function startStubServer(session: Partial<StubSession> = {}): Promi
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
-  // Listening on a port, so the address is none of a pipe.
+  // Listening on a port, so the address is not a pipe.
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
@@ -128,7 +128,7 @@ export function stubWhoami({ username, role }: Pick<StubSession, 'username' | 'r
   return { subject: 'control.example|user:7', username, node: 'laptop', tags: [], rules, dropped: [] };
 }
 
-/** A real certificate, self-signed, of a key that nobody has. */
+/** A real certificate, self-signed; its key is gone. */
 export const stubCa =
   'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJlakNDQVNHZ0F3SUJBZ0lVSnMxbTlOUzR1UzdZVVNuQ2JGa2g0TjNnWVc0' +
   'd0NnWUlLb1pJemowRUF3SXcKRWpFUU1BNEdBMVVFQXd3SGMzUjFZaTFqWVRBZ0Z3MHlOakV4TWpJeE5UQTVNamRhR0E4eU1USTJN' +

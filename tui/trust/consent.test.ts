@@ -1,4 +1,4 @@
-/** What a server may be believed while the local tailscaled cannot tell which machine it is. */
+/** Which servers are trusted while the local tailscaled cannot identify their machine. */
 import test from 'ava';
 import { type Claim, checkTrust } from './consent.ts';
 import { TailnetError, type TailnetProblem } from '../tailnet/types.ts';
@@ -18,7 +18,7 @@ function claim(problem: TailnetProblem, changes: Partial<Claim> = {}): Claim {
 }
 
 for (const problem of ['logged-out', 'stopped', 'starting'] as const) {
-  test(`a server that was agreed to is not looked for elsewhere while tailscaled is ${problem}, though named by hand`, async (t) => {
+  test(`a trusted server is not looked for elsewhere while tailscaled is ${problem}, even if named explicitly`, async (t) => {
     const error = await t.throwsAsync(checkTrust(claim(problem), undefined), { instanceOf: TailnetError });
     t.like(error, { exitCode: 4, problem });
     t.regex(error?.message ?? '', /cannot tell which machine http:\/\/tka is: tailscaled is off/);
@@ -31,7 +31,7 @@ const believed: readonly [string, Claim][] = [
   ['a proxy leads to', claim('stopped', { isProxied: true })],
   ['a certificate tells of', claim('stopped', { server: 'https://tka', pin: { ...pin, server: 'https://tka' } })],
   ['a machine without any tailscaled reaches', claim('absent')],
-  ['nobody knew as a machine of the tailnet', unknown],
+  ['was not known as a machine of the tailnet', unknown],
 ];
 for (const [what, given] of believed) {
   test(`a server that ${what} is the user's word`, async (t) => {

@@ -1,10 +1,10 @@
 /**
- * Whether what a server says may change this machine. A server that its user agreed to may; a new one that the user named by
- * hand too; for any other, and for one that is another machine than was agreed to, a person at a terminal has to say yes.
- * Nobody is asked in a script, and nothing is ever agreed to by one.
+ * Whether a server's answers may change this machine. A trusted server's may; a new one's that the user named
+ * explicitly too; for any other, and for a changed machine, a person at a terminal has to confirm.
+ * A script is never asked, and never confirms anything.
  *
- * Where no tailscaled tells, the user's word does; but while this machine is off its tailnet, whoever answers over plain http by
- * the name of a machine that was agreed to there is another one.
+ * Without a tailscaled, naming the server is enough; but while this machine is off its tailnet, what answers plain http under
+ * the name of a machine trusted there is another machine.
  */
 import { exitCodes, UnreachableError, UserError } from '../errors.ts';
 import type { Interaction } from '../terminal/interaction.ts';
@@ -22,8 +22,8 @@ export interface Claim extends Judgement {
   readonly isProxied: boolean;
 }
 
-/** `agreed`: a person said yes. Throws UserError (3) where the answer is no, TailnetError or UnreachableError (4) where nobody can tell. */
-export async function checkTrust(claim: Claim, interaction: Interaction | undefined): Promise<'known' | 'agreed'> {
+/** `confirmed`: a person said yes. Throws UserError (3) if the answer is no, TailnetError or UnreachableError (4) if it cannot be determined. */
+export async function checkTrust(claim: Claim, interaction: Interaction | undefined): Promise<'known' | 'confirmed'> {
   const { trust, peer, pin, byHand, server, problem } = claim;
   if (trust === 'pinned') return 'known';
   if (trust === 'changed' && pin !== undefined) return askAboutChange(claim, pin, interaction);
@@ -35,7 +35,7 @@ export async function checkTrust(claim: Claim, interaction: Interaction | undefi
   if (peer !== undefined) return askAboutNew(claim, peer, interaction);
   const nameIt = `To trust it, run: tka login --server ${server}`;
   if (problem !== undefined) throw cannotTell(server, problem, nameIt);
-  throw new UnreachableError(`no machine of this tailnet is ${server}`, ['See which there are: tka clusters', nameIt]);
+  throw new UnreachableError(`${server} is not a machine of this tailnet`, ['List the servers: tka clusters', nameIt]);
 }
 
 /** Not where tailscaled is absent: a container may reach the tailnet by its host. By https the certificate tells. */
@@ -49,7 +49,7 @@ function cannotTell(server: string, problem: TailnetError, remedy: string): Tail
   return new TailnetError(problem.problem, message, [...problem.advice, remedy], problem);
 }
 
-async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interaction | undefined): Promise<'agreed'> {
+async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interaction | undefined): Promise<'confirmed'> {
   if (interaction === undefined) {
     throw denied(`${server} is not trusted yet`, [
       `It is ${describeNode(peer)}.`,
@@ -61,7 +61,7 @@ async function askAboutNew({ server }: Claim, peer: Peer, interaction: Interacti
     ...(peer.shared === true ? ['It belongs to another tailnet, which shares it with yours.'] : []),
     'You have not used it before. Its operator controls which cluster your kubectl talks to.',
   ];
-  if (await interaction.confirm({ title: `Trust ${server}?`, details })) return 'agreed';
+  if (await interaction.confirm({ title: `Trust ${server}?`, details })) return 'confirmed';
   throw denied(`${server} is not trusted, so nothing was done`);
 }
 
@@ -69,24 +69,24 @@ async function askAboutChange(
   { server, peer, elsewhere }: Claim,
   pin: KnownServer,
   interaction: Interaction | undefined,
-): Promise<'agreed'> {
+): Promise<'confirmed'> {
   const machine = describeNode({ id: pin.nodeId, tags: pin.tags });
   const before =
     elsewhere === undefined ? machine : `${machine} of another tailnet, ${elsewhere || 'which has no name'}`;
   const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
   if (interaction === undefined || peer === undefined) {
-    throw denied(`${server} is not the machine that you agreed to`, [
+    throw denied(`${server} has changed its identity`, [
       `It was ${before}; now it is ${now}.`,
       'Ask who runs it. If it has moved, forget the old one and log in again:',
       `  tka clusters forget ${pin.cluster ?? server}`,
     ]);
   }
   const details = [
-    `You agreed to ${before}; now it is ${now}.`,
+    `It was ${before}; now it is ${now}.`,
     'If its operator has not moved it, another machine answers in its place.',
   ];
-  if (await interaction.confirm({ title: `Trust ${server} again, although it is another machine?`, details })) {
-    return 'agreed';
+  if (await interaction.confirm({ title: `The identity of ${server} has changed. Trust it anyway?`, details })) {
+    return 'confirmed';
   }
   throw denied(`${server} is not trusted any more, so nothing was done`);
 }

@@ -60,7 +60,7 @@ const broken = [
   '{"servers":[{"server":"http://tka","nodeId":"n","tags":[],"tailnet":1}]}',
 ];
 for (const text of broken) {
-  test(`a file with ${text} is named, and neither believed nor overwritten`, (t) => {
+  test(`a file with ${text} is reported, and neither used nor overwritten`, (t) => {
     const { env } = createTestRuntime(t);
     const path = knownServersPath(env);
     mkdirSync(dirname(path), { recursive: true });
@@ -72,14 +72,14 @@ for (const text of broken) {
   });
 }
 
-test('a name that is no name of a cluster is left out, and the pin stays', (t) => {
+test('a name that is not a cluster name is left out, and the pin stays', (t) => {
   const { env } = createTestRuntime(t);
   mkdirSync(dirname(knownServersPath(env)), { recursive: true });
   writeFileSync(knownServersPath(env), JSON.stringify({ servers: [{ ...tka, cluster: '../x' }] }));
   t.deepEqual(readKnownServers(env), [{ server: 'http://tka', nodeId: 'n1', tags: ['tag:tka'] }]);
 });
 
-test('a lock that nobody gives back is named after a second', (t) => {
+test('a lock that is never released is reported after a second', (t) => {
   const { env } = createTestRuntime(t);
   mkdirSync(dirname(knownServersPath(env)), { recursive: true });
   writeFileSync(`${knownServersPath(env)}.lock`, '');

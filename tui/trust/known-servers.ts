@@ -1,8 +1,8 @@
 /**
- * Which machine each server was when its user agreed to it: `$XDG_CONFIG_HOME/tka/known-servers.json`, 0600, written in one
+ * Which machine each trusted server was when the user confirmed it: `$XDG_CONFIG_HOME/tka/known-servers.json`, 0600, written in one
  * step. A server is known by its origin and its tailnet; what is pinned is the node behind it, by stable node ID and tags.
  *
- * A change reads the file anew under a lock, so two commands at once lose nothing of each other. Synchronous: it takes
+ * A change re-reads the file under a lock, so two concurrent commands do not lose each other's changes. Synchronous: it takes
  * well under a millisecond, and no signal comes between.
  */
 import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
@@ -82,12 +82,12 @@ function parse(text: string, path: string): readonly KnownServer[] {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw broken(path, 'it is no JSON', cause);
+    throw broken(path, 'it is not valid JSON', cause);
   }
   const servers = typeof value === 'object' && value !== null && 'servers' in value ? value.servers : undefined;
   if (!Array.isArray(servers)) throw broken(path, 'it has no list of servers');
   return servers.map((entry: unknown, index) => {
-    if (!isKnownServer(entry)) throw broken(path, `servers[${index}] is no server`);
+    if (!isKnownServer(entry)) throw broken(path, `servers[${index}] is not a server`);
     const { server, nodeId, tags, tailnet, control, cluster, replicaOf } = entry;
     return {
       server,
@@ -134,7 +134,7 @@ function change(env: Environment, edit: (before: readonly KnownServer[]) => read
   } catch (cause) {
     const code = systemCode(cause);
     if (code === undefined) throw cause;
-    const advice = ['It keeps which servers you have agreed to. Make it and its directory writable.'];
+    const advice = ['It stores the servers that you trust. Make it and its directory writable.'];
     throw new UserError(`${path} cannot be written: ${reasonOf(code)}`, advice, 1, cause);
   }
 }
@@ -157,8 +157,8 @@ function takeLock(lock: string): void {
 
 function broken(path: string, reason: string, cause?: unknown): UserError {
   const advice = [
-    'It keeps which servers you have agreed to, so nothing goes on without it. Correct the file,',
-    'or remove it to be asked anew.',
+    'It stores the servers that you trust, so tka does not continue without it. Correct the file,',
+    'or remove it to be asked again.',
   ];
   return new UserError(`${path} is not understood: ${reason}`, advice, 1, cause);
 }

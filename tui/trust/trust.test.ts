@@ -24,8 +24,8 @@ const withControl = readStatus(statusOf([{ id: 'n1', name: 'tka', address: '100.
 const here = { tailnet: 'tail.example', control: 'control.example' };
 
 const cases: readonly [string, string, readonly KnownServer[], typeof network | undefined, Trust][] = [
-  ['nobody agreed to it', 'http://tka', [], network, 'new'],
-  ['it is the machine that was agreed to', 'http://tka', [pin('http://tka', 'n1', both)], network, 'pinned'],
+  ['it was never trusted', 'http://tka', [], network, 'new'],
+  ['it is the trusted machine', 'http://tka', [pin('http://tka', 'n1', both)], network, 'pinned'],
   ['the same by its full name', 'http://tka.tail.example', [pin('http://tka', 'n1', both)], network, 'pinned'],
   ['the same by its address', 'http://100.64.0.1', [pin('http://tka', 'n1', both)], network, 'pinned'],
   ['the same by https', 'https://tka', [pin('http://tka', 'n1', both)], network, 'pinned'],
@@ -34,7 +34,7 @@ const cases: readonly [string, string, readonly KnownServer[], typeof network | 
   ['a tag has come', 'http://tka', [pin('http://tka')], network, 'changed'],
   ['another machine has the name', 'http://tka', [pin('http://tka', 'n0', both)], network, 'changed'],
   ['no machine has the name any more', 'http://gone', [pin('http://gone')], network, 'changed'],
-  ['another server was agreed to', 'http://tka-evil', [pin('http://tka', 'n1', both)], network, 'new'],
+  ['another server is trusted', 'http://tka-evil', [pin('http://tka', 'n1', both)], network, 'new'],
   ['it is no machine of the tailnet', 'http://example.com', [], network, 'unverifiable'],
   ['it was on this tailnet', 'http://tka', [{ ...own, ...here }], withControl, 'pinned'],
   ['the control server is not told now', 'http://tka', [{ ...own, ...here }], network, 'pinned'],

@@ -1,5 +1,5 @@
 /**
- * Whether a server is the machine that its user agreed to: the node that the local tailscaled sees behind its name, against
+ * Whether a server is the machine that its user trusts: the node that the local tailscaled sees behind its name, against
  * what is pinned. Decides nothing about what follows (consent.ts does).
  */
 import { isSameTailnet, type KnownServer } from './known-servers.ts';
@@ -14,7 +14,7 @@ export type Trust = 'pinned' | 'new' | 'changed' | 'unverifiable';
 export interface Judgement {
   readonly trust: Trust;
   readonly peer?: Peer;
-  /** What was agreed to under this very origin. */
+  /** What is pinned for this very origin. */
   readonly pin?: KnownServer;
   /** The tailnet that the pin is of, where that is not this one. */
   readonly elsewhere?: string;

@@ -5,7 +5,7 @@ import type { Action, HomeState } from './state.ts';
 
 export function begin(
   state: HomeState,
-  what: Pick<Action, 'kind' | 'cluster' | 'wish'> & { session?: string },
+  what: Pick<Action, 'kind' | 'cluster' | 'request'> & { session?: string },
 ): HomeState {
   if (state.action !== undefined) return state;
   const action: Action = { ...what, id: state.nextId, stopping: false };

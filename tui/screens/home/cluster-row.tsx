@@ -80,12 +80,12 @@ function mayOf(
   if (answer.state === 'asking') return { text: '', style: 'muted' };
   if (answer.state === 'away') return { text: answer.reason, style: 'muted' };
   if (access === undefined || access.state === 'asking')
-    return { text: `asking ${glyphs.ellipsis}`, spoken: 'Asking what you may have', style: 'muted' };
+    return { text: `asking ${glyphs.ellipsis}`, spoken: 'Loading your grants', style: 'muted' };
   if (access.state !== 'known') return { text: access.message, style: 'warning' };
   if (access.rules.length === 0)
     return { text: 'no grant', spoken: 'The policy grants you nothing there', style: 'warning' };
   const rules = access.rules.map(describeRule);
-  return { text: rules.join(', '), spoken: `You may have ${rules.join('; ')}`, style: 'muted' };
+  return { text: rules.join(', '), spoken: `You may use ${rules.join('; ')}`, style: 'muted' };
 }
 
 /** `edit in dev up to 8h`. */

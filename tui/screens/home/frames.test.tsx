@@ -107,10 +107,10 @@ tka - alice@example.com                                   4 clusters, 3 sessions
   test                  view 8h, edit in dev 1h                     ! changed
 
 ! Log out of view in the whole cluster at dev?
-  o again to log out, any other key keeps it.
+  Press o again to log out, any other key to cancel.
 
 context tka-dev (current) - until 18:00 - alice-view-0123456789
-o log out  any other key keeps it
+o log out  any other key cancel
 `,
   );
 });
@@ -122,13 +122,13 @@ test('a screen reader hears sentences without bars, and not every second', async
     text(frame),
     `
 tka · alice@example.com 4 clusters, 3 sessions
-list: listitem: (selected) Cluster dev, known. You may have view 8h; edit in dev 1h.
+list: listitem: (selected) Cluster dev, known. You may use view 8h; edit in dev 1h.
 listitem: Session as view in the whole cluster, 8 hours left, context tka-dev, current.
 listitem: Session as edit in dev, ops, 9 minutes left, context tka-dev-edit.
-listitem: Cluster prod, new. You may have view 8h; edit in dev 1h.
+listitem: Cluster prod, new. You may use view 8h; edit in dev 1h.
 listitem: Session as cluster-admin in the whole cluster, ends in less than a minute, context tka-dev.
 listitem: Cluster staging, away. no answer within 1 s.
-listitem: Cluster test, changed. You may have view 8h; edit in dev 1h.
+listitem: Cluster test, changed. You may use view 8h; edit in dev 1h.
 http://tka-dev.example.ts.net · trusted · version 0.1.0
 enter login  r role  n renew  o logout  u use  s shell  y copy  ? help  q quit
 `,

@@ -72,7 +72,7 @@ export function Home({ services, clock, signal }: HomeProps): ReactNode {
     access?.state === 'known' ? (
       <RolePicker
         rules={access.rules}
-        onPick={(wish) => dispatch({ type: 'picked', wish })}
+        onPick={(request) => dispatch({ type: 'picked', request })}
         onCancel={() => dispatch({ type: 'unpicked' })}
         now={() => new Date(clock.now())}
       />

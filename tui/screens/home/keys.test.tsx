@@ -122,7 +122,7 @@ test('o asks, a second o logs out; another key keeps the session', async (t) => 
   const home = showHome(t, world);
   await home.seen(/8:00:00/);
   await home.press('j', 'o');
-  t.regex(await home.seen(/Log out of view in the whole cluster at dev\?/), /any other key keeps it/);
+  t.regex(await home.seen(/Log out of view in the whole cluster at dev\?/), /any other key cancel/);
   await home.press('x');
   t.notRegex(home.last(), /Log out of/);
   await home.press('o', 'o');
@@ -150,7 +150,7 @@ test('esc stops what is being done', async (t) => {
   );
   await home.seen(/8:00:00/);
   await home.press('j', 'o', 'o');
-  await home.seen(/Logging out of alice-view-0123456789 at dev …\s+esc stops/);
+  await home.seen(/Logging out of alice-view-0123456789 at dev …\s+esc cancel/);
   await home.press('\u001B');
   await home.seen(/Stopped\./);
   t.true(aborted);
@@ -174,7 +174,7 @@ test('y sends the name of the context to the clipboard and shows it', async (t) 
   const home = showHome(t, makeWorld());
   await home.seen(/8:00:00/);
   await home.press('j', 'y');
-  await home.seen(/Context tka-dev was sent to the clipboard/);
+  await home.seen(/Context tka-dev was copied to the clipboard/);
   t.deepEqual(home.sequences, [`\u001B]52;c;${Buffer.from('tka-dev').toString('base64')}\u0007`]);
 });
 
@@ -193,7 +193,7 @@ test('? shows the keys, any key goes back', async (t) => {
   const home = showHome(t, makeWorld());
   await home.seen(/staging/);
   await home.press('?');
-  t.regex(home.last(), /Keys\n.*select; g the first, G the last[^]*a second o confirms[^]*Any key goes back\./);
+  t.regex(home.last(), /Keys\n.*select; g first, G last[^]*a second o confirms[^]*Any key goes back\./);
   await home.press('q');
   t.regex(home.last(), /staging/);
 });

@@ -84,7 +84,7 @@ function inConfirm(state: HomeState, key: string): HomeState {
   const list: HomeState = { ...state, view: { name: 'list' } };
   const cluster = state.clusters.find((one) => one.server === server);
   if (key !== 'o' || cluster === undefined) return list;
-  return begin(list, { kind: 'logout', cluster, session, wish: {} });
+  return begin(list, { kind: 'logout', cluster, session, request: {} });
 }
 
 const steps: Readonly<Record<string, number>> = {
@@ -117,14 +117,14 @@ const actions: Readonly<Record<string, (state: HomeState) => HomeState>> = {
     const own = all.filter(({ contexts, state: standing }) => contexts.length > 0 && standing !== 'ended');
     const [only] = own;
     if (row === undefined) return state;
-    if (only === undefined) return say(state, 'There is no context here to use.', ['enter logs in and makes one.']);
+    if (only === undefined) return say(state, 'No context to use here.', ['enter logs in and creates one.']);
     if (own.length > 1) return say(state, `Which session at ${row.cluster.name}?`, ['Select the one to use.']);
-    return begin(state, { kind: 'use', cluster: row.cluster, session: only.session, wish: {} });
+    return begin(state, { kind: 'use', cluster: row.cluster, session: only.session, request: {} });
   },
   r: (state) => atCluster(state, (row) => pick(state, row)),
   s: (state) =>
     atCluster(state, (row) =>
-      begin(state, { kind: 'shell', cluster: row.cluster, wish: row.kind === 'session' ? roleOf(row.session) : {} }),
+      begin(state, { kind: 'shell', cluster: row.cluster, request: row.kind === 'session' ? roleOf(row.session) : {} }),
     ),
 };
 
@@ -132,21 +132,21 @@ function logIn(state: HomeState, { cluster }: Row): HomeState {
   const access = state.access[cluster.server];
   if (access?.state === 'refused') return say(state, access.message, access.advice);
   if (access?.state === 'known' && access.rules.length === 0) return sayNoGrant(state, cluster, access);
-  return begin(state, { kind: 'login', cluster, wish: {} });
+  return begin(state, { kind: 'login', cluster, request: {} });
 }
 
 /** Renewing is logging in once more with the same role: the session is the same one, and its end moves. One that has ended is gone. */
 function renew(state: HomeState, session: HomeSession): HomeState {
   const row = selectedRow(state);
   if (row === undefined) return state;
-  if (session.state === 'ended') return begin(state, { kind: 'login', cluster: row.cluster, wish: roleOf(session) });
-  return begin(state, { kind: 'renew', cluster: row.cluster, session: session.session, wish: roleOf(session) });
+  if (session.state === 'ended') return begin(state, { kind: 'login', cluster: row.cluster, request: roleOf(session) });
+  return begin(state, { kind: 'renew', cluster: row.cluster, session: session.session, request: roleOf(session) });
 }
 
 function pick(state: HomeState, { cluster }: Row): HomeState {
   const access = state.access[cluster.server];
   if (access === undefined || access.state === 'asking') {
-    return say(state, `${cluster.name} has not said yet what you may have there.`, []);
+    return say(state, `${cluster.name} has not reported your grants yet.`, []);
   }
   if (access.state !== 'known') return say(state, access.message, access.advice);
   if (access.rules.length === 0) return sayNoGrant(state, cluster, access);
@@ -170,8 +170,7 @@ function atSession(state: HomeState, verb: string, act: (row: Row, session: Home
     const access = state.access[row.cluster.server];
     const live = sessionsOf(access).filter(isLive);
     const [only] = live;
-    if (only === undefined)
-      return say(state, `There is no session at ${row.cluster.name} to ${verb}.`, ['enter logs in.']);
+    if (only === undefined) return say(state, `No session at ${row.cluster.name} to ${verb}.`, ['enter logs in.']);
     if (live.length > 1) return say(state, `Which session at ${row.cluster.name}?`, [`Select the one to ${verb}.`]);
     return act(row, only);
   });
@@ -185,11 +184,11 @@ function copy(state: HomeState): HomeState {
   const sessions =
     row.kind === 'session' ? [row.session] : [...all].sort((a, b) => Number(b.current) - Number(a.current));
   const text = sessions.flatMap(({ contexts }) => contexts)[0];
-  if (text === undefined) return say(state, 'There is no context of this to copy.', ['enter logs in and makes one.']);
+  if (text === undefined) return say(state, 'No context to copy.', ['enter logs in and creates one.']);
   const notice: Notice = {
     tone: 'ok',
-    text: `Context ${text} was sent to the clipboard.`,
-    advice: ['A terminal may refuse that: then copy it from here.'],
+    text: `Context ${text} was copied to the clipboard.`,
+    advice: ['If your terminal does not support this, copy it from here.'],
   };
   return { ...state, notice, copied: { id: state.nextId, text }, nextId: state.nextId + 1 };
 }
@@ -205,7 +204,7 @@ function top(state: HomeState): HomeState {
   return { ...state, selected: undefined, position: 0 };
 }
 
-function roleOf({ role }: HomeSession): Action['wish'] {
+function roleOf({ role }: HomeSession): Action['request'] {
   return role === undefined ? {} : { role };
 }
 
@@ -215,7 +214,7 @@ function say(state: HomeState, text: string, advice: readonly string[]): HomeSta
 
 function sayNoGrant(state: HomeState, { name }: Cluster, { dropped }: KnownAccess): HomeState {
   return say(state, `The tailnet policy grants you nothing at ${name}.`, [
-    ...dropped.map((line) => `Left out: ${line}`),
-    'Ask your tailnet admin for a grant; `tka roles` says more.',
+    ...dropped.map((line) => `Dropped: ${line}`),
+    'Ask your tailnet admin for a grant; see: tka roles',
   ]);
 }

@@ -1,4 +1,4 @@
-/** The single lines of the home screen: the title, what goes on, what is selected. */
+/** The single lines of the home screen: the title, the running action, the selection. */
 import { Box, Text } from 'ink';
 import type { ReactNode } from 'react';
 import { cutTo, widthOf } from '../../components/columns.ts';
@@ -43,7 +43,7 @@ export function Title({ state, width }: LineProps & { readonly state: HomeState 
 
 export function Busy({ action, width }: LineProps & { readonly action: Action }): ReactNode {
   const { styles, glyphs } = useTheme();
-  const hint = action.stopping ? '' : '  esc stops';
+  const hint = action.stopping ? '' : '  esc cancel';
   return (
     <Text>
       <Spinner /> {cutTo(`${busyText(action)} ${glyphs.ellipsis}`, width - hint.length - 3, glyphs.ellipsis)}

@@ -43,7 +43,7 @@ test('a search after the first one shows what was known until there is better', 
   t.deepEqual(state.clusters, [dev, prod]);
 });
 
-test('after an action at a cluster that was not agreed to yet, it is looked up anew', (t) => {
+test('after an action at a cluster that is not trusted yet, it is looked up again', (t) => {
   const notice = { tone: 'ok', text: 'Logged in.', advice: [] } as const;
   const fresh = after(world, { type: 'clusters', clusters: [{ ...dev, trust: 'new' }, prod] });
   t.is(after(press(fresh, 'enter'), { type: 'done', id: 1, notice }).searches, 2);
@@ -78,11 +78,11 @@ test('as long as a cluster is away it is looked for, and asked as soon as it is 
   t.is(after(initialState, { type: 'searched' }, { type: 'refresh' }).searches, 2);
 });
 
-test('a session that has ended keeps its role, and enter opens it anew', (t) => {
+test('a session that has ended keeps its role, and enter opens it again', (t) => {
   const { role: _, ...nameless } = view;
   const over = after(world, has('dev', makeAccess([{ ...nameless, state: 'ended' }])));
   t.like(rowsOf(over)[1], { session: { state: 'ended', role: 'view' } });
-  t.like(press(over, 'j', 'enter').action, { kind: 'login', wish: { role: 'view' } });
+  t.like(press(over, 'j', 'enter').action, { kind: 'login', request: { role: 'view' } });
 });
 
 const moves: readonly (readonly [string, readonly string[], string])[] = [
@@ -111,18 +111,18 @@ test('when the selected row goes, what is then in its place is selected', (t) =>
   t.is(selectedRow(state)?.key, prod.server);
 });
 
-test('until somebody moves, the first row is selected, whichever that is', (t) => {
+test('until the selection moves, the first row is selected', (t) => {
   const state = after(world, { type: 'clusters', clusters: [makeCluster('alpha'), dev] });
   t.is(selectedRow(state)?.cluster.name, 'alpha');
 });
 
 const begun: readonly (readonly [string, readonly string[], object])[] = [
-  ['enter at a cluster logs in without a wish', ['enter'], { kind: 'login', cluster: dev, wish: {} }],
-  ['enter at a session renews it', ['j', 'enter'], { kind: 'renew', session: view.session, wish: { role: 'view' } }],
-  ['n renews the session', ['j', 'j', 'n'], { kind: 'renew', session: edit.session, wish: { role: 'edit' } }],
+  ['enter at a cluster logs in without a request', ['enter'], { kind: 'login', cluster: dev, request: {} }],
+  ['enter at a session renews it', ['j', 'enter'], { kind: 'renew', session: view.session, request: { role: 'view' } }],
+  ['n renews the session', ['j', 'j', 'n'], { kind: 'renew', session: edit.session, request: { role: 'edit' } }],
   ['o twice logs out of the session', ['j', 'o', 'o'], { kind: 'logout', session: view.session }],
-  ['s at a cluster opens a shell there', ['s'], { kind: 'shell', cluster: dev, wish: {} }],
-  ['s at a session opens one with its role', ['j', 's'], { kind: 'shell', wish: { role: 'view' } }],
+  ['s at a cluster opens a shell there', ['s'], { kind: 'shell', cluster: dev, request: {} }],
+  ['s at a session opens one with its role', ['j', 's'], { kind: 'shell', request: { role: 'view' } }],
 ];
 for (const [title, keys, expected] of begun) {
   test(title, (t) => t.like(press(world, ...keys).action, { ...expected, stopping: false }));
@@ -138,10 +138,10 @@ test('n and o at a cluster mean its only live session', (t) => {
 const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['n at a cluster with two sessions asks which', ['n'], /Which session at dev\?/],
   ['o at a cluster with two sessions asks which', ['o'], /Which session at dev\?/],
-  ['n at a cluster without a session says so', ['j', 'j', 'j', 'n'], /no session at prod to renew/],
+  ['n at a cluster without a session says so', ['j', 'j', 'j', 'n'], /No session at prod to renew/],
   ['enter at a cluster that does not answer says why', ['G', 'enter'], /zeta cannot be reached: no answer within 1 s/],
   ['enter at a cluster that is still asked says so', ['G', 'k', 'enter'], /yota has not answered yet/],
-  ['y where there is no context says so', ['j', 'j', 'j', 'y'], /no context of this to copy/],
+  ['y where there is no context says so', ['j', 'j', 'j', 'y'], /No context to copy/],
 ];
 for (const [title, keys, expected] of refused) {
   test(title, (t) => {
@@ -161,7 +161,7 @@ test('logging out takes a second o; any other key keeps the session', (t) => {
   }
 });
 
-test('what is pasted logs nobody out', (t) => {
+test('a paste does not log out', (t) => {
   const several = ['o', 'o'].map((key) => ({ type: 'key', key, isAlone: false }) as const);
   t.like(after(press(world, 'j'), ...several), { view: { name: 'list' }, action: undefined });
   t.like(after(press(world, 'j', 'o'), ...several), { view: { name: 'list' }, action: undefined });
@@ -208,15 +208,18 @@ test('a failure is said with its advice; an ambiguous grant opens the picker', (
   t.like(tied.notice, { tone: 'warning', advice: [] }, 'the picker is the advice');
   t.is(after(tied, { type: 'unpicked' }).notice, undefined);
   const shell = after(press(world, 's'), { type: 'failed', id: 1, problem: { ...problem, code: 'ambiguous_grant' } });
-  t.like(after(shell, { type: 'picked', wish: { role: 'edit' } }).action, { kind: 'shell', wish: { role: 'edit' } });
+  t.like(after(shell, { type: 'picked', request: { role: 'edit' } }).action, {
+    kind: 'shell',
+    request: { role: 'edit' },
+  });
 });
 
 test('r opens the picker, which takes the keys; what is picked is logged in with', (t) => {
   const picking = press(world, 'r');
   t.deepEqual(picking.view, { name: 'picker', server: dev.server });
   t.is(press(picking, 'q', 'j', 'o'), picking);
-  const picked = after(picking, { type: 'picked', wish: { role: 'edit', period: '30m' } });
-  t.like(picked, { view: { name: 'list' }, action: { kind: 'login', wish: { role: 'edit', period: '30m' } } });
+  const picked = after(picking, { type: 'picked', request: { role: 'edit', period: '30m' } });
+  t.like(picked, { view: { name: 'list' }, action: { kind: 'login', request: { role: 'edit', period: '30m' } } });
   t.like(after(picking, { type: 'unpicked' }), { view: { name: 'list' }, action: undefined });
 });
 

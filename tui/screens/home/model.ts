@@ -16,7 +16,7 @@ import {
   rowsOf,
   selectedIndex,
   type View,
-  type Wish,
+  type SessionRequest,
 } from './state.ts';
 
 export type HomeEvent =
@@ -28,7 +28,7 @@ export type HomeEvent =
   | { readonly type: 'access'; readonly server: string; readonly access: Access }
   /** It is time to look again at what may have changed elsewhere. */
   | { readonly type: 'refresh' }
-  | { readonly type: 'picked'; readonly wish: Wish }
+  | { readonly type: 'picked'; readonly request: SessionRequest }
   | { readonly type: 'unpicked' }
   | { readonly type: 'done'; readonly id: number; readonly notice: Notice; readonly session?: SessionChange }
   | { readonly type: 'failed'; readonly id: number; readonly problem: Problem }
@@ -59,7 +59,7 @@ export function update(state: HomeState, event: HomeEvent): HomeState {
     case 'refresh':
       return refreshed(state);
     case 'picked':
-      return state.view.name === 'picker' ? picked(state, state.view, event.wish) : state;
+      return state.view.name === 'picker' ? picked(state, state.view, event.request) : state;
     case 'unpicked':
       return state.view.name === 'picker' ? { ...without(state, 'notice'), view: { name: 'list' } } : state;
     case 'stop':
@@ -180,8 +180,8 @@ function settle(state: HomeState, change: Partial<HomeState>): HomeState {
 
 type Picker = Extract<View, { readonly name: 'picker' }>;
 
-function picked(state: HomeState, { server, opens }: Picker, wish: Wish): HomeState {
+function picked(state: HomeState, { server, opens }: Picker, request: SessionRequest): HomeState {
   const list: HomeState = { ...without(state, 'notice'), view: { name: 'list' } };
   const cluster = state.clusters.find((one) => one.server === server);
-  return cluster === undefined ? list : begin(list, { kind: opens ?? 'login', cluster, wish });
+  return cluster === undefined ? list : begin(list, { kind: opens ?? 'login', cluster, request });
 }

@@ -8,21 +8,21 @@ import { flagsFor, problemOf, toHomeSession } from './services.ts';
 
 const given = { server: 'http://other', port: 80, cluster: 'other', quiet: true };
 
-test('a server that was only found goes by its name, so that its user is asked before it is believed', (t) => {
+test('a server that was only discovered goes by its name, so that the user is asked before it is trusted', (t) => {
   for (const trust of ['new', 'changed', 'unverifiable'] as const) {
     t.deepEqual(flagsFor(given, makeCluster('dev', { trust })), { quiet: true, cluster: 'dev' });
   }
 });
 
-test('a server that was agreed to, or that the user named, goes by its address', (t) => {
+test('a trusted server, or one that the user named, goes by its address', (t) => {
   const { server } = makeCluster('dev');
   t.deepEqual(flagsFor(given, makeCluster('dev')), { quiet: true, server });
   t.deepEqual(flagsFor(given, makeCluster('dev', { source: 'configuration', trust: 'new' })), { quiet: true, server });
 });
 
 test('what went wrong is shown as it is, without what could drive the terminal; a fault of ours is called one', (t) => {
-  const refused = new RefusedError(403, 'no_grant', 'no\u001B[2J grant', ['ask\nsomebody']);
-  t.deepEqual(problemOf(refused), { message: 'no grant', advice: ['ask somebody'], code: 'no_grant' });
+  const refused = new RefusedError(403, 'no_grant', 'no\u001B[2J grant', ['ask\nan admin']);
+  t.deepEqual(problemOf(refused), { message: 'no grant', advice: ['ask an admin'], code: 'no_grant' });
   t.regex(problemOf(new TypeError('x is undefined')).message, /bug in tka/);
 });
 

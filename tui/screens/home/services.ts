@@ -4,13 +4,13 @@
  */
 import type { Cluster, FindOptions, Found } from '../../discovery/index.ts';
 import { RefusedError } from '../../errors.ts';
-import type { GlobalFlags, WishFlags } from '../../flags.ts';
+import type { GlobalFlags, LoginRequestFlags } from '../../flags.ts';
 import { isSameScope, parseDurationMs } from '../../../node/http/rules.ts';
 import type { Interaction } from '../../terminal/interaction.ts';
 import type { Renewed } from '../../sessions/renew.ts';
 import type { Runtime } from '../../runtime.ts';
 import type { SessionRow } from '../../sessions/session-list.ts';
-import type { Access, HomeSession, Problem, Wish } from './state.ts';
+import type { Access, HomeSession, Problem, SessionRequest } from './state.ts';
 import { type LoginRun, startLogin } from '../login/run.ts';
 import { reasonOf } from '../login/words.ts';
 
@@ -21,7 +21,7 @@ export interface HomeServices {
   readonly readAccess: (cluster: Cluster, signal: AbortSignal) => Promise<Access>;
   /** What this machine knows of a server that does not answer. */
   readonly recallAccess: (cluster: Cluster, signal: AbortSignal) => Promise<Access>;
-  startLogin(cluster: Cluster, wish: Wish): LoginRun;
+  startLogin(cluster: Cluster, request: SessionRequest): LoginRun;
   /** Moves the end of the session. */
   renew(
     cluster: Cluster,
@@ -32,7 +32,7 @@ export interface HomeServices {
   /** Makes the session's context kubectl's current one. */
   use(cluster: Cluster, session: string, signal: AbortSignal): Promise<{ readonly context: string }>;
   /** Owns the terminal while it runs. Resolves to the shell's exit code. */
-  runShell(cluster: Cluster, wish: Wish): Promise<number>;
+  runShell(cluster: Cluster, request: SessionRequest): Promise<number>;
 }
 
 export interface LogOutOptions {
@@ -56,7 +56,7 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
     },
     readAccess: (cluster, signal) => readHomeAccess(runtime, flags, cluster, signal),
     recallAccess: (cluster) => recallHomeAccess(runtime, cluster),
-    startLogin: (cluster, wish) => startLogin(runtime, { flags: { ...flagsFor(flags, cluster), ...wish } }),
+    startLogin: (cluster, request) => startLogin(runtime, { flags: { ...flagsFor(flags, cluster), ...request } }),
     async renew(cluster, session, options) {
       const { renewSession } = await import('../../sessions/renew.ts');
       return renewSession(runtime, { ...options, flags: { ...flagsFor(flags, cluster), session } });
@@ -69,14 +69,14 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
       const { useContext } = await import('../../sessions/use-context.ts');
       return useContext(runtime, { name: session, server, signal });
     },
-    async runShell(cluster, wish) {
+    async runShell(cluster, request) {
       const [{ runShell }, { plainInteraction }] = await Promise.all([
         import('../../shell/shell.ts'),
         import('../../terminal/interaction.ts'),
       ]);
       return runShell(
         runtime,
-        { ...flagsFor(flags, cluster), ...wish },
+        { ...flagsFor(flags, cluster), ...request },
         { interaction: plainInteraction(runtime, flags) },
       );
     },
@@ -84,10 +84,13 @@ export function createHomeServices(runtime: Runtime, flags: GlobalFlags): HomeSe
 }
 
 /**
- * The flags that mean this cluster. A server that was only found, and never agreed to, goes by the cluster's name: naming it
- * with --server would count as the user's word for it.
+ * The flags that mean this cluster. A server that was only discovered, and is not trusted, goes by the cluster's name: naming it
+ * with --server would count as trusting it.
  */
-export function flagsFor(given: GlobalFlags, { name, server, source, trust }: Cluster): GlobalFlags & WishFlags {
+export function flagsFor(
+  given: GlobalFlags,
+  { name, server, source, trust }: Cluster,
+): GlobalFlags & LoginRequestFlags {
   const isFound = source === 'tailnet' && trust !== 'pinned';
   return { ...withoutServer(given), ...(isFound ? { cluster: name } : { server }) };
 }

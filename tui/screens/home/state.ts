@@ -65,7 +65,7 @@ export interface Notice {
   readonly about?: About;
 }
 
-export interface Wish {
+export interface SessionRequest {
   readonly role?: string;
   readonly period?: string;
 }
@@ -76,7 +76,7 @@ export interface Action {
   readonly kind: 'login' | 'renew' | 'logout' | 'shell' | 'use';
   readonly cluster: Cluster;
   readonly session?: string;
-  readonly wish: Wish;
+  readonly request: SessionRequest;
   /** It was asked to stop, and has not yet. */
   readonly stopping: boolean;
 }

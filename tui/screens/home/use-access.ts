@@ -1,5 +1,5 @@
 /**
- * Reads what the caller has at a cluster each time that is asked for anew, and asks for all of it twice a minute: sessions
+ * Reads what the caller has at a cluster each time that is requested, and refreshes all of it twice a minute: sessions
  * come and go elsewhere too.
  */
 import { useEffect, useEffectEvent, useRef } from 'react';

@@ -1,6 +1,6 @@
 /**
  * Carries out the action that the home screen's state names, one at a time, and reports how it ended. Answers what the
- * action has to show and to ask while it goes on, for the screen to draw.
+ * action has to show and to ask while it runs, for the screen to draw.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 import { useApp, useStdin } from 'ink';
@@ -15,7 +15,7 @@ import type { Action, Notice } from './state.ts';
 import type { LoginRun } from '../login/run.ts';
 import type { Clock } from '../../hooks/use-clock.ts';
 
-/** What an action shows, and asks, while it goes on. */
+/** What an action shows, and asks, while it runs. */
 export interface Progress {
   readonly login?: LoginRun;
   readonly questions?: InkInteraction;
@@ -34,7 +34,7 @@ export function useAction(
   const [progress, setProgress] = useState<Omit<Progress, 'isAsking'> & { readonly id: number }>();
   const stop = useRef<() => void>(() => undefined);
 
-  const carryOut = async ({ id, kind, cluster, session = '', wish }: Action, signal: AbortSignal): Promise<Done> => {
+  const carryOut = async ({ id, kind, cluster, session = '', request }: Action, signal: AbortSignal): Promise<Done> => {
     const { name } = cluster;
     const warnings: string[] = [];
     const warn = (line: string): void => void warnings.push(line);
@@ -45,7 +45,7 @@ export function useAction(
           // Ink no longer listens, but Node would go on reading, and take the shell's keys or fail in the background.
           await immediate();
           stdin.pause();
-          code = await services.runShell(cluster, wish);
+          code = await services.runShell(cluster, request);
         });
         const tone = code === 0 ? 'ok' : 'warning';
         return { notice: { tone, text: `Shell closed (exit code ${code}).`, advice: [] } };
@@ -72,7 +72,7 @@ export function useAction(
         return { notice: noticeOf(text, used, warnings), session: { session, endsAt } };
       }
       default: {
-        const login = services.startLogin(cluster, wish);
+        const login = services.startLogin(cluster, request);
         stop.current = () => login.stop();
         setProgress({ id, login });
         const loggedIn = await login.result;

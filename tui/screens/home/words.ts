@@ -12,7 +12,7 @@ export function questionOf({ view, clusters, access }: HomeState): Notice | unde
   return {
     tone: 'warning',
     text: `Log out of ${what} at ${cluster}?`,
-    advice: ['o again to log out, any other key keeps it.'],
+    advice: ['Press o again to log out, any other key to cancel.'],
   };
 }
 
@@ -26,7 +26,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
       tone: 'warning',
       text: 'No cluster was found on this tailnet.',
       advice: [
-        'Looked for machines that are tagged tag:tka* or named tka*, and for servers of the configuration file.',
+        'Searched for machines tagged tag:tka* or named tka*, and servers in the configuration file.',
         'Name one: tka login --server HOST, or keep it with: tka config set server HOST',
         'R refreshes.',
       ],
@@ -48,7 +48,7 @@ export function emptyNotice({ problem, searching, clusters, filter, access }: Ho
   return {
     tone: 'warning',
     text: 'The tailnet policy grants you nothing at any cluster.',
-    advice: [...new Set(reasons), 'Ask your tailnet admin for a grant; `tka roles` says more.'].slice(0, 5),
+    advice: [...new Set(reasons), 'Ask your tailnet admin for a grant; see: tka roles'].slice(0, 5),
   };
 }
 
@@ -84,9 +84,9 @@ export function detailOf(row: Row, now: number): readonly string[] {
   const { server, answer, trust, source } = row.cluster;
   const trusted = {
     pinned: 'trusted',
-    new: source === 'configuration' ? 'named by you' : 'you will be asked before its first use',
+    new: source === 'configuration' ? 'named by you' : 'not trusted yet; the first login asks',
     changed: 'server identity CHANGED',
-    unverifiable: 'no tailscaled says which machine it is',
+    unverifiable: 'no local tailscaled: identity not verified',
   }[trust];
   return [server, ...(answer.state === 'here' ? [trusted, `version ${answer.version}`] : [])];
 }
@@ -99,7 +99,7 @@ export function keysFor(
   if (view.name === 'confirm')
     return [
       ['o', 'log out'],
-      ['any other key', 'keeps it'],
+      ['any other key', 'cancel'],
     ];
   const quit = [
     ['?', 'help'],

@@ -141,7 +141,7 @@ test('a theme that does not exist is said before anything begins', async (t) => 
   t.is(screen.written, '');
 });
 
-test('where input is no terminal nobody is asked, and the screen is drawn all the same', async (t) => {
+test('without a terminal as input no question is asked, and the screen is still drawn', async (t) => {
   const terminal = testTerminal({ isTTY: false });
   const login = stagedLogIn();
   const done = runLoginScreen(terminal.runtime, options, login);

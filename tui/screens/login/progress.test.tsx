@@ -55,7 +55,7 @@ test('a failure marks its stage, and says the reason and the remedy', async (t) 
   t.notRegex(frame, /Log in/);
 });
 
-test('a fault of ours marks its stage and leaves the rest to whoever reports it', async (t) => {
+test('a bug marks its stage and is reported elsewhere', async (t) => {
   const { login, run, frames } = await showLogin(t);
   login.begin('grant');
   login.fail(new TypeError('x is not a function'));

@@ -1,5 +1,5 @@
 /**
- * A login as it goes on: its stages, what it warns of, what it asks, and how it ended. A part of the login screen and of the
+ * A login as it runs: its stages, what it warns of, what it asks, and how it ended. A part of the login screen and of the
  * home screen.
  *
  * Ctrl-C stops the login, and pressed again does not wait until it has. Escape stops it with `onEscape="stop"`, where nothing

@@ -11,11 +11,11 @@ export function periodsUpTo(longest: string): readonly string[] {
   return [longest, ...steps.filter((step) => (parseDurationMs(step) ?? Infinity) < longestMs).reverse()];
 }
 
-/** What is wrong with a period that somebody typed; undefined where nothing is. */
+/** What is wrong with a typed period; undefined if it is valid. */
 export function problemOf(text: string, longest: string): string | undefined {
   const ms = parseDurationMs(text);
-  if (ms === undefined) return 'It looks like 8h, 90m or 1h30m.';
-  if (ms < minPeriodMs) return 'It is 10m at least.';
+  if (ms === undefined) return 'Enter a duration such as 8h, 90m or 1h30m.';
+  if (ms < minPeriodMs) return 'The minimum is 10m.';
   const longestMs = parseDurationMs(longest);
-  return longestMs !== undefined && ms > longestMs ? `It is ${longest} at most.` : undefined;
+  return longestMs !== undefined && ms > longestMs ? `The maximum is ${longest}.` : undefined;
 }

@@ -25,7 +25,7 @@ test('each role is there once, with the scope and the period of the rule that ho
   t.notRegex(frame, /24h/);
 });
 
-test('the longest period is the first, and is no wish', async (t) => {
+test('the longest period is the first, and is no request', async (t) => {
   const { frames, picked } = pickFrom(t);
   await frames.seen(/Which role/);
   await frames.press(keys.enter);
@@ -51,9 +51,9 @@ test('a period can be typed, and is checked against what the rule allows', async
   await frames.press(keys.up, keys.enter);
   await frames.seen(/at most 8h/);
   for (const [typed, problem] of [
-    ['x', /It looks like 8h/],
-    ['9h', /It is 8h at most/],
-    ['5m', /It is 10m at least/],
+    ['x', /Enter a duration such as 8h/],
+    ['9h', /The maximum is 8h/],
+    ['5m', /The minimum is 10m/],
   ] as const) {
     await frames.press(...typed.split(''), keys.enter);
     await frames.seen(problem);

@@ -75,7 +75,7 @@ function Roles({
   const rows = rolesOf(rules).map((role) => {
     const forecast = chooseRule(rules, { role });
     if (forecast.kind !== 'chosen')
-      return { role, longest: undefined, hint: 'several rules tie: the server will refuse' };
+      return { role, longest: undefined, hint: 'several rules tie; the server will refuse' };
     const { namespaces, period } = forecast.rule;
     return { role, longest: period, hint: `${describeScope(namespaces)}, up to ${period}` };
   });

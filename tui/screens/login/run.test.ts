@@ -145,7 +145,7 @@ test('listeners hear of every change', async (t) => {
   t.is(heard, 2);
 });
 
-test('where nobody can be asked, the login has nobody to ask', async (t) => {
+test('without questions, the login has no interaction', async (t) => {
   const login = stagedLogIn();
   const run = startLogin(testRuntime(), { flags: {}, logIn: login.logIn, interaction: 'none' });
   await turn();

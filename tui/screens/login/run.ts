@@ -1,6 +1,6 @@
 /**
  * A login under way, as a screen follows it: `startLogin` begins, `snapshot` says how far it is, `stop` ends it early,
- * `result` is what `logIn` makes of it. Whoever starts one stops it or waits for its result.
+ * `result` is what `logIn` makes of it. The caller stops it or waits for its result.
  *
  * Loads neither React nor Ink, so that a login can begin while they load.
  */
@@ -14,7 +14,7 @@ export type LogIn = (runtime: Runtime, options: LogInOptions) => Promise<LoggedI
 
 export interface StageProgress {
   readonly stage: LoginStage;
-  /** `stopped`: somebody ended the login in it. */
+  /** `stopped`: the login was cancelled in it. */
   readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'stopped';
   readonly detail?: string;
   /** Absent while it waits. Time in which a question waited for its answer does not count: this moves on by it. */
@@ -26,7 +26,7 @@ export interface StageProgress {
 export interface LoginProgress {
   readonly stages: readonly StageProgress[];
   readonly warnings: readonly string[];
-  /** Absent while it goes on. */
+  /** Absent while it runs. */
   readonly outcome?: Outcome;
 }
 
@@ -53,7 +53,7 @@ export interface LoginRun {
 export interface LoginRunOptions extends Pick<LogInOptions, 'flags' | 'signal'> {
   /** Default: the real one, loaded on demand. */
   readonly logIn?: LogIn | undefined;
-  /** Default: questions are for the screen to draw. `none`: nobody can be asked. */
+  /** Default: questions are for the screen to draw. `none`: no questions can be asked. */
   readonly interaction?: Interaction | 'none' | undefined;
 }
 

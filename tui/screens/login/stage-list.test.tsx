@@ -55,7 +55,7 @@ test('a screen reader hears words for the glyphs, and no time that runs', async 
   const stdout = new PassThrough();
   const written: string[] = [];
   stdout.on('data', (chunk: Buffer) => written.push(chunk.toString()));
-  // A stream that nobody measures has 80 columns.
+  // A stream of unknown width has 80 columns.
   const instance = render(themed(<StageList stages={stages} now={now} isOver />), {
     stdout,
     isScreenReaderEnabled: true,

@@ -1,7 +1,7 @@
 /**
  * The stages of a login, one a row: how it stands (a glyph, and a word for screen readers), its title, its time, what it
  * found. At the end what was found is there in full, in several rows where it is long. Until then it is cut to what fits into
- * 60 columns: a terminal that gets narrower breaks lines that are longer, and nobody can tell then where the list began.
+ * 60 columns: a terminal that gets narrower breaks lines that are longer, and then the start of the list is unknown.
  */
 import { Box, Text, useAnimation, useIsScreenReaderEnabled } from 'ink';
 import type { ReactNode } from 'react';

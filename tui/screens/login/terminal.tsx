@@ -25,7 +25,7 @@ export async function drawLogin(
       stdin,
       stdout: stderr,
       stderr,
-      // Whoever calls has decided that a person is watching.
+      // The caller has decided that a person is watching.
       interactive: true,
       // A key as any other: the login has to stop before the screen does.
       exitOnCtrlC: false,

@@ -64,7 +64,7 @@ export function summaryOf(session: LoggedIn, now: Date): readonly (readonly [str
   ];
 }
 
-/** Undefined where it is a fault of ours, which whoever catches it explains. */
+/** Undefined for a bug, which is reported elsewhere. */
 export function reasonOf(error: unknown): { readonly message: string; readonly advice: readonly string[] } | undefined {
   if (!(error instanceof UserError)) return undefined;
   return { message: printable(error.message), advice: error.advice.map((line) => printable(line)) };

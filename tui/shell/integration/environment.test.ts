@@ -62,7 +62,7 @@ test('a login writes the variables, quoted, and where the end is kept if it is',
   t.regex(readFileSync(file, 'utf8'), /\nexport TKA_UNTIL_FILE='\/.*alice-view\.until'\n$/);
 });
 
-test('names that are none are left out, and a session without a name is refused', (t) => {
+test('invalid names are left out, and a session without a name is refused', (t) => {
   const { env, file } = setup(t);
   const evil = { ...login, cluster: '$(x)', role: "';x;'", context: 'a\u001B[2J' };
   writeEnvironment({ env }, { login: evil, kubeconfig: '/k' });

@@ -45,7 +45,7 @@ export function shellPlacement(runtime: Pick<Runtime, 'env'>): { readonly kubeco
   return { kubeconfig: join(directory, 'config') };
 }
 
-/** Does nothing where no shell waits for it, or the change is none to the session that the shell is in. */
+/** Does nothing if no shell waits for it, or if the change is not about the shell's session. */
 export function writeEnvironment(runtime: Pick<Runtime, 'env'>, change: EnvironmentChange): void {
   const protocol = readProtocol(runtime.env);
   if (protocol === undefined) return;
@@ -58,7 +58,7 @@ export function shellKubeconfigs(env: Runtime['env']): readonly string[] {
   return shellDirectories(env).flatMap(({ directory, isGone }) => (isGone ? [] : [join(directory, 'config')]));
 }
 
-/** A login in a shell is a login: its session goes on, only the file goes. */
+/** A login in a shell is an ordinary login: only the file is removed, the session stays active. */
 export function removeLeftKubeconfigs(env: Runtime['env']): void {
   for (const { directory, isGone } of shellDirectories(env)) {
     if (isGone) remove(directory);
@@ -119,8 +119,8 @@ function readProtocol(env: Runtime['env']): { readonly file: string; readonly sh
   const file = env['TKA_ENV_FILE'];
   if (file === undefined || file === '') return undefined;
   const shell = shells.find((name) => name === env['TKA_ENV_SHELL']);
-  if (shell === undefined) throw notTheFunction('TKA_ENV_SHELL names no shell that tka knows');
-  if (!isAbsolute(file)) throw notTheFunction('TKA_ENV_FILE is no absolute path');
+  if (shell === undefined) throw notTheFunction('TKA_ENV_SHELL names an unsupported shell');
+  if (!isAbsolute(file)) throw notTheFunction('TKA_ENV_FILE is not an absolute path');
   return { file, shell };
 }
 
@@ -136,7 +136,7 @@ function fill(path: string, content: string): void {
     const stat = fstatSync(fd);
     const uid = process.getuid?.();
     const isPrivate = uid === undefined || (stat.uid === uid && (stat.mode & 0o077) === 0);
-    if (!stat.isFile() || !isPrivate) throw notTheFunction('TKA_ENV_FILE is no private file');
+    if (!stat.isFile() || !isPrivate) throw notTheFunction('TKA_ENV_FILE is not a private file');
     ftruncateSync(fd);
     writeFileSync(fd, content);
   } finally {
@@ -146,7 +146,7 @@ function fill(path: string, content: string): void {
 
 function notTheFunction(reason: string, cause?: unknown): UserError {
   return new UserError(
-    `the shell's variables for tka are not in order: ${reason}`,
+    `the shell's tka variables are invalid: ${reason}`,
     ['Load the integration again: tka integration SHELL. Or run the command without it: command tka --no-eval ...'],
     1,
     cause,

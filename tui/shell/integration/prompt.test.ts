@@ -71,7 +71,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
       for (const path of [`${gone}.not`, join(gone, '..')]) {
         t.is(await prompt(t, { ...session, TKA_UNTIL_FILE: path }), '⎈ demo/view ended', path);
       }
-      t.is(await prompt(t, session, "' '"), '⎈ demo/view ', 'where no end is known there is none');
+      t.is(await prompt(t, session, "' '"), '⎈ demo/view ', 'an unknown end is not shown');
     },
   );
 
