@@ -1,5 +1,5 @@
 /** What can be out of order with a login, one test each: what it says, the remedy, the exit code. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import anyTest from 'ava';
 import { answers, calls, filesUnder, inHours, prepare, refusal, session } from '../testing/command.ts';
@@ -11,7 +11,7 @@ const test = anyTest.serial;
 
 /** It mounts a file system, or becomes another user. */
 const [asRoot, why] = process.getuid?.() === 0 ? [test, ''] : [test.skip, ': needs root'];
-const { setup, remove } = await prepare();
+const { script, setup, remove } = await prepare();
 test.after.always(remove);
 
 test('no grant, a role that is not granted, an ambiguous grant and too long a period say what to do', async (t) => {
@@ -157,6 +157,23 @@ asRoot(`a kubeconfig on a full disk fails before a session is opened${why}`, asy
   t.regex(ran.stderr, /cannot be written: no space left on its file system\n.*Free some space/);
   t.deepEqual(stub.calls, []);
 });
+
+asRoot(
+  "a kubeconfig of another user fails before a session is opened, though its directory is the user's own",
+  async (t) => {
+    const { stub, cli } = await setup(t);
+    mkdirSync(dirname(cli.kubeconfig));
+    writeFileSync(cli.kubeconfig, '', { mode: 0o644 });
+    const nobody = 65_534;
+    for (const path of [cli.home, dirname(cli.kubeconfig)]) chownSync(path, nobody, nobody);
+    chmodSync(dirname(script), 0o755);
+    const wrapper = ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'];
+    const ran = await cli.run(['login', '--server', stub.url], {}, { wrapper });
+    t.like(ran, { code: 1, stdout: '' });
+    t.regex(ran.stderr, /cannot be written: permission denied\n.*--kubeconfig/);
+    t.deepEqual(stub.calls, []);
+  },
+);
 
 test('a lock that is held is told after a second, and no session is opened before it is given back', async (t) => {
   const { stub, cli } = await setup(t);
