@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import { sleep } from '../../reconciler/clock.ts';
 import { ApiUnavailableError } from '../../reconciler/errors.ts';
 import { manualClock, settled } from '../../reconciler/testing/manual-clock.ts';
 import { type FakeSecret, fakeSecret, listeningLog, missing } from '../testing/secret.ts';
@@ -67,6 +68,23 @@ test('a Secret that is deleted while it is watched is a problem until it is back
   secret.trouble = undefined;
   for (let tries = 0; tries < 3; tries += 1) await clock.advance(15_000);
   t.is(key.problem(), undefined);
+});
+
+test('a Secret that is deleted while a watch of it says nothing is found when the watch ends', async (t) => {
+  const clock = manualClock();
+  const secret = Object.assign(fakeSecret(), {
+    async *watch(until: AbortSignal) {
+      await sleep(clock, 60_000, until);
+      yield* [];
+    },
+  });
+  const { opened } = opening(secret, clock);
+  const key = await opened;
+  t.teardown(() => key.close());
+  await settled();
+  secret.trouble = missing;
+  await clock.advance(120_000);
+  t.regex(key.problem() ?? '', /does not exist/);
 });
 
 test('a rotation is everywhere at once', async (t) => {
