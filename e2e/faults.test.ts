@@ -182,6 +182,58 @@ test.serial('an idle watch ends when the engine is killed, and no later request 
   }
 });
 
+test.serial(
+  'without the API server reads answer what tka knows, all else is 503, and everything works again',
+  async (t) => {
+    t.timeout(120_000);
+    const { session } = await as(alice).login();
+    const statuses = async (): Promise<Readonly<Record<string, number>>> => {
+      const asked = {
+        '/.well-known/tka': {},
+        '/api/v1alpha1/whoami': {},
+        '/api/v1alpha1/sessions': {},
+        '/api/v1alpha1/cluster-info': {},
+        '/api/v1alpha1/login': {},
+        '/api/v1alpha1/login?': { headers: { prefer: 'wait=3' } },
+        '/api/v1alpha1/kubeconfig': {},
+        [`/api/v1alpha1/kubeconfig?session=${session}&mode=proxy`]: {},
+        '/api/v1alpha1/login?post': { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' },
+        '/api/v1alpha1/logout': { method: 'POST' },
+      };
+      const answers = Object.entries(asked).map(async ([path, options]) => {
+        // A login that is there already needs no write: another user's does.
+        const user = path.endsWith('?post') ? bob : alice;
+        return [path, (await as(user).send(path, options)).status];
+      });
+      return Object.fromEntries(await Promise.all(answers));
+    };
+    await stack.kubernetes.stop();
+    try {
+      t.deepEqual(await statuses(), {
+        '/.well-known/tka': 200,
+        '/api/v1alpha1/whoami': 200,
+        '/api/v1alpha1/sessions': 200,
+        '/api/v1alpha1/cluster-info': 200,
+        '/api/v1alpha1/login': 200,
+        '/api/v1alpha1/login?': 503,
+        '/api/v1alpha1/kubeconfig': 503,
+        [`/api/v1alpha1/kubeconfig?session=${session}&mode=proxy`]: 503,
+        '/api/v1alpha1/login?post': 503,
+        '/api/v1alpha1/logout': 503,
+      });
+      const { code, stderr } = await as(alice).tka('kubeconfig');
+      t.not(code, 0);
+      t.regex(stderr, /API server is away/);
+    } finally {
+      await stack.kubernetes.start();
+    }
+    await until(async () => (await stack.tka.readyz()).status === 200, { what: 'the server ready', timeoutMs: 60_000 });
+    t.true(await as(alice).can('get', 'namespaces'));
+    t.is((await as(alice).tka('logout')).code, 0);
+    t.true(await nothingLeft());
+  },
+);
+
 test.serial('an engine that hangs is replaced', async (t) => {
   t.timeout(60_000);
   const [engine = 0] = await childrenOf(stack.tka.pid);

@@ -2,14 +2,14 @@
  * Sees that a session's credential works: asks the API server, with the session's own token, whether what the role
  * allows is allowed. RBAC follows a write by some milliseconds, so only trying tells.
  *
- * Rejects with UnauthorizedError where the API server does not accept the token.
+ * Rejects with UnauthorizedError where the API server does not accept the token, and with ApiUnavailableError where it does not answer.
  *
  * It shows one API server's mind. Where there are several behind one address, another may be some milliseconds behind.
  */
 import type { AuthorizationV1Api, V1SelfSubjectAccessReviewSpec } from '@kubernetes/client-node';
 import { type Clock, sleep } from '../clock.ts';
 import { type Cluster, during } from '../cluster.ts';
-import { ApiUnavailableError, ForbiddenError } from '../errors.ts';
+import { ForbiddenError } from '../errors.ts';
 
 export async function untilAllowed(
   deps: { readonly cluster: Cluster; readonly clock: Clock },
@@ -39,8 +39,7 @@ async function untilAnswered(
     } catch (error) {
       // A cluster may forbid the question itself; the token was accepted, and that is all that can be known.
       if (error instanceof ForbiddenError) return;
-      if (!(error instanceof ApiUnavailableError)) throw error;
-      signal.throwIfAborted();
+      throw error;
     }
     await sleep(clock, delayMs, signal);
   }

@@ -57,6 +57,9 @@ const placesAgain = 8;
 
 const lookAgainMs = 1000;
 
+/** An API server that fails for this long is away: the callers are told. One failed request among others is asked again. */
+const awayMs = 1000;
+
 /** However long the API server takes to follow a write; whoever waits leaves by their own signal. */
 const proofMs = 60_000;
 
@@ -178,8 +181,10 @@ async function untilWorking(
   const { uid } = signin.metadata;
   const rules = (await deps.roles.rulesOf(role, signal)) ?? [];
   const probes = probesFor(rules, isAgain ? namespaces?.slice(0, placesAgain) : namespaces);
+  let awaySince: number | undefined;
   for (let delayMs = 2; ; delayMs = Math.min(50, delayMs * 2)) {
     let token: string | undefined;
+    const askedAt = deps.clock.now();
     try {
       if (isAgain) await seeAccount(deps, signin, signal);
       ({ token } = await deps.tokens.kept(signin, () => signal));
@@ -187,8 +192,11 @@ async function untilWorking(
       return;
     } catch (error) {
       signal.throwIfAborted();
+      const isAway = error instanceof ApiUnavailableError;
+      awaySince = isAway ? (awaySince ?? askedAt) : undefined;
+      if (awaySince !== undefined && deps.clock.now() - awaySince >= awayMs) throw error;
       // Its account is missing, and is being made again.
-      const isPassing = error instanceof SessionNotReadyError || error instanceof ApiUnavailableError;
+      const isPassing = isAway || error instanceof SessionNotReadyError;
       if (error instanceof UnauthorizedError && token !== undefined) deps.tokens.refused(uid, token);
       else if (!isPassing) throw error;
     }
