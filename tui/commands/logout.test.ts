@@ -23,6 +23,22 @@ test('logout ends the session and removes what login wrote, and nothing else', a
   t.deepEqual(filesUnder(join(cli.home, '.cache', 'tka', 'credentials')), []);
 });
 
+for (const [flags, isCurrent] of [
+  [['--use'], true],
+  [[], false],
+] as const) {
+  test(`logout ${isCurrent ? 'says' : 'does not say'} that kubectl has no current context${isCurrent ? '' : ' where it has another one'}`, async (t) => {
+    const { stub, cli } = await setup(t);
+    mkdirSync(dirname(cli.kubeconfig));
+    writeFileSync(cli.kubeconfig, 'contexts: [{name: work, context: {cluster: a, user: a}}]\ncurrent-context: work\n');
+    await cli.run(['login', '--server', stub.url, ...flags]);
+    const { code, stderr } = await cli.run(['logout']);
+    t.is(code, 0, stderr);
+    t.is(/no current context now; .*kubectl config use-context/.test(stderr), isCurrent, stderr);
+    t.is(readKubeconfigAt(cli.kubeconfig)['current-context'], isCurrent ? '' : 'work');
+  });
+}
+
 test('logout --session names the session to the server, and leaves the others here', async (t) => {
   const { stub, cli } = await setup(t);
   await cli.run(['login', '--server', stub.url]);

@@ -75,6 +75,8 @@ async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At
   await leaveShell(runtime, server, session);
   words.say(describe({ server, session, local, ended }));
   for (const context of removed) words.say(`Removed context ${context}.`);
+  if (sessions.some(({ current }) => current))
+    words.say('kubectl has no current context now; select one with: kubectl config use-context NAME');
   return { server, ...(session === undefined ? {} : { session }), removed, sessions };
 }
 
