@@ -53,10 +53,16 @@ export function cleanupCases(world: () => World): void {
       }
       t.is((await world().objects()).length, 7);
       const innocents = await makeInnocents(world(), name);
+      const carol = (await world().signins()).find(({ spec }) => spec.username === 'carol@example.com');
+      await forgeBinding(world(), { name: 'mallory-0123456789', uid: '6b7c0a5e-1f0e-4c8b-9d53-8f0a4e1d2c3b' });
+      await forgeBinding(world(), carol?.metadata ?? { name: '', uid: '' });
       await using running = await world().run();
       const left = (kind: string) => running.told.filter((told) => told === `orphan: ${kind}`).length;
-      await until(() => left('ServiceAccount') === 2, { what: 'the sweep', timeoutMs: 10_000 });
-      t.deepEqual([left('ClusterRoleBinding'), left('RoleBinding')], [1, 1]);
+      await until(() => left('ServiceAccount') === 2 && left('ClusterRoleBinding') === 3, {
+        what: 'the sweep, of forged bindings too',
+        timeoutMs: 10_000,
+      });
+      t.deepEqual([left('ClusterRoleBinding'), left('RoleBinding')], [3, 1]);
       for (const { what, exists } of innocents) t.true(await exists(), what);
       await Promise.all(innocents.map(async ({ remove }) => await remove()));
       t.is((await world().objects()).length, 3, 'carol keeps hers');
@@ -154,6 +160,27 @@ export function cleanupCases(world: () => World): void {
     await signIn(running, login('alice'));
     await world().endAll();
   });
+}
+
+/** As somebody with a token of tka's account: in the form that the admission policy lets through, for an account that no session has. */
+async function forgeBinding(world: World, session: { readonly name: string; readonly uid: string }): Promise<void> {
+  const name = `tka-${session.name}-deadbeef`;
+  const own = {
+    'app.kubernetes.io/managed-by': managedByValue,
+    [labels.install]: namespace,
+    [labels.signin]: session.name,
+    [labels.signinUid]: session.uid,
+  };
+  const binding = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name, labels: own },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+    subjects: [{ kind: 'ServiceAccount', name, namespace }],
+  };
+  const input = JSON.stringify(binding);
+  const { code, stderr } = await world.stack.kubectl(['create', '-f', '-'], { input, kubeconfig: world.tkaKubeconfig });
+  if (code !== 0) throw new Error(stderr);
 }
 
 /** Objects that look like ours in one way or another, and are not to be touched. */

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { accountName } from '../../crd/tkasignin.ts';
 import { accountKey, bindingKey, desired } from '../reconcile/desired.ts';
-import { compare, isOurs, type Owned } from './sweep.ts';
+import { compare, isForged, isOurs, type Owned } from './sweep.ts';
 import { testSignin } from '../testing/signin.ts';
 
 const signin = testSignin({ spec: { namespaces: ['a', 'b'] } });
@@ -24,6 +24,18 @@ function withGrant(owned: Owned | undefined, grant: Partial<NonNullable<Owned['g
 const session = { kind: 'ServiceAccount', name: base.name, namespace: 'tka-sessions' };
 const user = { kind: 'User', name: 'bob', apiGroup: 'rbac.authorization.k8s.io' };
 
+/** What the policy tka-bindings lets a token of tka's account create, for any account in the namespace. */
+function forgedBinding(): Owned {
+  const name = `${base.name.slice(0, -8)}deadbeef`;
+  return { ...withGrant(inA, { subjects: [{ ...session, name }] }), name };
+}
+
+test('a binding is forged if its account is not that of the session in its labels', (t) => {
+  t.true(isForged(forgedBinding()));
+  t.false(isForged(withGrant(inA, {})));
+  t.false(isForged(account));
+});
+
 const ours: readonly (readonly [string, Owned, boolean])[] = [
   ['an account of a session', account, true],
   ['a binding of a session account', withGrant(inA, {}), true],
@@ -36,6 +48,11 @@ const ours: readonly (readonly [string, Owned, boolean])[] = [
   ],
   ['a binding of a session account and a user', withGrant(inA, { subjects: [session, user] }), false],
   ['a binding of nobody', withGrant(inA, { subjects: [] }), false],
+  ['a binding of two session accounts', withGrant(inA, { subjects: [session, session] }), false],
+  ['a binding by another name', { ...withGrant(inA, {}), name: 'tka-user-alice' }, false],
+  ['a binding by the second name', { ...withGrant(inA, {}), name: `${base.name}-2` }, true],
+  ['a binding of an account of another session', { ...withGrant(inA, {}), signin: 'bob-0123456789' }, false],
+  ['a binding of an account that its labels do not lead to', forgedBinding(), true],
 ];
 for (const [title, object, expected] of ours) {
   test(`${title} is ${expected ? 'ours' : 'not ours'} to remove`, (t) => {

@@ -2,9 +2,11 @@
  * Looks at every account and binding of this installation and holds them against the sessions: what belongs to no live
  * TkaSignin is removed, what a live one lacks is reported for its next pass.
  *
- * Removed is only what carries this installation's ID, has a name that accountName() makes, names (if it is a binding)
- * accounts in the sessions namespace and nobody else, and whose TkaSignin the API server, asked directly, does not
- * have: the cache may be behind. Nothing else is touched.
+ * Removed is only what carries this installation's ID, has the name of a session's account or binding, names (if it is a binding)
+ * one account in the sessions namespace, and whose TkaSignin the API server, asked directly, does not have: the cache may be
+ * behind. Besides, a binding in that form whose account is not that of the session in its labels: the admission policy tka-bindings
+ * cannot compare the two, so that a stolen token of tka's account could make one that no session would end. Nothing else is
+ * touched.
  */
 import type { RbacV1Subject, V1ObjectMeta, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
@@ -92,13 +94,31 @@ export function compare(signin: TkaSignin, owned: readonly Owned[]): Observed {
 
 /** The part of the decision that needs no API server: whether it may be removed if it has no TkaSignin. */
 export function isOurs(object: Owned, namespace: string): boolean {
-  // Labels are anybody's to write; the name that they lead to is not.
-  const named = accountName({ metadata: { name: object.signin, uid: object.signinUid } });
-  if (!accountNamePattern.test(named)) return false;
-  if (object.kind === 'ServiceAccount') return object.name === named && object.namespace === namespace;
-  if (!bindingNames(named).includes(object.name)) return false;
-  const subjects = object.grant?.subjects ?? [];
-  return subjects.length > 0 && subjects.every((subject) => isSessionAccount(subject, namespace));
+  if (object.kind === 'ServiceAccount') {
+    return (
+      accountNamePattern.test(object.name) && object.name === namedAccount(object) && object.namespace === namespace
+    );
+  }
+  const [subject, ...others] = object.grant?.subjects ?? [];
+  if (subject === undefined || others.length > 0 || !isSessionAccount(subject, namespace)) return false;
+  // What the policy lets a token of tka's account create.
+  const suffix = object.name.startsWith(subject.name) ? object.name.slice(subject.name.length) : undefined;
+  return (
+    accountNamePattern.test(subject.name) &&
+    subject.name.slice(0, -9) === `tka-${object.signin}` &&
+    suffix !== undefined &&
+    /^(?:-[0-9a-z]{1,16})?$/.test(suffix)
+  );
+}
+
+/** A binding of another account than that of the session in its labels. */
+export function isForged(object: Owned): boolean {
+  return object.grant !== undefined && object.grant.subjects?.[0]?.name !== namedAccount(object);
+}
+
+/** Labels are anybody's to write; the name that they lead to is not. */
+function namedAccount({ signin, signinUid }: Owned): string {
+  return accountName({ metadata: { name: signin, uid: signinUid } });
 }
 
 function isSessionAccount(subject: RbacV1Subject, namespace: string): boolean {
@@ -112,14 +132,18 @@ async function removeOrphans(
   known: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const suspects = owned.filter((object) => !known.has(object.signinUid) && isOurs(object, deps.namespace));
+  const suspects = owned.filter(
+    (object) => (!known.has(object.signinUid) || isForged(object)) && isOurs(object, deps.namespace),
+  );
   const stuck: string[] = [];
   const bySession = Map.groupBy(suspects, (object) => object.signinUid);
   await eachAtMost(sessionsAtOnce, bySession.values(), async (objects) => {
     const [first] = objects;
     if (first === undefined) return;
     try {
-      if (!(await isAlive(deps.signins, first, signal))) await removeLeavings(deps, objects, signal);
+      const isLive = known.has(first.signinUid) || (await isAlive(deps.signins, first, signal));
+      const leavings = isLive ? objects.filter(isForged) : objects;
+      if (leavings.length > 0) await removeLeavings(deps, leavings, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ApiUnavailableError) throw error;
