@@ -97,3 +97,11 @@ for (const [title, world, expected] of empty) {
     t.regex(await home.seen(expected), /R|q quit/);
   });
 }
+
+test('u makes the context of the session the current one of kubectl, and says so', async (t) => {
+  const home = showHome(t, makeWorld());
+  await home.seen(/8:00:00/);
+  await home.press('j', 'u');
+  await home.seen(/kubectl uses tka-dev now\./);
+  t.true(home.calls.includes('use dev alice-view-0123456789'));
+});

@@ -1,10 +1,13 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { home } from '../../commands/home.ts';
 import { RefusedError } from '../../errors.ts';
 import type { Runtime } from '../../runtime.ts';
 import type { SessionRow } from '../../sessions/session-list.ts';
 import { makeCluster, startedAt } from '../../testing/home.tsx';
-import { flagsFor, problemOf, toHomeSession } from './services.ts';
+import { createRuntime } from '../../testing/runtime.ts';
+import { createHomeServices, flagsFor, problemOf, toHomeSession } from './services.ts';
 
 const given = { server: 'http://other', port: 80, cluster: 'other', quiet: true };
 
@@ -59,4 +62,30 @@ test('on a terminal that cannot draw, the home screen is refused with what does 
     exitCode: 2,
     message: 'this terminal cannot show the home screen (TERM is dumb or not set)',
   });
+});
+
+test('use takes the session at the server of its row, though another server has one of that name', async (t) => {
+  const runtime = createRuntime(t);
+  const servers = ['dev', 'ops'].map((name) => makeCluster(name));
+  const named = servers.map(({ name, server }) => {
+    const extensions = [{ name: 'tka.specht-labs.de/session', extension: { server, session: 'alice-view' } }];
+    return {
+      cluster: { name, cluster: { server: 'https://k', extensions } },
+      user: { name, user: { token: 't', extensions } },
+      context: { name, context: { cluster: name, user: name, extensions } },
+    };
+  });
+  mkdirSync(join(runtime.home, '.kube'));
+  writeFileSync(
+    join(runtime.home, '.kube', 'config'),
+    JSON.stringify({
+      clusters: named.map(({ cluster }) => cluster),
+      users: named.map(({ user }) => user),
+      contexts: named.map(({ context }) => context),
+    }),
+  );
+  const services = createHomeServices(runtime, {});
+  for (const cluster of servers.toReversed()) {
+    t.is((await services.use(cluster, 'alice-view', runtime.signal)).context, cluster.name);
+  }
 });
