@@ -28,7 +28,7 @@ export interface Condition {
   readonly observedGeneration: number;
 }
 
-/** Returns the list with `next` in the place of its namesake; the transition time is kept while the status is the same. */
+/** Returns the list with `next` in place of the condition of its type; the transition time changes only with the status. */
 export function setCondition(
   conditions: readonly Condition[],
   next: Omit<Condition, 'lastTransitionTime'>,

@@ -1,8 +1,8 @@
 /**
- * Reads what an API server says is a TkaSignin. Objects of the product that used this resource's name before, with
- * another schema, are told apart here and nowhere else.
+ * Parses a TkaSignin from the API server. Objects of the product that used this resource's name before, with another schema, are
+ * recognized here and nowhere else.
  *
- * Keeps only what tkasignin.ts names: managed fields and the like are dropped, so that a cache of thousands stays small.
+ * Keeps only the fields that tkasignin.ts names: without managed fields and the like, a cache of thousands stays small.
  */
 import * as z from 'zod';
 import { apiVersion, kind, type TkaSignin } from './tkasignin.ts';
@@ -51,7 +51,7 @@ const signinSchema = z.object({
   status: z
     .object({
       observedGeneration: z.number().optional(),
-      // A condition that another version wrote is not ours to understand; the next status write replaces the list.
+      // A condition of another version is left out; the next status write replaces the list.
       conditions: z
         .array(z.unknown())
         .transform((list) =>
@@ -67,7 +67,7 @@ const signinSchema = z.object({
     .optional(),
 });
 
-/** The TkaSignin, or undefined for an object that is none of this schema. */
+/** The TkaSignin, or undefined for an object of another schema. */
 export function parseTkaSignin(object: unknown): TkaSignin | undefined {
   const parsed = signinSchema.safeParse(object);
   if (!parsed.success) return undefined;

@@ -3,8 +3,8 @@
  *
  * Guarantees: `subject`, `username`, `role` and `namespaces` never change after creation (the CRD's CEL rules hold
  * that); `expiresAt` is the session's end and the only mutable field of the spec. The types here mirror
- * `tkasignin.yaml`; a test holds the two together. Names and labels of everything that belongs to a session are
- * made in this file alone.
+ * `tkasignin.yaml`; a test compares the two. Names and labels of everything that belongs to a session are
+ * made only in this file.
  */
 import { createHash } from 'node:crypto';
 import type { Condition } from './conditions.ts';
@@ -22,7 +22,7 @@ export const dnsLabelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 export interface TkaSigninSpec {
   /** Stable identity: `<control host>|user:<id>` or `<control host>|node:<stable id>`. Immutable. */
   readonly subject: string;
-  /** Login name or node name, for display alone. Immutable. */
+  /** Login name or node name, for display only. Immutable. */
   readonly username: string;
   /** Name of the ClusterRole that is bound. Immutable. */
   readonly role: string;
@@ -63,7 +63,7 @@ export interface TkaSignin {
   readonly status?: TkaSigninStatus;
 }
 
-/** Held by the reconciler on each TkaSignin, so that `kubectl delete tkasignin` is a revocation. */
+/** The reconciler's finalizer on each TkaSignin, so that `kubectl delete tkasignin` is a revocation. */
 export const finalizer = `${group}/revoke`;
 
 export const labels = {
@@ -72,9 +72,9 @@ export const labels = {
   install: `${group}/install`,
   /** Name of the TkaSignin an account or binding belongs to. */
   signin: `${group}/signin`,
-  /** UID of that TkaSignin; a namesake made later has another. */
+  /** UID of that TkaSignin; one created later under the same name has another. */
   signinUid: `${group}/signin-uid`,
-  /** Whose it is, as a digest: a label can hold no login name, and lists are for more eyes than objects. */
+  /** Digest of the subject: a label cannot hold a login name, and more people may list than read objects. */
   user: `${group}/user`,
 } as const;
 
@@ -84,12 +84,12 @@ export function userLabel({ subject }: Pick<TkaSigninSpec, 'subject'>): string {
 }
 
 export const annotations = {
-  /** Login name or node name of the person or machine, so that an audit of the API server can name them. */
+  /** Login name or node name of the person or machine, so that the API server's audit log names them. */
   username: `${group}/username`,
   subject: `${group}/subject`,
   /** Stable node ID of the node that last logged in. */
   node: `${group}/node`,
-  /** Why the session is being ended, from the replica that was asked to the one that removes it. */
+  /** Why the session is ended; the replica that was asked tells the one that removes it. */
   endReason: `${group}/end-reason`,
 } as const;
 

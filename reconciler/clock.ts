@@ -19,8 +19,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Time that has passed, from an arbitrary beginning: never less than any clock of this machine says. Setting the wall clock back
- * does not stop it, and where the machine slept, which the other clock may not count, the wall clock shows.
+ * Elapsed time from an arbitrary start: the larger of what the monotonic and the wall clock measure. Setting the wall clock back
+ * does not stop it, and it counts the time that the machine slept, which the monotonic clock may not.
  */
 export function createElapsedClock(
   wall: () => number = Date.now,
@@ -56,7 +56,7 @@ export async function sleep(clock: Clock, ms: number, signal: AbortSignal): Prom
   });
 }
 
-/** The promise's result, or the signal's reason if that comes first. What the promise stands for goes on. */
+/** The promise's result, or the signal's reason if that comes first. The work behind the promise continues. */
 export async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   return await new Promise<T>((resolve, reject) => {

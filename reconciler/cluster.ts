@@ -2,7 +2,7 @@
  * The API server as the reconciler sees it: typed clients that share one connection pool, and a watch.
  *
  * Every call rejects with an ApiError (errors.ts), or with the reason of the signal given through `during()`.
- * Whoever hands a Cluster in owns its connections and gives each call a deadline.
+ * The owner of a Cluster closes its connections and gives each call a deadline.
  */
 import {
   type AuthorizationV1Api,
@@ -25,7 +25,7 @@ export interface Cluster extends Clients {
   checkedBy(check: () => void): Clients;
   /** The JSON objects of a watch, one by one; ends when the API server ends it. */
   watch(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown>;
-  /** Asks with nothing but this bearer token. */
+  /** A client that authenticates with this bearer token only. */
   withToken(token: string): AuthorizationV1Api;
 }
 

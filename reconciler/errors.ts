@@ -1,6 +1,6 @@
 /**
- * What can go wrong between tka and the API server, by what the catcher does next. node/kubernetes/connection.ts translates every
- * answer into one of the first group; the second group is about a session and goes on to the person who asked for it.
+ * Errors between tka and the API server, classified by what the catcher does next. node/kubernetes/connection.ts translates every
+ * answer into the first group; the second group is about a session and is shown to the user who asked for it.
  */
 
 /** A request to the API server that failed. `verb` and `resource` are RBAC's words, so that a remedy can name them. */
@@ -18,10 +18,10 @@ export abstract class ApiError extends Error {
 /** It is not there. A delete that meets this is done. */
 export class NotFoundError extends ApiError {}
 
-/** Somebody was quicker: the name is taken, or the object changed since it was read. Read it, then decide anew. */
+/** The name is taken, or the object changed since it was read. Read it, then decide again. */
 export class ConflictError extends ApiError {}
 
-/** tka may not. Does not heal by itself: tell the administrator the verb and the resource. */
+/** tka lacks the right. Does not resolve by itself: tell the administrator the verb and the resource. */
 export class ForbiddenError extends ApiError {}
 
 /** The API server does not know the credential (any more). */
@@ -33,7 +33,7 @@ export class GoneError extends ApiError {}
 /** The API server refused the object itself. A bug, or a CRD that does not fit this server. */
 export class InvalidError extends ApiError {}
 
-/** The API server is away, overloaded or too slow: try again later. */
+/** The API server is unreachable, overloaded or too slow: try again later. */
 export class ApiUnavailableError extends ApiError {}
 
 /** The session is about to end, or is being revoked: log in again. */
@@ -46,7 +46,7 @@ export class SessionEndingError extends Error {
   }
 }
 
-/** The API server's clock is so far ahead that a token would outlive the session: another login would fare the same. */
+/** The API server's clock is so far ahead that a token would outlive the session; logging in again gives the same result. */
 export class ClockBehindError extends Error {
   readonly session: string;
   /** How far this clock is behind the API server's. */
@@ -83,7 +83,7 @@ export class SessionNotFoundError extends Error {
   }
 }
 
-/** The session cannot be provisioned as things are; the message says what is missing. `reason` is its condition's. */
+/** The session cannot be provisioned until something changes; the message says what is missing. `reason` is its condition's. */
 export class SessionFailedError extends Error {
   readonly session: string;
   readonly reason: string;
@@ -95,7 +95,7 @@ export class SessionFailedError extends Error {
   }
 }
 
-/** Another replica leads, or may by now: what was about to be done is the leader's to do. */
+/** This replica no longer leads, or may not: the leader does the work. */
 export class NotLeadingError extends Error {
   constructor(message: string) {
     super(message);
@@ -103,7 +103,7 @@ export class NotLeadingError extends Error {
   }
 }
 
-/** Something that must go cannot be removed yet, though the API server took the delete: a finalizer of someone else's. */
+/** The API server accepted the delete, but a finalizer that is not tka's keeps the object. */
 export class HeldError extends Error {
   constructor(message: string) {
     super(message);

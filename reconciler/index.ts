@@ -1,8 +1,8 @@
 /**
- * Starts the reconciler: everything that belongs to sessions at the API server happens in here.
+ * Starts the reconciler: it does everything that sessions need at the API server.
  *
- * A login goes signIn → queue → worker → reconcile → plan → apply. Of several replicas each keeps the sessions in its cache and
- * answers for them; the leader alone makes, mends and sweeps. The caller of startReconciler owns the result and stops it; the
+ * A login goes signIn → queue → worker → reconcile → plan → apply. Every replica caches the sessions and
+ * answers for them; only the leader provisions, repairs and sweeps. The caller of startReconciler owns the result and stops it; the
  * Cluster stays the caller's.
  */
 import type { Logger } from 'pino';
@@ -43,16 +43,16 @@ export interface ReconcilerDeps {
   /** Absent: no traces. */
   readonly trace?: ReconcilerTrace;
   /**
-   * Told at least once, as soon as this process knows that a session is over or being ended: whatever it has open elsewhere
-   * must end too. `reason` as `end` takes it, `expired`, or `revoked` where somebody else ended it.
+   * Called at least once, as soon as this process knows that a session has ended or is being ended: what it has open elsewhere
+   * must end too. `reason` is the one given to `end`, `expired`, or `revoked` where something else ended it.
    */
   readonly onEnding?: (signin: TkaSignin, reason: string) => void;
   readonly clock?: Clock;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
-  /** Sessions worked on at once. */
+  /** Sessions processed at once. */
   readonly concurrency?: number;
-  /** Of these, sessions that no caller waits for; and how many while somebody logs in. */
+  /** Of these, sessions that no caller waits for: usually, and while a login is under way. */
   readonly backgroundConcurrency?: { readonly usually: number; readonly whileLoggingIn: number };
   /** Absent: this process is the only one, and leads from the start. */
   readonly replicas?: Replicas;

@@ -1,5 +1,5 @@
 /**
- * What the rest of a program sees of the reconciler. Types, and the trace that is none; `index.ts` starts one.
+ * The reconciler's contract with the rest of the program: types, and a trace that does nothing; `index.ts` starts one.
  */
 import type { TkaSignin, TkaSigninSpec } from '../crd/tkasignin.ts';
 
@@ -10,7 +10,7 @@ export interface SignInRequest extends Omit<TkaSigninSpec, 'expiresAt'> {
   readonly node: string;
 }
 
-/** A token of the session's ServiceAccount. One that is given away never outlives the session. */
+/** A token of the session's ServiceAccount. One that is handed out never outlives the session. */
 export interface SessionToken {
   readonly token: string;
   readonly expiresAt: Date;
@@ -19,10 +19,10 @@ export interface SessionToken {
 export interface Reconciler {
   /**
    * Creates the session's TkaSignin, or moves the end of the one that is there, and enqueues it. Resolves as soon as
-   * the API server has stored it: provisioning goes on behind. Calls for one session at once share one write.
-   * A session whose end would come forward is replaced by another of the same name, because its tokens, good until the
+   * the API server has stored it; provisioning continues in the background. Concurrent calls for one session share one write.
+   * A session whose end would become earlier is replaced by another of the same name, because its tokens, valid until the
    * later end, die only with its account.
-   * Rejects with SessionEndingError while a namesake is being revoked, ApiUnavailableError while the API server is away.
+   * Rejects with SessionEndingError while a session of the same name is being revoked, ApiUnavailableError while the API server is unreachable.
    */
   signIn(request: SignInRequest, signal: AbortSignal): Promise<TkaSignin>;
   /**
@@ -36,7 +36,7 @@ export interface Reconciler {
   list(): readonly TkaSignin[];
   /**
    * Resolves when the ServiceAccount and the bindings are gone; a session that is not there resolves too. Any reason but
-   * `logout` and `expired` is a revocation and is told in an Event.
+   * `logout` and `expired` is a revocation and gets an Event.
    */
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
   /**
@@ -45,17 +45,17 @@ export interface Reconciler {
    */
   token(name: string, signal: AbortSignal): Promise<SessionToken>;
   /**
-   * The same for tka's own use, never to be given away: it may outlive the session, so its last minutes have one too. A
-   * mint is waited for so long, then it rejects with a TimeoutError.
+   * The same for tka's own use, never handed out: it may outlive the session, so that the last minutes have one too. Waits
+   * at most `withinMs` for a TokenRequest, then rejects with a TimeoutError.
    */
   keptToken(name: string, withinMs: number): Promise<SessionToken>;
-  /** The API server did not accept this token of the session: the next one is another. */
+  /** The API server did not accept this token of the session: the next call requests another. */
   tokenRefused(name: string, token: string): void;
-  /** Whether the session can be used as far as is known here: it is provisioned, and nothing of it was seen to be missing. */
+  /** Whether the session can be used as far as this process knows: it is provisioned, and none of its objects is known to be missing. */
   isReady(signin: TkaSignin): boolean;
-  /** Whether there is such a ClusterRole; what was found is believed for 10 s. Rejects with ForbiddenError where tka may not bind it. */
+  /** Whether the ClusterRole exists, cached for 10 s. Rejects with ForbiddenError where tka may not bind it. */
   roleExists(role: string, signal: AbortSignal): Promise<boolean>;
-  /** Whether there is such a namespace; what was found is believed for 10 s. */
+  /** Whether the namespace exists, cached for 10 s. */
   namespaceExists(namespace: string, signal: AbortSignal): Promise<boolean>;
   readonly state: ReconcilerState;
   stop(): Promise<void>;
@@ -67,14 +67,14 @@ export interface ReconcilerState {
   /** Milliseconds since the epoch; undefined before the first. */
   readonly lastListAt: number | undefined;
   readonly lastWatchEventAt: number | undefined;
-  /** What of the installation is missing, so that sessions cannot be listed; undefined where nothing is known of that. */
+  /** What is missing of the installation, so that sessions cannot be listed; undefined otherwise. */
   readonly problem: string | undefined;
   readonly queueDepth: number;
-  /** Names of TkaSignins in the namespace that are of another schema, and left alone. */
+  /** Names of TkaSignins in the namespace of another schema, which are ignored. */
   readonly foreign: readonly string[];
   /** Whether this replica is the one that provisions, removes and sweeps. */
   readonly isLeading: boolean;
-  /** What the replicas say of themselves (`Replicas.card`), by key; empty where there is one alone. */
+  /** What the replicas publish about themselves (`Replicas.card`), by key; empty with a single replica. */
   readonly cards: Readonly<Record<string, string>>;
   /** When the next session ends, in milliseconds since the epoch. */
   readonly nextEndAt: number | undefined;
@@ -85,7 +85,7 @@ export interface ReconcilerObserver {
   sessionEnded(reason: string, lagSeconds: number): void;
   orphanRemoved(kind: string): void;
   cleanupStuck(name: string, stuck: boolean): void;
-  /** How many bindings of sessions' accounts there are that tka did not make; told after each sweep that looked. */
+  /** Number of bindings of sessions' accounts that tka did not make, after each sweep that counted them. */
   foreignBindings(count: number): void;
   tokenMinted(seconds: number): void;
   retried(): void;
@@ -93,9 +93,9 @@ export interface ReconcilerObserver {
 
 /** Makes traces of the reconciler's work; node/observability/tracing/ gives them their form. */
 export interface ReconcilerTrace {
-  /** Runs a step of what is under way for whoever called. */
+  /** Runs a step of the current trace. */
   step<T>(name: 'store' | 'usable' | 'token', work: () => Promise<T>): Promise<T>;
-  /** From now on passes over the session belong to what is under way, until one has succeeded. */
+  /** Passes over the session belong to the current trace from now on, until one has succeeded. */
   follow(session: string): void;
   pass<T>(session: string, work: () => Promise<T>): Promise<T>;
 }

@@ -1,14 +1,14 @@
 /**
- * Which of several replicas works on the sessions: leader election over a Lease, with client-go's rules.
+ * Leader election over a Lease, with client-go's rules: one of several replicas works on the sessions.
  *
- * A replica leads from a write of the Lease that succeeded, for `renewDeadlineMs` counted from when that write was sent. Another
- * takes the Lease when it has seen it unchanged for its whole duration, which is longer. Each counts by its own clock from what it saw
- * itself; no time that is written in the Lease is held against a clock. So there are never two while every clock runs true to
- * a third, and the Lease is neither deleted nor edited by hand: then there may be two until the next renewal.
+ * A replica leads for `renewDeadlineMs` from when its last successful write of the Lease was sent. Another replica takes the
+ * Lease after it has seen it unchanged for its whole duration, which is longer. Each replica counts by its own clock from what it
+ * observed; times written in the Lease are never compared with a clock. So two replicas never lead at once as long as no clock runs
+ * a third too slow or too fast and the Lease is not deleted or edited by hand; after that two may lead until the next renewal.
  *
- * Leadership is a term: its signal aborts the moment it is over, and `check()` looks at the clock by itself, for a process that was
- * stopped and goes on in the middle of something finds its timers late. What is over is over: the next term is another.
- * A term is never more than `leaseDuration + retry` away while the API server answers. Whoever starts an election stops it.
+ * Leadership is a term: its signal aborts when it ends, and `check()` reads the clock itself, because a process that was suspended
+ * finds its timers late when it resumes. A term that has ended never resumes. While the API server answers, a new term begins within
+ * `leaseDuration + retry`. The caller that starts an election stops it.
  */
 import type { Logger } from 'pino';
 import { reinstall } from '../kubernetes/installation.ts';
@@ -18,16 +18,16 @@ import type { LeaseSpec, LeaseStore, StoredLease } from './lease.ts';
 
 export interface ElectionOptions {
   readonly store: LeaseStore;
-  /** Differs between replicas; the same after a restart of one that is certainly dead, which then goes on at once. */
+  /** Differs between replicas. A restarted replica may use its old identity if the old process is certainly dead, and then leads at once. */
   readonly identity: string;
   readonly leaseMs?: number;
   /** A leader that cannot renew for so long steps down. */
   readonly renewDeadlineMs?: number;
-  /** Longest pause before another try. */
+  /** Longest pause before another attempt. */
   readonly retryMs?: number;
   /** Called with each term of this replica; the signal is the term's. */
   readonly onLead: (term: AbortSignal) => void;
-  /** What this replica has written on the Lease for the others to read; undefined while it has nothing to say. */
+  /** What this replica publishes on the Lease for the others; undefined while it has nothing to publish. */
   readonly card?: () => { readonly key: string; readonly value: string } | undefined;
   /** Only forward (createElapsedClock). */
   readonly clock: Clock;
@@ -38,7 +38,7 @@ export interface ElectionOptions {
   readonly log: Logger;
 }
 
-/** Shorter, and a busy API server would look like one that is away. */
+/** With less, a busy API server would look unreachable. */
 const leastTryMs = 1500;
 
 export class Election {
@@ -68,13 +68,13 @@ export class Election {
     this.#loop = this.#run();
   }
 
-  /** Of this replica, aborted when it is over; undefined while another leads. */
+  /** This replica's term, aborted when it ends; undefined while another replica leads. */
   get term(): AbortSignal | undefined {
     if (this.#term !== undefined && this.#isOver()) this.#lose('the Lease was not renewed in time');
     return this.#term?.signal;
   }
 
-  /** What the replicas say of themselves, as of the last look. */
+  /** What the replicas have published about themselves, as last read. */
   get cards(): Readonly<Record<string, string>> {
     return this.#seen?.annotations ?? {};
   }
@@ -84,7 +84,7 @@ export class Election {
     if (this.term === undefined) throw new NotLeadingError('this replica does not lead, or may no longer');
   }
 
-  /** Gives the Lease back, so that another leads at once: whatever the term was for must have ended before. */
+  /** Releases the Lease, so that another replica leads at once: all work of the term must have ended before. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the election was stopped'));
     await this.#loop;
@@ -102,13 +102,13 @@ export class Election {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const isRenewed = await this.#attempt();
-      // Renewing twice a deadline leaves room for a try that fails; the others look oftener, to be quick when the Lease is given back.
+      // Renewing twice a deadline leaves room for a try that fails; the others read more often, to notice a released Lease quickly.
       const pauseMs = isRenewed ? Math.min(renewDeadlineMs, leaseMs) / 2 : retryMs * (0.6 + 0.4 * random());
       await sleep(clock, pauseMs, signal).catch(() => undefined);
     }
   }
 
-  /** Whether the Lease is this replica's by a write of just now. */
+  /** Whether this replica holds the Lease by a write it has just made. */
   async #attempt(): Promise<boolean> {
     if (this.#term !== undefined && this.#isOver()) this.#lose('the Lease was not renewed in time');
     const stopping = this.#stopping.signal;
@@ -125,7 +125,7 @@ export class Election {
 
   async #acquire(signal: AbortSignal): Promise<boolean> {
     const { store, identity } = this.#options;
-    // The leader knows what it wrote last, and asks only where somebody has written since.
+    // The leader knows its last write, and reads the Lease only after a conflict.
     const own = this.#term !== undefined && this.#seen?.holder === identity ? this.#seen : undefined;
     if (own !== undefined) {
       try {
@@ -140,9 +140,9 @@ export class Election {
       return await this.#write((spec) => store.create(spec, signal), undefined);
     }
     this.#see(found);
-    // Somebody else may have led in between, if only for a moment.
+    // Another replica may have led in between, even if only briefly.
     if (own !== undefined && (found.holder !== own.holder || found.transitions !== own.transitions)) {
-      this.#lose(`the Lease was taken by ${found.holder === '' ? 'nobody' : found.holder}`);
+      this.#lose(`the Lease was taken by ${found.holder === '' ? 'no replica' : found.holder}`);
     }
     const isForeign = found.holder !== '' && found.holder !== identity;
     if (isForeign && this.#options.clock.now() < this.#seenAt + this.#durationOf(found)) return false;
@@ -178,7 +178,7 @@ export class Election {
     const { clock, identity, log } = this.#options;
     const before = this.#seen;
     this.#seen = lease;
-    // As client-go: what counts as a sign of life is a change of the record, not of what others have put beside it.
+    // As client-go: only a change of the record counts as a renewal, not a change of others' annotations.
     if (before !== undefined && recordOf(before) === recordOf(lease)) return;
     this.#seenAt = clock.now();
     if (before?.holder !== lease.holder && lease.holder !== identity && lease.holder !== '') {
@@ -217,7 +217,7 @@ export class Election {
     }, leftMs);
   }
 
-  /** What was written by hand must not keep everybody away for days. */
+  /** A value written by hand must not stop every replica for days. */
   #durationOf({ durationMs }: StoredLease): number {
     return Math.min(durationMs, Math.max(this.#options.leaseMs, 60_000));
   }
@@ -226,7 +226,7 @@ export class Election {
     const card = this.#options.card();
     const shown = this.cards;
     if (card === undefined || shown[card.key] === card.value) return;
-    // Another key of the same words is of this replica in a former life.
+    // Another key with the same value is left from an earlier run of this replica.
     const former = Object.keys(shown).filter((key) => shown[key] === card.value);
     const changes = { ...Object.fromEntries(former.map((key) => [key, null])), [card.key]: card.value };
     this.#see(await this.#options.store.annotate(changes, signal));
@@ -247,13 +247,13 @@ export class Election {
       if (this.#seen !== undefined) await free(this.#seen);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      // A renewal that was cut off has arrived all the same.
+      // A renewal that was cut off may still have arrived.
       const found = await store.read(signal);
       if (found?.holder === identity) await free(found);
     }
   }
 
-  /** A try that hangs must leave time for another before the deadline. */
+  /** An attempt that hangs must leave time for another before the deadline. */
   async #withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, outer: AbortSignal): Promise<T> {
     const { clock, renewDeadlineMs } = this.#options;
     const late = new AbortController();
@@ -268,7 +268,7 @@ export class Election {
     }
   }
 
-  /** Once for each kind of trouble in a row. */
+  /** Once for consecutive errors of one kind. */
   #complain(error: unknown): void {
     const kind = error instanceof Error ? error.name : String(error);
     if (kind === this.#told) return;

@@ -1,5 +1,5 @@
 /**
- * Whether this process is the one that works on the sessions: the only one there is, or the one that was elected.
+ * Whether this process works on the sessions: as the only replica, or as the elected one.
  */
 import { type Clock, createElapsedClock } from '../clock.ts';
 import type { Clients, Cluster } from '../cluster.ts';
@@ -18,10 +18,10 @@ export interface Leadership {
   /** Aborts when it is over; undefined while another leads. */
   readonly term: AbortSignal | undefined;
   readonly cards: Readonly<Record<string, string>>;
-  /** What a leader asks the API server with: no request leaves once the term is over. */
+  /** The leader's clients: no request leaves once the term has ended. */
   readonly clients: Clients;
   start(onLead: (term: AbortSignal) => void): void;
-  /** Lets another lead at once: whatever a term was for must have ended before. */
+  /** Lets another replica lead at once: all work of the term must have ended before. */
   stop(): Promise<void>;
 }
 

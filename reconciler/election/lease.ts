@@ -1,19 +1,19 @@
 /**
  * The Lease that replicas elect a leader by, at the API server. Its fields are those of coordination.k8s.io/v1, so that kubectl and
- * dashboards understand it; annotations of others, and fields that are not ours, stay.
+ * dashboards understand it; others' annotations and unknown fields are kept.
  *
- * A write carries the version of the Lease that it follows: of two at once one gets a ConflictError.
+ * A write carries the version of the Lease that it is based on: of two concurrent writes one gets a ConflictError.
  */
 import * as z from 'zod';
 import { type Cluster, during, mergePatch } from '../cluster.ts';
 import { InvalidError, NotFoundError } from '../errors.ts';
 
 export interface LeaseSpec {
-  /** Empty where nobody holds it. */
+  /** Empty where no replica holds it. */
   readonly holder: string;
-  /** How long the holder may be silent before another takes it. */
+  /** How long the holder may go without renewing before another takes it. */
   readonly durationMs: number;
-  /** For people: nobody's clock is held against another's. */
+  /** For people: never compared with a clock. */
   readonly acquiredAt: string;
   readonly renewedAt: string;
   /** How often it has changed hands. */
@@ -26,9 +26,9 @@ export interface StoredLease extends LeaseSpec {
 }
 
 export interface LeaseStore {
-  /** Undefined where there is none. */
+  /** Undefined where it does not exist. */
   read(signal: AbortSignal): Promise<StoredLease | undefined>;
-  /** Rejects with a ConflictError where somebody was quicker. */
+  /** Rejects with a ConflictError where another write came first. */
   create(spec: LeaseSpec, signal: AbortSignal): Promise<StoredLease>;
   /** Rejects with a ConflictError where it is no longer as `before` says, a NotFoundError where it is gone. */
   replace(before: StoredLease, spec: LeaseSpec, signal: AbortSignal): Promise<StoredLease>;
@@ -95,7 +95,7 @@ function specOf({ holder, durationMs, acquiredAt, renewedAt, transitions }: Leas
   };
 }
 
-/** The API server reads six digits behind the second, and nothing else. */
+/** The API server accepts exactly six fractional digits. */
 function microTime(time: string): string {
   return time.replace(/\.(\d{3})Z$/, '.$1000Z');
 }

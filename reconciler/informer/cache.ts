@@ -1,18 +1,17 @@
 /**
- * The TkaSignins as far as they are known: what lists and watches said, and the answers to our own writes.
+ * The known TkaSignins: from lists, watch events, and the answers to tka's own writes.
  *
- * Our own writes arrive on another path than the watch, before or after it. The rules that keep them in order:
- * of two versions of an object the one with the higher resource version stays; a write's answer that the watch has
- * already passed does not bring back an object the watch deleted; an object we released for good is not shown again by
- * events that were under way.
+ * The answer to a write may arrive before or after the watch event of the same write. Rules: of two versions of an object the one
+ * with the higher resource version stays; an answer that the watch has already passed does not bring back an object that the watch
+ * deleted; an object whose finalizer tka removed is not shown again by events that were under way.
  */
 import type { TkaSignin } from '../../crd/tkasignin.ts';
 import { withSignal } from '../clock.ts';
 
 export interface CacheEvents {
-  /** `before` is undefined for one that is new. */
+  /** `before` is undefined for a new object. */
   readonly onChange: (signin: TkaSignin, before: TkaSignin | undefined) => void;
-  /** `released`: we took the last hold off it, with everything of it removed. Otherwise somebody else did something. */
+  /** `released`: tka removed its finalizer, after removing everything that belongs to it. Otherwise something else deleted it. */
   readonly onGone: (signin: TkaSignin, how: 'released' | 'vanished') => void;
 }
 
@@ -20,7 +19,7 @@ export class SigninCache {
   #events: CacheEvents | undefined;
   readonly #signins = new Map<string, TkaSignin>();
   readonly #released = new Set<string>();
-  /** UIDs of those whose last hold is being taken off by us: the watch may tell of it before the answer comes. */
+  /** UIDs of objects whose finalizer tka is removing: the watch event may arrive before the answer. */
   readonly #releasing = new Set<string>();
   readonly #waiters = new Map<string, Set<() => void>>();
   /** The highest resource version that a list or the watch has shown. */
@@ -39,7 +38,7 @@ export class SigninCache {
     return [...this.#signins.values()];
   }
 
-  /** An event of the watch: this is how the object is now. */
+  /** A watch event with the object's current version. */
   watched(signin: TkaSignin): void {
     this.#advance(signin.metadata.resourceVersion);
     this.#put(signin);
@@ -52,20 +51,20 @@ export class SigninCache {
     this.#drop(signin, 'vanished');
   }
 
-  /** The answer to a write or a read of ours. */
+  /** The answer to a write or a read by tka. */
   written(signin: TkaSignin): void {
     const known = this.#signins.get(signin.metadata.name)?.metadata.uid === signin.metadata.uid;
     if (!known && revision(signin.metadata.resourceVersion) <= this.#seen) return;
     this.#put(signin);
   }
 
-  /** We have taken the last hold off this object: it is gone, whatever the watch still has to tell of it. */
+  /** tka removed the last finalizer of this object: it is gone, whatever the watch still delivers. */
   released(signin: TkaSignin): void {
     this.#released.add(signin.metadata.uid);
     this.#drop(signin, 'released');
   }
 
-  /** Runs what takes our last hold off this object: if it goes meanwhile, it was released. Everything of it is removed by then. */
+  /** Runs the write that removes tka's finalizer: if the object disappears meanwhile, it was released. Everything that belongs to it is removed by then. */
   async whileReleasing<T>({ metadata: { uid } }: TkaSignin, work: () => Promise<T>): Promise<T> {
     this.#releasing.add(uid);
     try {
@@ -84,7 +83,7 @@ export class SigninCache {
       this.#put(signin);
     }
     for (const signin of this.list()) {
-      // What is newer than the list may well be missing in it.
+      // Objects newer than the list may be missing in it.
       const newer = revision(signin.metadata.resourceVersion) > revision(resourceVersion);
       if (!listed.has(signin.metadata.uid) && !newer) this.#drop(signin, 'vanished');
     }
@@ -104,7 +103,7 @@ export class SigninCache {
     }
   }
 
-  /** Asks those who wait for this session again, though the object is the same. */
+  /** Runs the checks of until() for this session again, though the object is unchanged. */
   touch(name: string): void {
     this.#wake(name);
   }

@@ -1,10 +1,10 @@
 /**
- * Keeps the cache of TkaSignins true: list, then watch from there, for ever.
+ * Keeps the cache of TkaSignins current: lists, then watches from there, until stopped.
  *
- * Whatever goes wrong, it starts again: an error is retried from the last version seen, with backoff; a version too old
- * (410, as a status or inside the stream) and repeated errors list anew. A watch lasts at most 25 s by request, so that
- * one that hangs half open is known by its silence at the end and replaced; and a list every 60 s mends what a watch
- * may have missed all the same. The cache's owner hears of each list, and of objects that are none of ours.
+ * An error is retried from the last version seen, with backoff; a version that is too old (410, as a status or inside the stream)
+ * and repeated errors lead to a new list. A watch lasts at most 25 s by request, so that one that is half open is recognized by not
+ * ending and replaced. A list every 60 s corrects what a watch may have missed. The cache's owner is told of each list, and of
+ * objects of another schema.
  */
 import type { Logger } from 'pino';
 import * as z from 'zod';
@@ -28,9 +28,9 @@ export interface InformerOptions {
 }
 
 const relistMs = 60_000;
-/** The age of the list is looked at this often. */
+/** How often the age of the list is checked. */
 const recheckMs = 2000;
-/** Failures in a row after which the installation is blamed. */
+/** Consecutive failures after which the installation counts as the cause. */
 const sureAfter = 4;
 const watchSeconds = 25;
 /** After this a watch that should have ended has hung. */
@@ -73,7 +73,7 @@ export class Informer {
     return this.#lastWatchEventAt;
   }
 
-  /** Why the sessions cannot be listed or watched, where the installation is to blame; undefined since the last list that succeeded. */
+  /** Why the sessions cannot be listed or watched, where the installation is the cause; undefined after a successful list. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -123,7 +123,7 @@ export class Informer {
         // A clock that is set ahead makes the list old at once, one that is set back leaves it in the future.
         const leftMs = (this.#lastListAt ?? clock.now()) + relistMs - clock.now();
         await sleep(clock, Math.min(recheckMs, Math.max(0, leftMs)), signal);
-        // The other loop has perhaps listed meanwhile.
+        // The other loop may have listed meanwhile.
         if (this.#lastListAt === undefined) continue;
         const ageMs = clock.now() - this.#lastListAt;
         if (ageMs < 0 || ageMs >= relistMs) await this.#list(signal);
@@ -141,7 +141,7 @@ export class Informer {
     const full = Math.min(5000, 100 * 2 ** Math.min(failures - 1, 10));
     const delayMs = full / 2 + (full / 2) * random();
     const problem = installationProblem(error);
-    // An API server that has just come back refuses everything for some moments.
+    // An API server that has just started refuses everything for a moment.
     if (failures >= sureAfter) this.#problem = problem;
     if (problem !== undefined) log.error({ err: error, failures }, `${problem}: ${reinstall}`);
     else if (!(error instanceof GoneError)) {
@@ -150,7 +150,7 @@ export class Informer {
     try {
       await sleep(clock, delayMs, signal);
     } catch {
-      // Stopped: the loops look at the signal themselves.
+      // Stopped: the loops check the signal themselves.
     }
   }
 

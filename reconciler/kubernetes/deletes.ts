@@ -1,5 +1,5 @@
 /**
- * Deletes of objects that others may write too: by the UID that was looked at, and told apart from those that a finalizer holds.
+ * Deletes of objects that others may write too: by the UID that was read, and with an error of its own where a finalizer keeps the object.
  */
 import type { V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import { HeldError, NotFoundError } from '../errors.ts';

@@ -1,6 +1,6 @@
 /**
- * Kubernetes Events about sessions, for failures and revocations only. One event for each thing that happened: the
- * same words about the same session are not said twice in a row. An Event that cannot be written is logged, no more.
+ * Kubernetes Events about sessions, for failures and revocations only. One Event for each incident: the same message about the
+ * same session is not repeated. A failure to write an Event is only logged.
  */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -24,7 +24,7 @@ export function createEvents(deps: { readonly cluster: Clients; readonly clock: 
     async record({ metadata: { name, namespace, uid, resourceVersion } }, { type, reason, message }) {
       const words = `${reason}: ${message}`;
       if (said.get(uid) === words) return;
-      // A revocation is the last word about a session: nothing would take it out of the memory again.
+      // A revocation is the last Event of a session: nothing would remove it from memory.
       if (type === 'Warning') said.set(uid, words);
       const at = new Date(deps.clock.now());
       try {

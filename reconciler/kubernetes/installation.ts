@@ -1,6 +1,6 @@
 /**
- * Answers of the API server that mean: an object of tka's own installation is missing or was changed. In words that name it, apart from
- * an API server that is away; the remedy is the administrator's.
+ * Recognizes answers of the API server that mean that an object of tka's own installation is missing or was changed, and names the
+ * object; an unreachable API server is not one of them.
  */
 import { group, plural } from '../../crd/tkasignin.ts';
 import { ApiError, ForbiddenError, InvalidError, NotFoundError, UnauthorizedError } from '../errors.ts';
@@ -11,7 +11,7 @@ export const reinstall =
 
 const crd = `CustomResourceDefinition ${plural}.${group}`;
 
-/** Undefined where the installation is not to blame, as far as this error shows. */
+/** Undefined where this error does not show that the installation is the cause. */
 export function installationProblem(error: unknown): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
   const { message, verb, resource } = error;
@@ -28,7 +28,7 @@ export function installationProblem(error: unknown): string | undefined {
   if (!(error instanceof NotFoundError)) return undefined;
   const namespace = /namespaces "([^"]+)" not found/.exec(message)?.[1];
   if (namespace !== undefined) return `the namespace ${namespace} does not exist`;
-  // An object that is not there is named; a kind that is not there cannot be.
+  // The message names a missing object, but not a missing kind.
   return /"[^"]+" not found/.test(message) ? undefined : `the ${crd} is not installed`;
 }
 

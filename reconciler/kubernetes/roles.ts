@@ -1,6 +1,6 @@
 /**
- * Which ClusterRoles and namespaces there are, and what a role allows. What was found is believed for 10 s, so that
- * logins in a row ask once; what was not found is asked again each time, so that creating it helps at once.
+ * Which ClusterRoles and namespaces exist, and what a role allows. Found ones are cached for 10 s, so that consecutive logins ask
+ * once; missing ones are looked up each time, so that creating them takes effect at once.
  *
  * Rejects with ForbiddenError for a role that tka may not bind.
  */
@@ -10,7 +10,7 @@ import { type Clients, during } from '../cluster.ts';
 import { NotFoundError } from '../errors.ts';
 
 export interface Roles {
-  /** Its rules, or undefined where there is no such ClusterRole. */
+  /** Its rules, or undefined where the ClusterRole does not exist. */
   rulesOf(role: string, signal: AbortSignal): Promise<readonly V1PolicyRule[] | undefined>;
   namespaceExists(namespace: string, signal: AbortSignal): Promise<boolean>;
 }
@@ -48,7 +48,7 @@ function remember<T>(
   return async (name, signal) => {
     const now = clock.now();
     const before = known.get(name);
-    // Not from the future, where the clock was set back.
+    // An entry from the future means that the clock was set back.
     if (before !== undefined && now >= before.at && now - before.at < believedMs)
       return await withSignal(before.answer, signal);
     for (const [other, { at }] of known) if (now < at || now - at >= believedMs) known.delete(other);

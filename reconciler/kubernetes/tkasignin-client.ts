@@ -1,7 +1,7 @@
 /**
  * TkaSignins at the API server: one function a call, each with the precondition that makes it safe to repeat.
  *
- * Patches and deletes carry the object's UID, so that a namesake made in between is never touched.
+ * Patches and deletes carry the object's UID, so that an object created in between under the same name is never touched.
  */
 import {
   annotations,
@@ -26,15 +26,15 @@ import type { SignInRequest } from '../reconciler.ts';
 export interface Signins {
   create(request: SignInRequest, name: string, signal: AbortSignal): Promise<TkaSignin>;
   read(name: string, signal: AbortSignal): Promise<TkaSignin>;
-  /** Moves the end, and says which node asked. */
+  /** Moves the end, and records which node asked. */
   moveEnd(signin: TkaSignin, endsAt: Date, node: string, signal: AbortSignal): Promise<TkaSignin>;
-  /** Sets one annotation of this very object. */
+  /** Sets one annotation of exactly this object. */
   annotate(signin: TkaSignin, key: string, value: string, signal: AbortSignal): Promise<TkaSignin>;
   writeStatus(signin: TkaSignin, status: TkaSigninStatus, signal: AbortSignal): Promise<TkaSignin>;
   /** Sets the list of finalizers, if the object is still what `signin` says. */
   setFinalizers(signin: TkaSignin, finalizers: readonly string[], signal: AbortSignal): Promise<TkaSignin>;
   /**
-   * Asks for the deletion of this very object; with `unchanged`, only if nobody wrote to it since. Resolves with the
+   * Deletes exactly this object; with `unchanged`, only if it has not been written since. Resolves with the
    * object as it is while finalizers hold it, undefined where it is gone.
    */
   delete(
@@ -54,7 +54,7 @@ export function createSignins(cluster: Clients, namespace: string): Signins {
         metadata: {
           name,
           namespace,
-          // From the start, so that no moment is left in which a delete would leave the account behind.
+          // From the start, so that a delete at any time cannot leave the account behind.
           finalizers: [finalizer],
           labels: {
             [labels.managedBy]: managedByValue,

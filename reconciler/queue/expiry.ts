@@ -1,11 +1,10 @@
 /**
- * When sessions end: a heap of ends with one timer for the first of them. It is rebuilt on every list, so that nothing
- * a restart forgets is needed.
+ * When sessions end: a heap of ends with one timer for the first. It is rebuilt on every list, so that a restart loses nothing.
  *
- * Ends are times of the wall clock, timers run by the time that passes: where the clock is set, or the machine slept, the two part.
- * So no timer is longer than `recheckMs`.
+ * Ends are times of the wall clock, but timers count elapsed time: the two diverge where the clock is set or the machine slept. So
+ * no timer is longer than `recheckMs`.
  *
- * Entries are hints. A session whose end moved leaves its old entry behind; whoever is called looks at the session itself.
+ * Entries are hints. A session whose end moved leaves its old entry behind; onDue() checks the session itself.
  */
 import type { Clock } from '../clock.ts';
 
@@ -19,7 +18,7 @@ const recheckMs = 2000;
 
 export interface ExpiryOptions {
   readonly clock: Clock;
-  /** Called once for each entry whose time has come. */
+  /** Called once for each entry that is due. */
   readonly onDue: (name: string) => void;
 }
 
@@ -80,7 +79,7 @@ export class Expiry {
 
   #fire(): void {
     this.#disarm();
-    // Only what is due is taken, the rest is armed again.
+    // Only due entries are removed, then the timer is set again.
     const now = this.#options.clock.now();
     while (this.#heap[0] !== undefined && this.#heap[0].at <= now) {
       const due = pop(this.#heap);

@@ -1,8 +1,8 @@
 /**
- * Work on many items without keeping the event loop, or the API server, from everything else.
+ * Work on many items without blocking the event loop or overloading the API server.
  */
 
-/** The items one by one; after each `size` of them the event loop gets a turn. */
+/** Yields the items one by one, and lets the event loop run after each `size` of them. */
 export async function* inTurns<T>(items: Iterable<T>, size = 100): AsyncGenerator<T> {
   let left = size;
   for (const item of items) {
@@ -50,7 +50,7 @@ export function createLimiter(limit: number): (work: () => Promise<void>) => Pro
     try {
       await work();
     } finally {
-      // The place is handed on, so that none who comes later takes it.
+      // The slot is handed to the first in the queue, before any later call can take it.
       const next = waiting.shift();
       if (next === undefined) running -= 1;
       else next();

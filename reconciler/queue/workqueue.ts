@@ -1,12 +1,12 @@
 /**
- * A work queue of keys: fair (first come, first served), deduplicating (a key waits once, however often it is added),
- * delayed, and with a backoff of its own for each key. Urgent keys, those that a caller waits for, are processed before all others. What client-go's workqueue guarantees holds here too:
- * a key is never processed by two at once, and one added while it is processed is processed once more after.
+ * A work queue of keys: fair (first come, first served), deduplicating (a key waits once, however often it is added), delayed, with
+ * a backoff for each key. Urgent keys, those that a caller waits for, are processed before all others. As in client-go's workqueue,
+ * a key is never processed twice at once, and a key added while it is processed is processed once more afterwards.
  *
- * The queue starts at most `concurrency` calls of `process` at a time, of which at most `backgroundConcurrency` are for keys that
- * are not urgent: thousands of those must not fill the API server's queues before a login. After `burst` starts in one turn of
- * the event loop, the next ones wait for the next turn: calls that need no I/O would otherwise all run in a row. A rejection is retried with backoff; what
- * `process` returns, in milliseconds, is when to look at the key again though nothing happened. stop() resolves when
+ * The queue starts at most `concurrency` calls of `process` at a time, at most `backgroundConcurrency` of them for keys that are
+ * not urgent: thousands of those must not fill the API server's queues before a login. After `burst` starts in one turn of the event
+ * loop the next ones wait for the next turn, because calls without I/O would otherwise all run in a row. A rejection is retried with
+ * backoff; a number that `process` resolves with is the delay in milliseconds until the key is processed again. stop() resolves when
  * the calls under way have ended.
  */
 import type { Clock } from '../clock.ts';
@@ -70,7 +70,7 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** Adds the key as urgent, and resolves when it has been processed from now on, well or not, or the queue was stopped. */
+  /** Adds the key as urgent, and resolves when a run that starts from now on has ended, successful or not, or the queue was stopped. */
   async processed(key: string): Promise<void> {
     if (this.#stopped) return;
     await new Promise<void>((resolve) => {
@@ -118,7 +118,7 @@ export class WorkQueue {
     for (;;) {
       const next = this.#next();
       if (next === undefined) return;
-      // Reset in a turn of its own, so that what needs no I/O cannot keep the event loop from everything else.
+      // Reset in the next turn, so that work without I/O cannot block the event loop.
       this.#nextTurn ??= setImmediate(() => {
         this.#nextTurn = undefined;
         this.#startedThisTurn = 0;
@@ -128,7 +128,7 @@ export class WorkQueue {
       this.#startedThisTurn += 1;
       const { key, priority } = next;
       this.#waiting[priority].delete(key);
-      // This run is what a delay would have been for; one that is left would cut the backoff after this run short.
+      // This run replaces a pending delay; one left over would cut the next backoff short.
       this.#undelay(key);
       if (priority === 'background') this.#background += 1;
       this.#running.set(key, this.#run(key, priority));
@@ -171,7 +171,7 @@ export class WorkQueue {
     const attempt = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, attempt);
     const { baseDelayMs = 50, maxDelayMs = 60_000, random, onRetry } = this.#options;
-    // Half fixed, half random: keys that failed together do not come back together.
+    // Half fixed, half random, so that keys that failed together are not retried together.
     const full = Math.min(maxDelayMs, baseDelayMs * 2 ** Math.min(attempt - 1, 30));
     const delayMs = full / 2 + (full / 2) * random();
     onRetry?.(key, error, attempt, delayMs);

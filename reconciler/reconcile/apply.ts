@@ -1,6 +1,6 @@
 /**
- * Carries actions on a session's ServiceAccount and bindings out. Every one may be repeated: what is there already is
- * looked at and kept if it is right, what is gone already is done. Deletes carry the UID of what was looked at.
+ * Applies actions to a session's ServiceAccount and bindings. Each may be repeated: an object that exists already is checked and
+ * kept if it is right, one that is gone already counts as deleted. Deletes carry the UID of the object that was read.
  */
 import type { V1ServiceAccount } from '@kubernetes/client-node';
 import { labels } from '../../crd/tkasignin.ts';
@@ -42,7 +42,7 @@ export function createApply(cluster: Clients): Apply {
           throw stillThere(left, `ServiceAccount ${namespace}/${name}`);
         });
       } catch (error) {
-        // With its namespace go tka's rights in it, and the account: the namespace controller removes it.
+        // tka's rights in a namespace end with it; the namespace controller removes the account.
         if (!(error instanceof ForbiddenError) || !(await isLeaving(cluster, namespace, signal))) throw error;
       }
     },
@@ -60,7 +60,7 @@ async function isLeaving(cluster: Clients, name: string, signal: AbortSignal): P
   }
 }
 
-/** An account that is there already must be the session's own, and not on its way out. */
+/** An account that exists already must be the session's own, and not be terminating. */
 function assertUsable(found: V1ServiceAccount, wanted: Desired['account']): void {
   const what = `ServiceAccount ${wanted.metadata.namespace}/${wanted.metadata.name}`;
   if (found.metadata?.labels?.[labels.signinUid] !== wanted.metadata.labels?.[labels.signinUid]) {

@@ -1,8 +1,8 @@
 /**
  * A session's bindings at the API server, where users with rights in a namespace may write too.
  *
- * What does not name the session's own account gives the session nothing: for a removal it counts as absent, and a binding that
- * is to be made takes the next of its names. So no object that a user writes keeps a session from ending or from being repaired.
+ * A binding that does not name the session's own account grants the session nothing: it counts as absent for a removal, and a
+ * binding to be created uses the next of its names. So no object that a user writes keeps a session from ending or being repaired.
  */
 import type { V1RoleBinding } from '@kubernetes/client-node';
 import { bindingNames } from '../../crd/tkasignin.ts';
@@ -14,9 +14,9 @@ import { ApiUnavailableError, ConflictError, HeldError, NotFoundError } from '..
 type Where = Pick<DesiredBinding, 'name' | 'namespace'>;
 
 export interface Bindings {
-  /** Makes the binding, under another of its names where an object that is not tka's has the first; replaces one that drifted. */
+  /** Creates the binding, under another of its names where an object that is not tka's has the first; replaces one that drifted. */
   createBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
-  /** Removes what gives the session's account anything under one of the binding's names. */
+  /** Removes every binding of the session's account under one of the binding's names. */
   deleteBinding(binding: DesiredBinding, signal: AbortSignal): Promise<void>;
   /** Removes the binding of this name, whatever is in it. */
   deleteBindingNamed(where: Where, signal: AbortSignal): Promise<void>;
@@ -41,7 +41,7 @@ export function createBindings(cluster: Clients): Bindings {
     });
   };
 
-  /** Whether the binding is there under this name; false: the name is not to be had. */
+  /** Whether the binding exists under this name now; false: the name is taken. */
   const createAs = async (binding: DesiredBinding, signal: AbortSignal): Promise<boolean> => {
     try {
       await api.create(binding, signal);
@@ -49,7 +49,7 @@ export function createBindings(cluster: Clients): Bindings {
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
       const found = await api.read(binding, signal).catch(orConflict(error));
-      // One that is being deleted may be gone the next moment.
+      // A binding that is being deleted may be gone the next moment.
       if (grantsTheSame(found, binding.object)) return found.metadata?.deletionTimestamp === undefined;
       if (!namesAccount(found, binding)) return false;
       try {
@@ -80,7 +80,7 @@ export function createBindings(cluster: Clients): Bindings {
         const where = { name, namespace: binding.namespace };
         const found = await readOrUndefined(where, signal);
         if (found === undefined) {
-          // Others are made only where the one before is taken.
+          // Later names are used only where the one before is taken.
           if (name !== binding.name) break;
           continue;
         }
@@ -110,7 +110,7 @@ interface Api {
   delete(where: Where, preconditions: { readonly uid?: string }, signal: AbortSignal): Promise<unknown>;
 }
 
-/** ClusterRoleBindings and RoleBindings through one door. */
+/** One interface for ClusterRoleBindings and RoleBindings. */
 function createApi({ rbac }: Clients): Api {
   return {
     async create({ namespace, object: body }, signal) {
@@ -145,7 +145,7 @@ function describe({ name, namespace }: Where): string {
   return namespace === undefined ? `ClusterRoleBinding ${name}` : `RoleBinding ${namespace}/${name}`;
 }
 
-/** Deleted between our two requests: the pass is tried again. */
+/** Deleted between the two requests: the pass is retried. */
 function orConflict(conflict: ConflictError): (error: unknown) => never {
   return (error) => {
     throw error instanceof NotFoundError ? conflict : error;

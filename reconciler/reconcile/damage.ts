@@ -1,6 +1,6 @@
 /**
- * What is known to be wrong with the objects of sessions that say they are ready, by the session's UID. A session in here is not
- * ready, whatever its status says. It leaves when the objects were seen whole again, or a pass has made what was missing.
+ * What is missing or changed of sessions whose status says ready, by UID. Such a session is not ready. An entry is removed when its
+ * objects were seen complete again, or a pass has created what was missing.
  */
 import type { ObjectMeta } from '../../crd/tkasignin.ts';
 import type { Observed } from './plan.ts';
@@ -14,9 +14,9 @@ export interface Damage {
   found(session: Session, observed: Observed): void;
   /** At most one subscriber; it is told of everything found from now on. */
   subscribe(onFound: (session: Session, observed: Observed) => void): void;
-  /** One object was seen as it should be. */
+  /** One object was seen as desired. */
   seenWhole(uid: string, key: string): void;
-  /** A pass has made all of this; what was found since stays. */
+  /** A pass has created all of this; what was found since stays. */
   repaired(uid: string, observed: Observed): void;
   forget(uid: string): void;
   forgetAll(): void;
@@ -24,7 +24,7 @@ export interface Damage {
 
 const none: Observed = new Map();
 
-/** `onWhole`: nothing is wrong any more with the session of this name. */
+/** `onWhole`: called with the name of a session that is complete again. */
 export function createDamage(onWhole: (name: string) => void): Damage {
   const known = new Map<string, { readonly name: string; readonly observed: Observed }>();
   let onFound: (session: Session, observed: Observed) => void = () => {};

@@ -1,6 +1,6 @@
 /**
  * The objects that a session needs: one ServiceAccount, and a binding cluster-wide or in each namespace of its scope.
- * Made from the TkaSignin alone, names included, so that whoever removes them needs no list.
+ * Computed from the TkaSignin alone, names included, so that removing them needs no list.
  */
 import type { RbacV1Subject, V1ClusterRoleBinding, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import { accountName, annotations, labels, managedByValue, type TkaSignin, userLabel } from '../../crd/tkasignin.ts';
@@ -59,7 +59,7 @@ export function desired(signin: TkaSignin): Desired {
   };
 }
 
-/** Whether a binding grants what it should, to whom it should, and nobody else. */
+/** Whether a binding grants the desired role to the desired account and to no one else. */
 export function grantsTheSame(
   found: Pick<V1RoleBinding, 'roleRef' | 'subjects'>,
   wanted: Pick<V1RoleBinding, 'roleRef' | 'subjects'>,
@@ -76,7 +76,7 @@ export function grantsTheSame(
   );
 }
 
-/** Whether a binding gives the account that it is meant for anything, whoever else it names. */
+/** Whether a binding names the account that it is for, among others or not. */
 export function namesAccount(found: Pick<V1RoleBinding, 'subjects'>, { object }: DesiredBinding): boolean {
   const [account] = object.subjects ?? [];
   return (found.subjects ?? []).some((subject) => isAccount(subject, account?.name, account?.namespace));
@@ -88,7 +88,7 @@ function isAccount({ kind, name, namespace }: RbacV1Subject, account = '', where
   return kind === 'ServiceAccount' && name === account && namespace === where;
 }
 
-/** One word for each object of a session, for what was observed of it. */
+/** Keys of a session's objects in Observed. */
 export const accountKey = 'account';
 export function bindingKey(namespace: string | undefined): string {
   return namespace === undefined ? 'cluster' : `namespace/${namespace}`;

@@ -1,6 +1,6 @@
 /**
- * Why sessions end. Whoever is asked to end one tells whoever removes it: in this process by its memory, in another by an
- * annotation, which costs a write.
+ * Why sessions end. The process that is asked to end one tells the process that removes it: itself through memory, another one through
+ * an annotation, which costs a write.
  */
 import type { Logger } from 'pino';
 import { endOf } from '../../crd/parse.ts';
@@ -11,11 +11,11 @@ import type { Signins } from '../kubernetes/tkasignin-client.ts';
 
 export interface EndReasons {
   announce(signin: TkaSignin, reason: string, signal: AbortSignal): Promise<void>;
-  /** It was not ended after all. */
+  /** The session was not ended after all. */
   forget(uid: string): void;
-  /** What was said, here or elsewhere. */
+  /** The announced reason, from this or another process. */
   of(signin: TkaSignin): string | undefined;
-  /** The same, or what can be seen. */
+  /** The announced reason, or one inferred from the end's time. */
   reasonOf(signin: TkaSignin): string;
 }
 
@@ -29,21 +29,21 @@ export interface EndReasonsDeps {
 }
 
 export function createEndReasons({ cache, signins, isLeading, clock, log }: EndReasonsDeps): EndReasons {
-  const said = new Map<string, string>();
+  const announced = new Map<string, string>();
   const of = ({ metadata: { uid, annotations: written } }: TkaSignin): string | undefined =>
-    said.get(uid) ?? written?.[annotations.endReason];
+    announced.get(uid) ?? written?.[annotations.endReason];
   return {
     async announce(signin, reason, signal) {
-      said.set(signin.metadata.uid, reason);
+      announced.set(signin.metadata.uid, reason);
       if (isLeading() || signin.metadata.deletionTimestamp !== undefined) return;
       try {
         cache.written(await signins.annotate(signin, annotations.endReason, reason, signal));
       } catch (error) {
-        // The end is what matters; without its reason it counts as a revocation.
+        // Without its reason the end counts as a revocation.
         log.debug({ err: error, session: signin.metadata.name }, 'cannot record why a session ends');
       }
     },
-    forget: (uid) => void said.delete(uid),
+    forget: (uid) => void announced.delete(uid),
     of,
     reasonOf: (signin) => of(signin) ?? (endOf(signin) <= clock.now() ? 'expired' : 'revoked'),
   };

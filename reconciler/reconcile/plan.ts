@@ -1,9 +1,8 @@
 /**
- * The decision: what a session needs done, from the TkaSignin, what was observed of its objects, and the time. Pure.
+ * The decision: what has to be done for a session, from the TkaSignin, its observed objects and the time. Pure.
  *
- * Actions are in groups. The actions of a group may run at once; a group starts when the one before it is done. Access
- * goes first at the end of a session (bindings, then the account), the TkaSignin last, so that what is left is always
- * named by a TkaSignin that still exists.
+ * Actions are in groups. Those of one group may run at once; a group starts when the one before it is done. At the end of a session
+ * access is removed first (bindings and account), the TkaSignin last, so that what is left is always named by an existing TkaSignin.
  */
 import { findCondition } from '../../crd/conditions.ts';
 import { endOf } from '../../crd/parse.ts';
@@ -11,8 +10,8 @@ import { finalizer, type TkaSignin } from '../../crd/tkasignin.ts';
 import { accountKey, bindingKey, desired, type Desired, type DesiredBinding } from './desired.ts';
 
 /**
- * What is known of each object (accountKey, bindingKey()). An object that is not in here was not looked at: it is taken
- * to exist where the status says so, and not to exist where it does not; creating it again does no harm.
+ * What is known of each object (accountKey, bindingKey()). An object that is not in the map was not read: it counts as present
+ * where the status says so, and as absent otherwise; creating it again is harmless.
  */
 export type Observed = ReadonlyMap<string, 'present' | 'absent' | 'drifted'>;
 
@@ -52,7 +51,7 @@ export function isProvisioned(signin: TkaSignin): boolean {
   return findCondition(signin.status?.conditions, 'Ready')?.status === 'True';
 }
 
-/** The last pass over it saw it as it is. */
+/** The last pass saw the current generation. */
 export function isObserved({ metadata, status }: TkaSignin): boolean {
   return status?.observedGeneration === metadata.generation;
 }
@@ -78,7 +77,7 @@ function provision(wanted: Desired, observed: Observed, provisioned: boolean): r
 }
 
 function removal(wanted: Desired): readonly (readonly Action[])[] {
-  // At once, because either alone ends the access: a holder of the role may be able to hold one of its bindings.
+  // In one group, because either alone ends the access: a user with the role may be able to keep one of its bindings.
   return [
     [
       ...wanted.bindings.map((binding) => ({ do: 'delete-binding', binding }) as const),

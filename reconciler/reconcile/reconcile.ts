@@ -1,7 +1,6 @@
 /**
- * One pass over one session: take it from the cache, plan, carry out, write the status once. What can be retried
- * rejects, so that the queue comes back with backoff; what does not heal by itself is also said in a condition and an
- * Event first.
+ * One pass over one session: read it from the cache, plan, apply, write the status once. Retryable errors reject, so that the queue
+ * retries with backoff; others are also reported in a condition and an Event first.
  */
 import { finalizer, type TkaSignin } from '../../crd/tkasignin.ts';
 import type { Apply } from './apply.ts';
@@ -23,15 +22,15 @@ import type { Roles } from '../kubernetes/roles.ts';
 export interface ReconcileDeps extends ReportDeps {
   readonly apply: Apply;
   readonly roles: Roles;
-  /** What is known to be wrong with the objects of sessions. */
+  /** What is missing or changed of sessions' objects. */
   readonly damage: Pick<Damage, 'of' | 'repaired'>;
-  /** Why this session ends, if somebody asked for that. */
+  /** Why this session ends, where its end was requested. */
   readonly endingOf: (signin: TkaSignin) => string | undefined;
-  /** Tells that every object of the session is there, while the work goes on that writes it down. */
+  /** Marks the session as having all its objects while its status is written. */
   readonly whileMade: (signin: TkaSignin, work: () => Promise<void>) => Promise<void>;
 }
 
-/** Resolves with when to look again though nothing happened, in milliseconds. */
+/** Resolves with the delay in milliseconds until the next pass, or undefined for none. */
 export async function reconcile(deps: ReconcileDeps, name: string): Promise<number | undefined> {
   const signin = deps.cache.get(name);
   if (signin === undefined) return undefined;
@@ -44,7 +43,7 @@ export async function reconcile(deps: ReconcileDeps, name: string): Promise<numb
     if (phase === 'live' && !isProvisioned(signin)) await assertRoleExists(deps, signin);
     for (const group of groups) await settle(group.map((action) => carryOut(deps, name, action)));
   } catch (error) {
-    // A pass cut short by our own stop says nothing about the session.
+    // A pass that the stop interrupted says nothing about the session.
     if (deps.signal.aborted) throw error;
     if (phase === 'ending') await reportStuck(deps, name, error);
     else await reportFailure(deps, name, error);
@@ -90,8 +89,8 @@ async function carryOut(deps: ReconcileDeps, name: string, action: Action): Prom
 }
 
 /**
- * A binding that cannot be removed does not keep the session from ending: its account goes, whose name never comes back, so
- * what is left gives nothing. The sweep tries again.
+ * A binding that cannot be removed does not keep the session from ending: its account is removed, and that name is never used again, so
+ * the binding grants nothing. The sweep tries again.
  */
 async function removeBinding(deps: ReconcileDeps, name: string, binding: DesiredBinding): Promise<void> {
   try {
@@ -118,7 +117,7 @@ async function requestDeletion({ cache, signins, signal }: ReconcileDeps, name: 
 async function release(deps: ReconcileDeps, name: string): Promise<void> {
   const before = deps.cache.get(name);
   if (before === undefined) return;
-  // First: with the object gone, so is what was said about its end.
+  // First, because the reason is forgotten once the object is gone.
   const asked = deps.endingOf(before);
   await deps.cache.whileReleasing(before, async () => {
     await changeFinalizers(deps, name, (finalizers) => finalizers.filter((other) => other !== finalizer));
@@ -145,7 +144,7 @@ async function changeFinalizers(
         cache.released(signin);
         return;
       }
-      // Our own delete moved the version on: one fresh look settles that.
+      // tka's own delete changed the version: read it once more.
       if (!(error instanceof ConflictError) || attempt > 0) throw error;
       const fresh = await readOrUndefined({ signins, signal }, name);
       if (fresh?.metadata.uid !== signin.metadata.uid) {
@@ -182,8 +181,8 @@ async function readOrUndefined(
 }
 
 /**
- * Nothing is given to a session that is gone or being ended, though the cache may be behind. One without a status has just been
- * made, and nothing was given to it yet.
+ * Nothing is created for a session that is gone or being ended, though the cache may be behind. One without a status is new, and
+ * has nothing yet.
  */
 async function isStillLive({ cache, signins, signal }: ReconcileDeps, signin: TkaSignin): Promise<boolean> {
   if (signin.status === undefined) return true;
@@ -194,14 +193,14 @@ async function isStillLive({ cache, signins, signal }: ReconcileDeps, signin: Tk
   return false;
 }
 
-/** A binding to a role that does not exist is accepted, and then garbles every denial its subject is shown. */
+/** The API server accepts a binding to a missing role, and then adds an error to every denial of its subject. */
 async function assertRoleExists({ roles, signal }: ReconcileDeps, signin: TkaSignin): Promise<void> {
   const { role } = signin.spec;
   if ((await roles.rulesOf(role, signal)) !== undefined) return;
   throw new SessionFailedError(signin.metadata.name, 'RoleNotFound', `ClusterRole ${role} does not exist`);
 }
 
-/** Waits for all, then rejects with the first rejection: nothing goes on behind a pass that is over. */
+/** Waits for all, then rejects with the first rejection: nothing runs after a pass has ended. */
 async function settle(promises: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(promises)) if (result.status === 'rejected') throw result.reason;
 }

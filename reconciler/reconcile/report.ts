@@ -1,6 +1,6 @@
 /**
- * What a pass over a session makes known: its status, written once and only if it changed; Events and the observer for
- * what does not heal by itself and for revocations.
+ * What a pass reports: the session's status, written once and only if it changed; Events and metrics for revocations and for what
+ * does not resolve by itself.
  */
 import type { Logger } from 'pino';
 import type { ConditionReason } from '../../crd/conditions.ts';
@@ -25,9 +25,9 @@ export interface ReportDeps {
   readonly signal: AbortSignal;
 }
 
-/** Ends that are nobody's news; every other is a revocation. */
+/** Ends without an Event; every other is a revocation. */
 const ordinary = new Set(['expired', 'logout', 'replaced']);
-/** Foreign finalizers are given this long before anyone is told. */
+/** How long a foreign finalizer may keep a TkaSignin before it is reported. */
 const foreignHoldMs = 30_000;
 const maxMessageLength = 1000;
 
@@ -39,7 +39,7 @@ export async function writeStatus(deps: ReportDeps, name: string, outcome: Outco
   try {
     deps.cache.written(await deps.signins.writeStatus(signin, status, deps.signal));
   } catch (error) {
-    // Gone, or another of the same name: that one has a pass of its own, and what this pass made belongs to nobody.
+    // Gone, or replaced by another of the same name, which gets its own pass; what this pass created is swept.
     if (!(error instanceof NotFoundError || error instanceof ConflictError)) throw error;
     deps.sweepSoon();
   }
@@ -67,7 +67,7 @@ export async function reportStuck(deps: ReportDeps, name: string, error: unknown
   await deps.events.record(signin, { type: 'Warning', reason: 'CleanupStuck', message });
 }
 
-/** A binding that stays behind when its session ends; without the account it gives nothing. */
+/** A binding that could not be removed when its session ended; without the account it grants nothing. */
 export async function reportLeft(deps: ReportDeps, name: string, error: unknown): Promise<void> {
   const message = messageOf(error);
   deps.log.warn(
@@ -78,7 +78,7 @@ export async function reportLeft(deps: ReportDeps, name: string, error: unknown)
   if (signin !== undefined) await deps.events.record(signin, { type: 'Warning', reason: 'BindingLeft', message });
 }
 
-/** All access is gone, but the TkaSignin is held by a finalizer that is not ours, and its name with it. */
+/** All access is removed, but a finalizer that is not tka's keeps the TkaSignin and its name. */
 export async function reportForeignHold(deps: ReportDeps, signin: TkaSignin): Promise<number | undefined> {
   const { name, deletionTimestamp } = signin.metadata;
   const dueMs = Date.parse(deletionTimestamp ?? '') + foreignHoldMs - deps.clock.now();
@@ -107,14 +107,14 @@ export async function reportEnded(deps: ReportDeps, signin: TkaSignin, asked: st
   }
 }
 
-/** Heals by waiting, or by looking again. */
+/** Resolves by waiting or by reading again. */
 function isPassing(error: unknown): boolean {
   return error instanceof ApiUnavailableError || error instanceof ConflictError;
 }
 
 function failureReason(error: unknown): ConditionReason {
   if (error instanceof ForbiddenError) return 'Forbidden';
-  // Only these two are made by a pass.
+  // A pass creates only these two.
   if (error instanceof SessionFailedError) return error.reason as 'RoleNotFound' | 'NamespaceNotFound';
   return 'ApplyFailed';
 }

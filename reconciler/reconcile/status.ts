@@ -1,6 +1,5 @@
 /**
- * What a pass found, as the status of a TkaSignin. Pure; the result is undefined where the status says so already, and
- * then nothing is written.
+ * The result of a pass as the status of a TkaSignin. Pure; undefined where the status says so already, and then nothing is written.
  */
 import { type Condition, type ConditionReason, setCondition } from '../../crd/conditions.ts';
 import { accountName, type TkaSignin, type TkaSigninStatus } from '../../crd/tkasignin.ts';
@@ -9,7 +8,7 @@ export type Outcome =
   | { readonly kind: 'provisioned' }
   /** The session is not usable; the message says what is missing. */
   | { readonly kind: 'failed'; readonly reason: ConditionReason; readonly message: string }
-  /** The session is over, but something of it cannot be removed. */
+  /** The session has ended, but one of its objects cannot be removed. */
   | { readonly kind: 'stuck'; readonly message: string };
 
 export function statusAfter(signin: TkaSignin, outcome: Outcome, now: number): TkaSigninStatus | undefined {

@@ -1,8 +1,7 @@
 /**
- * What a replica does for a session whose turn it is. The leader reconciles it. Everybody else leaves it to the leader, but for one
- * thing: access that somebody has revoked goes, whether there is a leader or not. So a session with a deletion timestamp
- * that no leader has removed for a second is removed by whoever sees it, which is safe at any time: what is deleted cannot
- * come back, and deletes carry UIDs.
+ * The queue's handler. On the leader it reconciles the session. On the other replicas it does nothing, with one exception: a session
+ * that is being revoked must lose its access even without a leader, so a TkaSignin whose deletion no leader has handled for a
+ * second is handled by every replica that sees it. That is safe at any time: deleted access cannot come back, and deletes carry UIDs.
  */
 import type { Logger } from 'pino';
 import { finalizer, type TkaSignin } from '../../crd/tkasignin.ts';
@@ -35,21 +34,21 @@ export interface WorkerDeps {
 }
 
 export interface Worker {
-  /** Resolves with when to look again though nothing happened, in milliseconds. */
+  /** Resolves with the delay in milliseconds until the next run, or undefined for none. */
   process(name: string): Promise<number | undefined>;
-  /** Whether every object of the session is there, though its status may not say so yet. */
+  /** Whether all objects of the session exist, though its status may not say so yet. */
   isMade(uid: string): boolean;
   forget(uid: string): void;
 }
 
-/** A leader that is there takes a tenth of it. */
+/** A running leader needs a tenth of it. */
 const leaderMs = 1000;
 
 export function createWorker(deps: WorkerDeps): Worker {
   const { cache, clock, endReasons, leadership, stopping } = deps;
-  /** UIDs of sessions whose objects are there and whose status is being written: a login need not wait for the latter. */
+  /** UIDs of sessions whose objects exist and whose status is being written: a login need not wait for the write. */
   const made = new Set<string>();
-  /** Since when a session that was revoked has been waiting for the leader, by its UID. */
+  /** When each revoked session began to wait for the leader, by UID. */
   const waiting = new Map<string, number>();
 
   const common = {
@@ -72,7 +71,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let current: { readonly term: AbortSignal; readonly signal: AbortSignal } | undefined;
 
   const signalOf = (term: AbortSignal): AbortSignal => {
-    // One for each term: each is heard by its sources for as long as they live.
+    // One for each term: a combined signal stays registered with its sources for their lifetime.
     if (current?.term !== term) current = { term, signal: AbortSignal.any([stopping, term]) };
     return current.signal;
   };
@@ -81,7 +80,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     try {
       return await reconcile({ ...leader, signal: signalOf(term) }, name);
     } catch (error) {
-      // The next leader looks at every session.
+      // The next leader processes every session.
       if (term.aborted && !stopping.aborted) return undefined;
       throw error;
     }

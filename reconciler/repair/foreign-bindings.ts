@@ -1,7 +1,7 @@
 /**
- * Bindings that give something to accounts of sessions and that tka did not make. Whoever may write bindings can make one, with
- * no more than their own rights; so can whoever has a token of tka's own account, with every role that tka may bind. They
- * are reported and never removed: tka cannot know what they are for. They give nothing once their session has ended.
+ * Bindings that grant something to accounts of sessions and that tka did not make. A user who may write bindings can make one within
+ * their own rights; the holder of a token of tka's own account can make one with every role that tka may bind. They are reported
+ * and never removed, because tka cannot know their purpose. They grant nothing once their session has ended.
  */
 import type { RbacV1Subject, V1ListMeta, V1RoleBinding } from '@kubernetes/client-node';
 import { accountName, bindingNames, labels, type TkaSignin } from '../../crd/tkasignin.ts';
@@ -61,7 +61,7 @@ export function foreignBindings(
   });
 }
 
-/** Whether tka made it as it is, for a session that lives or for one whose leavings the sweep removes. */
+/** Whether tka made it as it is, for a live session or for an ended one whose objects the sweep removes. */
 function isMade(binding: Binding, byAccount: ReadonlyMap<string, TkaSignin>): boolean {
   const { name = '', namespace, labels: own = {} } = binding.metadata ?? {};
   const [subject, ...others] = binding.subjects ?? [];

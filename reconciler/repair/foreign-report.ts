@@ -1,6 +1,6 @@
 /**
- * Says which bindings of sessions' accounts tka did not make: each once when it is found and once when it is gone in the log, as an
- * Event on the session that it is about, and how many there are to the observer.
+ * Reports bindings of sessions' accounts that tka did not make: in the log when one appears and when it is gone, as an Event on its
+ * session, and their number as a metric.
  */
 import type { Logger } from 'pino';
 import { accountName } from '../../crd/tkasignin.ts';
@@ -20,11 +20,11 @@ export interface ForeignReportDeps {
   readonly observer: Pick<ReconcilerObserver, 'foreignBindings'>;
 }
 
-/** All bindings of the cluster are read for it. */
+/** Each look reads all bindings of the cluster. */
 const everyMs = 60_000;
 
 export interface ForeignReport {
-  /** What there is; undefined where the last look was less than a minute ago. */
+  /** The bindings; undefined where the last look was less than a minute ago. */
   look(signal: AbortSignal): Promise<readonly ForeignBinding[] | undefined>;
   tell(found: readonly ForeignBinding[]): Promise<void>;
   stop(): void;

@@ -1,6 +1,6 @@
 /**
- * What an event about an account or a binding means for the session that it belongs to: nothing where the session is new or
- * over; else something is missing, or is there again. Whatever was remembered of the session is dropped with it.
+ * What a watch event about an account or a binding means for its session: nothing where the session is new or has ended; else an
+ * object is missing, or exists again, and what was remembered of the session is dropped.
  */
 import { accountName, bindingNames, type TkaSignin } from '../../crd/tkasignin.ts';
 import type { SigninCache } from '../informer/cache.ts';
@@ -24,7 +24,7 @@ export function takeOwnedNews({ cache, damage, tokens }: OwnedNewsDeps, event: O
   if (found === undefined) return;
   if (found.key === accountKey) tokens.accountIs(uid, event.isGone ? undefined : event.uid);
   if (found.state === 'present') damage.seenWhole(uid, found.key);
-  // One that is being made has a pass of its own.
+  // A session that is being provisioned has its own pass.
   else if (isProvisioned(signin)) damage.found(signin.metadata, new Map([[found.key, found.state]]));
 }
 

@@ -1,10 +1,9 @@
 /**
- * Watches the accounts and bindings of sessions, so that one that is deleted or changed by somebody else is known within
- * milliseconds, on every replica.
+ * Watches the accounts and bindings of sessions, so that every replica knows within milliseconds when one is deleted or changed.
  *
- * Its news are hints: events between two watches are lost, and the sweep finds what they would have told. Objects are known by our
- * labels; one whose labels are taken off looks deleted. Each watch lasts at most 25 s by request, and one that goes silent for
- * longer is replaced.
+ * Its events are hints: events between two watches are lost, and the sweep finds what they would have shown. Objects are selected by
+ * tka's labels; one that loses its labels looks deleted. Each watch lasts at most 25 s by request, and one that stays open longer
+ * is replaced.
  */
 import type { RbacV1Subject, V1RoleBinding } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
@@ -21,7 +20,7 @@ export interface OwnedEvent {
   readonly uid: string;
   readonly signin: string;
   readonly signinUid: string;
-  /** Deleted, being deleted, or without our labels. */
+  /** Deleted, being deleted, or without tka's labels. */
   readonly isGone: boolean;
   readonly grant?: Pick<V1RoleBinding, 'roleRef' | 'subjects'>;
 }
@@ -70,7 +69,7 @@ interface Resource {
   readonly plural: string;
   readonly path: string;
   readonly kind: OwnedEvent['kind'];
-  /** A list that says no more than from where to watch. */
+  /** A list for the resource version to watch from. */
   readonly version: (query: { labelSelector: string; limit: number }, signal: AbortSignal) => Promise<ListAnswer>;
 }
 
@@ -138,7 +137,7 @@ async function watchForever(options: OwnedWatchOptions, resource: Resource, sign
       failures += 1;
       if (error instanceof GoneError || failures >= 3) at = undefined;
       const full = Math.min(10_000, 100 * 2 ** Math.min(failures - 1, 10));
-      // The informer of the sessions says at once when the API server is away.
+      // The sessions' informer reports an unreachable API server.
       const level = error instanceof GoneError || error instanceof ApiUnavailableError ? 'debug' : 'warn';
       log[level](
         { err: error, resource: resource.plural, failures },
@@ -149,7 +148,7 @@ async function watchForever(options: OwnedWatchOptions, resource: Resource, sign
   }
 }
 
-/** Hands the events of one watch on; yields where to go on from after each. */
+/** Passes on the events of one watch; yields the resource version to resume from after each. */
 async function* eventsOf(
   { cluster, clock, onEvent }: OwnedWatchOptions,
   { path, plural, kind }: Resource,

@@ -1,12 +1,12 @@
 /**
- * Looks at every account and binding of this installation and holds them against the sessions: what belongs to no live
- * TkaSignin is removed, what a live one lacks is reported for its next pass.
+ * Compares every account and binding of this installation with the sessions: what belongs to no live TkaSignin is removed, what a
+ * live one lacks is reported for its next pass.
  *
- * Removed is only what carries this installation's ID, has the name of a session's account or binding, names (if it is a binding)
- * one account in the sessions namespace, and whose TkaSignin the API server, asked directly, does not have: the cache may be
- * behind. Besides, a binding in that form whose account is not that of the session in its labels: the admission policy tka-bindings
- * cannot compare the two, so that a stolen token of tka's account could make one that no session would end. Nothing else is
- * touched.
+ * Removed is only an object that carries this installation's ID, has the name of a session's account or binding, names (if it is a
+ * binding) one account in the sessions namespace, and whose TkaSignin does not exist at the API server, which is asked directly
+ * because the cache may be behind. Also removed is a binding in that form whose account is not that of the session in its labels:
+ * the admission policy tka-bindings cannot compare the two, so a stolen token of tka's account could create one that no session
+ * would end. Nothing else is touched.
  */
 import type { RbacV1Subject, V1ObjectMeta, V1RoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
@@ -40,12 +40,12 @@ export interface SweepDeps {
   readonly onDamage: (signin: TkaSignin, observed: Observed) => void;
 }
 
-/** Orphans of so many sessions are removed at once. */
+/** Sessions whose orphans are removed at once. */
 const sessionsAtOnce = 8;
 
 export type OwnedKind = 'ServiceAccount' | 'ClusterRoleBinding' | 'RoleBinding';
 
-/** An account or binding that carries our labels. */
+/** An account or binding with tka's labels. */
 export interface Owned {
   readonly kind: OwnedKind;
   readonly name: string;
@@ -55,7 +55,7 @@ export interface Owned {
   readonly grant?: Pick<V1RoleBinding, 'roleRef' | 'subjects'>;
 }
 
-/** Resolves with the names of sessions that left what cannot be removed. */
+/** Resolves with the names of sessions whose objects cannot be removed. */
 export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<readonly string[]> {
   // Before the lists: a session that becomes ready while they are read is not in them as a whole.
   const before = deps.cache.list();
@@ -69,12 +69,12 @@ export async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<reado
     const observed = compare(signin, byUid.get(uid) ?? []);
     if (observed.size > 0) deps.onDamage(now, observed);
   }
-  // A session that ended meanwhile has had its own pass to remove what the lists still show.
+  // A session that has ended meanwhile was cleaned up by its own pass.
   const known = new Set([...before, ...deps.cache.list()].map((signin) => signin.metadata.uid));
   return await removeOrphans(deps, owned, known, signal);
 }
 
-/** What of a session's objects is absent or drifted; empty where all is well. */
+/** Which of a session's objects are absent or drifted; empty for none. */
 export function compare(signin: TkaSignin, owned: readonly Owned[]): Observed {
   const damage = new Map<string, 'absent' | 'drifted'>();
   const wanted = desired(signin);
@@ -116,7 +116,7 @@ export function isForged(object: Owned): boolean {
   return object.grant !== undefined && object.grant.subjects?.[0]?.name !== namedAccount(object);
 }
 
-/** Labels are anybody's to write; the name that they lead to is not. */
+/** Any user may write labels; the name that they lead to must match. */
 function namedAccount({ signin, signinUid }: Owned): string {
   return accountName({ metadata: { name: signin, uid: signinUid } });
 }
@@ -125,7 +125,7 @@ function isSessionAccount(subject: RbacV1Subject, namespace: string): boolean {
   return subject.kind === 'ServiceAccount' && subject.namespace === namespace;
 }
 
-/** Resolves with the names of sessions that left what cannot be removed; they do not keep others' from being removed. */
+/** Resolves with the names of sessions whose objects cannot be removed; they do not stop the removal of others. */
 async function removeOrphans(
   deps: SweepDeps,
   owned: readonly Owned[],

@@ -1,7 +1,7 @@
 /**
- * Sweeps again and again: first when soon() is called for the first time, then every 30 s and whenever soon() is called,
- * though not more than once a second, and with pauses of ten times what the last sweep took: a sweep reads every object of tka's, and
- * thousands of sessions that end at once must not be swept for again and again. Whoever starts it stops it.
+ * Sweeps repeatedly: first after the first call of soon(), then every 30 s and after each call of soon(), at most once a second and
+ * with pauses of ten times the duration of the last sweep: a sweep reads every object of tka's, and thousands of sessions that end
+ * at once must not each cause one. The caller that starts it stops it.
  */
 import type { Logger } from 'pino';
 import type { TkaSignin } from '../../crd/tkasignin.ts';
@@ -26,7 +26,7 @@ export interface Sweeper {
 const sweepMs = 30_000;
 const afterErrorMs = 5000;
 const pauseMs = 1000;
-/** At most a tenth of the time is spent on sweeps that are asked for. */
+/** Requested sweeps take at most a tenth of the time. */
 const pauseFactor = 10;
 
 export function startSweeper(deps: SweeperDeps): Sweeper {
@@ -39,7 +39,7 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
 
   const once = async (): Promise<void> => {
     const looking = foreign.look(signal);
-    // Where the sweep fails, its error is the one to tell.
+    // Where the sweep fails, its error is the one to report.
     looking.catch(() => undefined);
     const stuckNow = await sweep(
       {
@@ -95,7 +95,7 @@ export function startSweeper(deps: SweeperDeps): Sweeper {
   };
 }
 
-/** Something to wait for that may be rung before anybody waits. */
+/** An event that may occur before anything waits for it. */
 function createAlarm(): { ring(): void; wait(signal: AbortSignal): Promise<void> } {
   let ringing = Promise.withResolvers<void>();
   return {

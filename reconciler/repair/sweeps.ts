@@ -1,5 +1,5 @@
 /**
- * Sweeps while this process leads: each term has a sweeper of its own, which ends with it. Whoever has these stops them.
+ * Sweeps while this process leads: each term has its own sweeper, which ends with it. The owner stops them.
  */
 import { createApply } from '../reconcile/apply.ts';
 import { createSignins } from '../kubernetes/tkasignin-client.ts';
@@ -13,7 +13,7 @@ export interface Sweeps {
   stop(): Promise<void>;
 }
 
-/** `cluster`: what a leader asks the API server with. */
+/** `cluster`: the leader's clients. */
 export function createSweeps(deps: Omit<SweeperDeps, 'signins' | 'apply'>): Sweeps {
   const { cluster, namespace } = deps;
   let current: Sweeper | undefined;

@@ -1,10 +1,9 @@
 /**
- * Sees that a session's credential works: asks the API server, with the session's own token, whether what the role
- * allows is allowed. RBAC follows a write by some milliseconds, so only trying tells.
+ * Checks that a session's credential works: asks the API server, with the session's own token, whether something that the role
+ * allows is allowed. RBAC takes effect some milliseconds after a write, so only trying shows.
  *
- * Rejects with UnauthorizedError where the API server does not accept the token, and with ApiUnavailableError where it does not answer.
- *
- * It shows one API server's mind. Where there are several behind one address, another may be some milliseconds behind.
+ * Rejects with UnauthorizedError where the API server does not accept the token, and with ApiUnavailableError where it does not
+ * answer. Where several API servers share one address, the answer is one server's; another may be some milliseconds behind.
  */
 import type { AuthorizationV1Api, V1SelfSubjectAccessReviewSpec } from '@kubernetes/client-node';
 import { type Clock, sleep } from '../clock.ts';
@@ -18,7 +17,7 @@ export async function untilAllowed(
   signal: AbortSignal,
 ): Promise<void> {
   const api = deps.cluster.withToken(token);
-  // A role that allows nothing still has to be known to the API server: any answer but 401 shows that.
+  // For a role that allows nothing, any answer but 401 shows that the token is known.
   const questions = probes.length > 0 ? probes : [{ nonResourceAttributes: { verb: 'get', path: '/' } }];
   await Promise.all(
     questions.map(async (spec) => await untilAnswered(deps.clock, api, spec, probes.length > 0, signal)),
@@ -37,7 +36,7 @@ async function untilAnswered(
       const { status } = await api.createSelfSubjectAccessReview({ body: { spec } }, during(signal));
       if (status?.allowed === true || !mustBeAllowed) return;
     } catch (error) {
-      // A cluster may forbid the question itself; the token was accepted, and that is all that can be known.
+      // A cluster may forbid the review itself; that the token was accepted is all that can be known.
       if (error instanceof ForbiddenError) return;
       throw error;
     }

@@ -1,5 +1,5 @@
 /**
- * Ends a session because somebody asks for it: resolves when its account is gone, and its bindings as far as they can be removed.
+ * Ends a session on request: resolves when its account is gone, and its bindings as far as they can be removed.
  */
 import { finalizer, type TkaSignin } from '../../crd/tkasignin.ts';
 import type { Apply } from '../reconcile/apply.ts';
@@ -33,12 +33,12 @@ export function createEnd(deps: EndDeps): Reconciler['end'] {
       await endReasons.announce(signin, reason, caller);
       const left = await signins.delete(signin, { unchanged: false }, caller);
       if (left !== undefined) cache.written(left);
-      // One who logs out waits; a revocation may be one of thousands.
+      // A user waits for a logout; a revocation may be one of thousands.
       deps.enqueue(name, reason === 'logout' ? 'urgent' : 'background');
     } catch (error) {
       endReasons.forget(uid);
       if (!(error instanceof NotFoundError)) throw error;
-      // Somebody stripped our finalizer: what it stood for is removed here.
+      // The finalizer was removed by someone else: the access is removed here.
       await removeAccess(deps, signin, caller);
       return;
     }
@@ -57,7 +57,7 @@ async function removeAccess(
     apply.deleteAccount(account, caller),
     ...bindings.map(async (binding) => await apply.deleteBinding(binding, caller)),
   ]);
-  // Without the account a binding gives nothing; the sweep removes what could not be removed here.
+  // Without the account a binding grants nothing; the sweep removes what could not be removed here.
   if (removed.status === 'rejected') throw removed.reason;
   cache.released(signin);
   sweepSoon();

@@ -1,4 +1,4 @@
-/** Counts the calls under way that a login consists of: while there are any, what no caller waits for leaves them room. */
+/** Counts the calls of logins under way: while there are any, background work uses fewer slots. */
 export interface Logins {
   readonly underWay: number;
   run<T>(call: () => Promise<T>): Promise<T>;

@@ -1,6 +1,6 @@
 /**
- * Which question to ask the API server to see that a role works: one access that a rule of the role allows. A binding
- * gives all its rules or none, so one is enough, if it is not one that everybody has anyway.
+ * Which access to ask the API server about to see that a role is in effect: one that a rule of the role allows. A binding grants
+ * all its rules or none, so one is enough, unless everyone has it anyway.
  */
 import type {
   V1NonResourceAttributes,
@@ -19,13 +19,13 @@ export function probesFor(
     if (namespaces === undefined) return [{ resourceAttributes: resource }];
     return namespaces.map((namespace) => ({ resourceAttributes: Object.assign({ namespace }, resource) }));
   }
-  // A RoleBinding gives no access to paths: nothing of such a role can be seen in a namespace.
+  // A RoleBinding grants no access to paths: such a role cannot be probed in a namespace.
   if (namespaces !== undefined) return [];
   const path = rules.map(pathOf).find((attributes) => attributes !== undefined);
   return path === undefined ? [] : [{ nonResourceAttributes: path }];
 }
 
-/** Reviews about oneself are allowed to everybody. */
+/** Everyone may create reviews about themselves. */
 const everybodys = new Set(['authentication.k8s.io', 'authorization.k8s.io']);
 
 function resourceOf(rule: V1PolicyRule): V1ResourceAttributes | undefined {

@@ -1,6 +1,6 @@
 /**
- * When a session can be used: it is provisioned, nothing of it is known to be missing, and the API server lets its own token do
- * what its role allows. That is seen again for each caller, those at once together: what was true once may not be now.
+ * When a session can be used: it is provisioned, none of its objects is known to be missing, and the API server allows its own token
+ * what its role allows. That is checked again for each call, concurrent calls together.
  */
 import { findCondition } from '../../crd/conditions.ts';
 import { endOf } from '../../crd/parse.ts';
@@ -30,12 +30,12 @@ export interface ReadinessDeps {
   readonly cache: SigninCache;
   readonly tokens: Tokens;
   readonly roles: Roles;
-  /** Whether the session's objects are all there, though its status may not say so yet. */
+  /** Whether all objects of the session exist, though its status may not say so yet. */
   readonly isMade: (uid: string) => boolean;
-  /** Whether nothing of it is known to be missing, whatever its status says. */
+  /** Whether no object of the session is known to be missing, whatever its status says. */
   readonly isWhole: (uid: string) => boolean;
   readonly onAccountMissing: (signin: TkaSignin) => void;
-  /** Resolves when the status tells of the session as it is now asked for, not of an earlier pass. */
+  /** Resolves when the status is of a pass over the session as it is now. */
   readonly lookAgain: (name: string, signal: AbortSignal) => Promise<void>;
   readonly stopping: AbortSignal;
 }
@@ -43,31 +43,31 @@ export interface ReadinessDeps {
 export interface Readiness {
   /** As Reconciler.usable() says. */
   until(name: string, signal: AbortSignal): Promise<TkaSignin>;
-  /** Something of the session is missing: what was seen of it no longer counts. */
+  /** An object of the session is missing: earlier checks no longer count. */
   doubt(uid: string): void;
   /** The session is gone. */
   forget(uid: string): void;
 }
 
-/** Failures that no waiting heals: a login is told at once, of a refusal once it has lasted (refusals.ts). */
+/** Failures that waiting does not resolve: a login fails at once, for a refusal once it has lasted (refusals.ts). */
 const hopeless = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
-/** Of a session that has worked before, where the watches tell of everything else, so many places are looked at again. */
+/** For a session that has worked before, this many namespaces are probed again; the watches report everything else. */
 const placesAgain = 8;
 
 const lookAgainMs = 1000;
 
-/** An API server that fails for this long is away: the callers are told. One failed request among others is asked again. */
+/** An API server that fails for this long is unreachable: the callers are told. A single failed request is retried. */
 const awayMs = 1000;
 
-/** However long the API server takes to follow a write; whoever waits leaves by their own signal. */
+/** Deadline of a check; callers leave earlier by their own signals. */
 const proofMs = 60_000;
 
 export function createReadiness(deps: ReadinessDeps): Readiness {
   const { cache } = deps;
-  /** What is being seen of each session, by its UID: asked once, however many want to know. */
+  /** The check under way for each session, by UID, shared by all callers. */
   const proofs = new Map<string, { readonly seen: Promise<void>; readonly end: AbortController }>();
-  /** Sessions that have worked as a whole, by UID. */
+  /** Sessions that have passed a complete check, by UID. */
   const worked = new Set<string>();
 
   const proven = (signin: TkaSignin): Promise<void> => {
@@ -97,7 +97,7 @@ export function createReadiness(deps: ReadinessDeps): Readiness {
       .catch(() => undefined);
     try {
       await Promise.all([untilReady(deps, name, asking), withSignal(proven(signin), asking)]);
-      // The proof may have found what is missing.
+      // The check may have found a missing object.
       const ready = await untilReady(deps, name, asking);
       return cache.get(name) ?? ready;
     } finally {
@@ -108,7 +108,7 @@ export function createReadiness(deps: ReadinessDeps): Readiness {
   return {
     until,
     doubt(uid) {
-      // Those who wait for it still hear of it: it looks at the session as it is from now on.
+      // Callers that wait for it still get its result: it reads the session's current state.
       proofs.delete(uid);
       worked.delete(uid);
     },
@@ -163,14 +163,14 @@ async function untilHopeful(
       if (!(error instanceof SessionFailedError)) throw error;
       const mayPass = error.reason === 'Forbidden' && clock.now() - startedAt < confirmedMs;
       if (looks > 0 && !mayPass) throw error;
-      // The first status tells of an earlier pass: what was missing then may be there now.
+      // The first status is of an earlier pass: what was missing then may exist now.
       if (looks > 0) await sleep(clock, lookAgainMs, signal);
       await withSignal(lookAgain(name, signal), signal);
     }
   }
 }
 
-/** Seen with the session's own token. */
+/** Checked with the session's own token. */
 async function untilWorking(
   deps: ReadinessDeps,
   signin: TkaSignin,
@@ -195,7 +195,7 @@ async function untilWorking(
       const isAway = error instanceof ApiUnavailableError;
       awaySince = isAway ? (awaySince ?? askedAt) : undefined;
       if (awaySince !== undefined && deps.clock.now() - awaySince >= awayMs) throw error;
-      // Its account is missing, and is being made again.
+      // Its account is missing and being created again.
       const isPassing = isAway || error instanceof SessionNotReadyError;
       if (error instanceof UnauthorizedError && token !== undefined) deps.tokens.refused(uid, token);
       else if (!isPassing) throw error;
@@ -204,7 +204,7 @@ async function untilWorking(
   }
 }
 
-/** The API server accepts a token for 10 s after its account has gone: a token that works now may be of no use to anybody. */
+/** The API server accepts a token for 10 s after its account is gone: a token that works now may be useless. */
 async function seeAccount(deps: ReadinessDeps, signin: TkaSignin, signal: AbortSignal): Promise<void> {
   const { name, namespace, uid } = signin.metadata;
   try {

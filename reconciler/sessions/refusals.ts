@@ -1,15 +1,15 @@
 /**
- * When a refusal (403) of the API server counts. For seconds after its start its authorizer refuses what is allowed, so one that is told
- * as lasting must have been seen for a while, and not long ago.
+ * When a refusal (403) of the API server counts as lasting. For seconds after its start its authorizer refuses what is allowed, so a
+ * refusal must have been seen for a while, and recently.
  */
 
 /** How long a refusal must have been seen. */
 export const confirmedMs = 10_000;
-/** One that nobody has met for so long is seen anew. */
+/** A refusal that was not seen for this long starts again. */
 const forgottenMs = 60_000;
 
 export interface Refusals {
-  /** Notes one; whether it has lasted. */
+  /** Records a refusal; returns whether it has lasted. */
   isLasting(what: string, nowMs: number): boolean;
   allowed(what: string): void;
 }

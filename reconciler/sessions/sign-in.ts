@@ -1,10 +1,9 @@
 /**
- * Stores a login as a TkaSignin: creates it, or moves the end of the one that is there.
+ * Stores a login as a TkaSignin: creates it, or moves the end of the existing one.
  *
- * Calls for one session at once share one write. An object found under the session's name is adopted only if its whole
- * spec but the end is what was asked for. One that is over, or being revoked, is waited out and made anew; so is one
- * whose end would have to come forward, because tokens handed out for the later end cannot be taken back otherwise
- * (its account, and with it every token of it, goes).
+ * Concurrent calls for one session share one write. An object found under the session's name is adopted only if its whole spec
+ * except the end matches the request. One that has ended or is being revoked is waited for and then created again; so is one whose
+ * end would become earlier, because tokens handed out for the later end die only with its account.
  */
 import { endOf } from '../../crd/parse.ts';
 import { signinName, type TkaSignin } from '../../crd/tkasignin.ts';
@@ -18,18 +17,18 @@ export interface SignInDeps {
   readonly cache: SigninCache;
   readonly signins: Signins;
   readonly clock: Clock;
-  /** Has the session looked at by the queue. */
+  /** Adds the session to the queue. */
   readonly enqueue: (name: string) => void;
-  /** Says why a session is about to end. */
+  /** Announces why a session is about to end. */
   readonly announceEnd: (signin: TkaSignin, reason: string, signal: AbortSignal) => Promise<void>;
   readonly stopping: AbortSignal;
 }
 
-/** Ends are stored in whole seconds: a stored end less than this away from the wish may be less than 1 s away. */
+/** Ends are stored in whole seconds, so a stored end may differ from the requested one by rounding. */
 const toleranceMs = 2000;
 /** Deadline of a write that several logins wait for; each of them leaves by its own signal. */
 const storeMs = 10_000;
-/** How long a login waits for a namesake that is being revoked. */
+/** How long a login waits for a session of the same name that is being revoked. */
 const namesakeMs = 2000;
 
 export function createSignIn(deps: SignInDeps): (request: SignInRequest, signal: AbortSignal) => Promise<TkaSignin> {
@@ -63,7 +62,7 @@ async function store(deps: SignInDeps, request: SignInRequest, name: string): Pr
   }
 }
 
-/** The object just made; undefined where somebody was quicker: look again. */
+/** The object just created; undefined where another write came first: read again. */
 async function create(
   deps: SignInDeps,
   request: SignInRequest,
@@ -81,7 +80,7 @@ async function create(
   }
 }
 
-/** The session with its end moved where that is due; undefined where it had to go, or went: look again. */
+/** The session, with its end moved if needed; undefined where it was or had to be removed: read again. */
 async function adopt(
   deps: SignInDeps,
   found: TkaSignin,
@@ -130,9 +129,9 @@ async function remove(deps: SignInDeps, found: TkaSignin, signal: AbortSignal): 
 
 async function untilGone(deps: SignInDeps, { metadata: { name, uid } }: TkaSignin, signal: AbortSignal): Promise<void> {
   deps.enqueue(name);
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(namesakeMs)]);
+  const waiting = AbortSignal.any([signal, AbortSignal.timeout(namesakeMs)]);
   try {
-    await deps.cache.until(name, (now) => (now?.metadata.uid === uid ? undefined : true), patience);
+    await deps.cache.until(name, (now) => (now?.metadata.uid === uid ? undefined : true), waiting);
   } catch (error) {
     signal.throwIfAborted();
     throw new SessionEndingError(name, `session ${name} is still being revoked: log in again in a moment`, {
@@ -156,7 +155,7 @@ async function reread(
   }
 }
 
-/** All that is not the end, nor a name for display that its owner may change. */
+/** Everything but the end and the display name, which its owner may change. */
 function isSameGrant({ spec }: TkaSignin, request: SignInRequest): boolean {
   return (
     spec.subject === request.subject &&

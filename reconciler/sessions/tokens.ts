@@ -1,10 +1,10 @@
 /**
- * Tokens of sessions' ServiceAccounts, by TokenRequest. No token that is given away outlives its session: the API server's own
- * answer, and the token's `exp` claim, are held against the session's end before anybody sees it.
+ * Tokens of sessions' ServiceAccounts, by TokenRequest. No token that is handed out outlives its session: the API server's answer
+ * and the token's `exp` claim are compared with the session's end first.
  *
- * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one. What tka
- * keeps to itself may be longer: the account's end is that token's end. One mint at a time for each session; the last token
- * stays in memory, by the session's UID, until the session's end, or until its account is another or the API server refuses it.
+ * The API server's minimum is 600 s; a session with less left gets no token (SessionEndingError), never a longer one. A token for
+ * tka's own use may be longer: it ends with the account. One request at a time for each session; the last token stays in memory,
+ * by the session's UID, until the session's end, or until its account changes or the API server refuses the token.
  */
 import * as z from 'zod';
 import { accountName, type TkaSignin } from '../../crd/tkasignin.ts';
@@ -15,16 +15,16 @@ import { ClockBehindError, InvalidError, NotFoundError, SessionEndingError, Sess
 import type { SessionToken } from '../reconciler.ts';
 
 export interface Tokens {
-  /** One to give away. */
+  /** A token to hand out. */
   get(signin: TkaSignin, signal: AbortSignal): Promise<SessionToken>;
   /**
-   * One that never leaves tka: never a SessionEndingError. `patience` is asked for only where there is something to wait for: a
-   * signal with a timer for each request is dear.
+   * A token that never leaves tka: never a SessionEndingError. `deadline` is called only where there is something to wait for,
+   * because a signal with a timer for each request is expensive.
    */
-  kept(signin: TkaSignin, patience: () => AbortSignal): Promise<SessionToken>;
-  /** The session's account has this UID now, undefined: is gone; tokens of another are dropped. */
+  kept(signin: TkaSignin, deadline: () => AbortSignal): Promise<SessionToken>;
+  /** The session's account has this UID now (undefined: it is gone); tokens of another account are dropped. */
   accountIs(uid: string, accountUid: string | undefined): void;
-  /** The API server did not accept this token. One that was minted a moment ago may still have to become known there. */
+  /** The API server did not accept this token. One that was just issued may not be known there yet. */
   refused(uid: string, token: string): void;
   forget(uid: string): void;
 }
@@ -41,7 +41,7 @@ export interface TokensDeps {
 
 export const minimumSeconds = 600;
 const mintDeadlineMs = 10_000;
-/** Other API servers may not know an account yet whose token one of them has just made. */
+/** Other API servers may not know an account yet whose token one of them has just issued. */
 const newMs = 2000;
 /** TokenRequest's special number: the API server makes a token asked for 3607 s last a year. */
 const extendedSeconds = 3607;
@@ -56,7 +56,7 @@ export function createTokens(deps: TokensDeps): Tokens {
   const { around = (mint) => mint() } = deps;
   const held = new Map<string, Held>();
   const minting = new Map<string, Promise<Held>>();
-  const obtain = async (signin: TkaSignin, isKept: boolean, patience: () => AbortSignal): Promise<SessionToken> => {
+  const obtain = async (signin: TkaSignin, isKept: boolean, deadline: () => AbortSignal): Promise<SessionToken> => {
     const { uid } = signin.metadata;
     for (;;) {
       const have = held.get(uid);
@@ -66,13 +66,13 @@ export function createTokens(deps: TokensDeps): Tokens {
       }
       const underway = minting.get(uid);
       if (underway !== undefined) {
-        // It may be for an end that has moved since, or not be one to keep: the result is looked at anew.
-        await withSignal(underway, patience()).catch((error: unknown) => {
+        // It may be for an end that has moved since, or for the other use: the result is checked again.
+        await withSignal(underway, deadline()).catch((error: unknown) => {
           if (!isKept || !(error instanceof SessionEndingError)) throw error;
         });
         continue;
       }
-      // One that is forgotten meanwhile leaves nothing behind.
+      // A session that was forgotten meanwhile keeps no token.
       const isWanted = (): boolean => minting.get(uid) === minted;
       const minted: Promise<Held> = around(async () => await mint(deps, signin, isKept))
         .then((token) => {
@@ -83,17 +83,17 @@ export function createTokens(deps: TokensDeps): Tokens {
           if (isWanted()) minting.delete(uid);
         });
       minting.set(uid, minted);
-      // Those who wait for it hear of its failure; perhaps all of them have left.
+      // Callers that wait for it get its failure; all of them may have left.
       minted.catch(() => undefined);
-      return publicPart(await withSignal(minted, patience()));
+      return publicPart(await withSignal(minted, deadline()));
     }
   };
   return {
     get: (signin, signal) => obtain(signin, false, () => signal),
-    kept: (signin, patience) => obtain(signin, true, patience),
+    kept: (signin, deadline) => obtain(signin, true, deadline),
     accountIs(uid, accountUid) {
       const have = held.get(uid);
-      // One that is being minted may be of either account.
+      // A token under way may be of either account.
       minting.delete(uid);
       if (have !== undefined && accountUid !== accountClaim(have.token)) held.delete(uid);
     },
@@ -133,7 +133,7 @@ export function accountClaim(token: string): string | undefined {
   return claimsOf(token)?.['kubernetes.io']?.serviceaccount.uid;
 }
 
-/** Of a token that the API server has just made: nothing here verifies it. */
+/** Of a token that the API server has just issued: nothing is verified here. */
 function claimsOf(token: string): z.infer<typeof claimsSchema> | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
@@ -143,7 +143,7 @@ function claimsOf(token: string): z.infer<typeof claimsSchema> | undefined {
   }
 }
 
-/** Less than this is the time that the request took, and rounding. */
+/** Differences below this are the request's duration and rounding. */
 const noticeableMs = 30_000;
 
 async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promise<Held> {
@@ -153,7 +153,7 @@ async function mint(deps: TokensDeps, signin: TkaSignin, isKept: boolean): Promi
   const startedAt = clock.now();
   let seconds = secondsToAsk(end, startedAt) ?? (isKept ? minimumSeconds : undefined);
   let behindMs = 0;
-  // The API server's clock may run ahead of ours: what it gives too much is asked less the second time.
+  // The API server's clock may be ahead: the second request asks for that much less.
   for (let attempt = 0; attempt < 2 && seconds !== undefined; attempt += 1) {
     const { token, expiresAt } = await request(deps, signin, seconds, namespace);
     if (isKept || expiresAt <= end) {
@@ -200,17 +200,17 @@ async function request(
   }
 }
 
-/** A token reaches far enough if a new one would not reach much further. */
+/** A token is good enough if a new one would not last much longer. */
 function isGood(have: Held, end: number, now: number): boolean {
   const expiresAt = have.expiresAt.getTime();
   if (expiresAt > end || expiresAt <= now) return false;
-  // Two seconds are the asking short and the rounding.
+  // Two seconds for the shorter request and rounding.
   if (end - expiresAt <= 3000) return true;
-  // The API server has a maximum of its own and gave less than asked: used until half its life is over.
+  // The API server limits the lifetime and gave less than requested: used for half of it.
   return have.end === end && expiresAt - now > (expiresAt - have.mintedAt) / 2;
 }
 
-/** Whatever the session's end: a fifth of its life is left. */
+/** Whatever the session's end: a fifth of its lifetime is left. */
 function isLasting({ expiresAt, mintedAt }: Held, now: number): boolean {
   return expiresAt.getTime() - now > (expiresAt.getTime() - mintedAt) / 5;
 }
