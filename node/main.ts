@@ -2,7 +2,7 @@
 /**
  * `tka-server`: reads the command line and runs one subcommand. Exit codes: 0 done, 1 it cannot run, 2 usage or configuration.
  *
- * What an operator can mend is one line without a stack. The first SIGTERM or SIGINT stops in order, the second at once.
+ * An error that the operator can fix is one line without a stack. The first SIGTERM or SIGINT stops in order, the second at once.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,12 +24,12 @@ const version = process.env.TKA_VERSION ?? 'dev';
 
 // Without a listener, a failed write ends the process with a stack trace.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // The reader has seen enough: `tka-server config | head -1`.
+  // The reader closed the pipe: `tka-server config | head -1`.
   if (error.code === 'EPIPE') process.exit();
   process.stderr.write(`tka-server: cannot write to standard output (${error.code ?? error.message})\n`);
   process.exit(1);
 });
-// There is no place left to report this one.
+// This one cannot be reported anywhere.
 process.stderr.on('error', () => {});
 
 process.exitCode = await main(process.argv);
@@ -72,7 +72,7 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
-    // Commander has said what is wrong, or printed the help that was asked for.
+    // Commander has printed the error, or the requested help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     process.stderr.write(`tka-server: ${messageOf(error)}\n`);
     return error instanceof ConfigError ? 2 : 1;
@@ -88,7 +88,7 @@ function withSettings(command: Command): Command {
     const [own, ...others] = names;
     const value = isBoolean ? '[true|false]' : '<value>';
     command.addOption(new Option(`${own} ${value}`, about));
-    // Names of released servers: they work, and need no line each.
+    // Names of released servers work, but are not listed in the help.
     const short = others.filter((name) => !name.startsWith('--'));
     const long = others.filter((name) => name.startsWith('--'));
     for (const name of long) command.addOption(new Option(`${[...short, name].join(', ')} ${value}`, about).hideHelp());
@@ -117,7 +117,7 @@ function read(flags: Flags, command: Command): Reading {
   });
 }
 
-/** For subcommands that neither join a tailnet nor serve: each value is right by itself. */
+/** For subcommands that neither join a tailnet nor serve: each value is checked alone. */
 function loaded({ loaded: config, problems }: Reading): LoadedConfig {
   refuse(problems);
   return config;
@@ -129,7 +129,7 @@ async function checked(reading: Reading, options: { readonly isServing?: boolean
   return checkedConfig(reading, options);
 }
 
-/** The file that was named, else the first of the usual ones that is there. */
+/** The configured file, else the first of the default paths that exists. */
 function configFile(named: string | boolean | undefined): string | undefined {
   const { TKA_CONFIG, XDG_CONFIG_HOME, HOME = '/' } = process.env;
   if (typeof named === 'string') return named;
@@ -139,7 +139,7 @@ function configFile(named: string | boolean | undefined): string | undefined {
       readFileSync(path);
       return true;
     } catch (error) {
-      // One that is there but cannot be read must not be passed over: its settings were meant.
+      // A file that exists but cannot be read must not be skipped: its settings are intended.
       return (error as NodeJS.ErrnoException).code !== 'ENOENT';
     }
   });
@@ -192,7 +192,7 @@ async function runServe(loaded: LoadedConfig): Promise<number> {
   };
   process.on('uncaughtException', onBug).on('unhandledRejection', onBug);
   try {
-    // Tens of megabytes, which the other subcommands do without; by now a signal is heeded.
+    // Tens of megabytes that the other subcommands do not load; signals are handled by now.
     const { serve } = await import('./serve.ts');
     await serve({ loaded, version, log, stop: stop.signal });
     return 0;

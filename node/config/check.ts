@@ -1,9 +1,9 @@
 /**
- * Whether the settings fit together and with this machine: what `tka-server serve` would refuse before it starts anything, and
- * what `tka-server config` refuses for that reason too. Reads the files that settings name, asks no network.
+ * Checks that the settings fit together and fit this machine: what `tka-server serve` would refuse before it starts, which
+ * `tka-server config` therefore refuses too. Reads the files that settings name; uses no network.
  *
- * All problems are found in one pass. A check that involves a setting which was refused already is left out: its value
- * is not what the operator wrote.
+ * All problems are found in one pass. A check that involves a refused setting is skipped, because its value is not what the
+ * operator wrote.
  */
 import { readFileSync } from 'node:fs';
 import { clusterInfoProblems } from './api-endpoint.ts';

@@ -1,9 +1,9 @@
 /**
- * What the server runs with: flags over environment over file over defaults, each value checked and its source kept.
+ * The server's settings: flags over environment over file over defaults, each value checked and its source recorded.
  *
- * Strict: an unknown key, a value of the wrong kind or a key that is there twice is refused with the key, the place and
- * the remedy; all problems are found in one pass. What released configuration files have and this server has no use for is a
- * warning. Whether the values fit together is checked in config-check.ts.
+ * Strict: an unknown key, a value of the wrong kind or a repeated key is refused with the key, the place and the remedy; all problems
+ * are found in one pass. A key of released configuration files that this server does not use is a warning. Whether the values fit
+ * together is checked in check.ts.
  */
 import { parseDocument } from 'yaml';
 import type { Setting } from './setting-kinds.ts';
@@ -11,9 +11,9 @@ import type { Config, SettingKey } from './settings.ts';
 import { environmentNames, fallbackOf, flagNames, settingKeys, settings, unusedGroups } from './settings.ts';
 
 export interface LoadedConfig {
-  /** A setting that was refused has its default. */
+  /** A refused setting has its default. */
   readonly values: Config;
-  /** For each key the words for where its value came from. */
+  /** For each key a description of its value's source. */
   readonly sources: Readonly<Record<SettingKey, string>>;
   readonly warnings: readonly string[];
 }
@@ -43,7 +43,7 @@ export interface Reading {
   readonly problems: readonly Problem[];
 }
 
-/** Throws a ConfigError that lists all of them; nothing where there are none. */
+/** Throws a ConfigError that lists all problems, if there are any. */
 export function refuse(problems: readonly Problem[]): void {
   const messages = problems.map(({ message }) => message);
   if (messages.length === 0) return;
@@ -111,7 +111,7 @@ function shown(value: unknown): string {
   return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
-/** `--debug` is short for a flag, and yields to that flag alone. */
+/** `--debug` is short for --log-level=debug, which overrides it. */
 function debugFlag(key: SettingKey, { isDebug }: ConfigInput): Sourced | undefined {
   return isDebug === true && key === 'log.level' ? { value: 'debug', source: 'flag --debug' } : undefined;
 }
@@ -126,7 +126,7 @@ function fromEnvironment(key: SettingKey, { env }: ConfigInput, warnings: string
   for (const name of environmentNames(key)) {
     const text = env[name];
     if (text === undefined || text === '') continue;
-    // Kubernetes gives every pod such variables for a Service of that name; they are not meant for us.
+    // Kubernetes gives every pod such variables for a Service of that name; they are not meant for tka.
     if (key.endsWith('.port') && text.startsWith('tcp://')) {
       warnings.push(
         `${name} comes from a Kubernetes Service and is not read; name the Service otherwise, or set enableServiceLinks: false`,
@@ -190,7 +190,7 @@ function suggestion(key: string): string {
   return nearest === undefined ? '; docs/configuration.md lists them all' : `; did you mean ${nearest}?`;
 }
 
-/** Variables that look like ours but for a letter or two: nothing else would ever say so. */
+/** Variables that differ from tka's by a letter or two: nothing else would report them. */
 function misspelt(env: ConfigInput['env']): readonly string[] {
   const known = settingKeys.flatMap((key) => environmentNames(key));
   return Object.keys(env)
@@ -212,7 +212,7 @@ function nearestOf<T extends string>(
   return best !== undefined && best.distance <= limit ? best.candidate : undefined;
 }
 
-/** Levenshtein's, one row at a time. */
+/** Levenshtein distance, one row at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i += 1) {
@@ -247,7 +247,7 @@ export function roleWarnings(values: Pick<Config, 'roles.clusterWide'>): readonl
   ];
 }
 
-/** Recordings are made of what comes through tka. */
+/** Only what passes through tka is recorded. */
 export function recordingWarnings(values: Pick<Config, 'recording.directory' | 'api.modes'>): readonly string[] {
   if (values['recording.directory'] === '' || !values['api.modes'].includes('direct')) return [];
   return [

@@ -1,6 +1,6 @@
 /**
  * Kinds of settings, each with how a flag or a variable of the environment is read and what a value must be: text, numbers,
- * lists, names. What settings there are is in settings.ts.
+ * lists, names. The settings themselves are in settings.ts.
  */
 import { isIP } from 'node:net';
 import * as z from 'zod';
@@ -12,15 +12,15 @@ export interface Setting<T> {
   readonly schema: z.ZodType<T>;
   readonly fallback: T | ((env: Environment) => T);
   readonly about: string;
-  /** Reads what a flag or the environment says; what it cannot read it hands on for the schema to refuse. */
+  /** Reads what a flag or the environment says; what it cannot parse it returns unchanged, for the schema to refuse. */
   readonly read: (text: string) => unknown;
   /** Further names in the environment, after the TKA_ one. */
   readonly env?: readonly string[];
   /** Further names as a flag, with their dashes. */
   readonly flags?: readonly string[];
-  /** Never printed, and never a flag: arguments are for all to see. */
+  /** Never printed, and never a flag: other users can see arguments. */
   readonly isSecret?: true;
-  /** What the documentation says for a default that depends on the machine. */
+  /** The documented default, where it depends on the machine. */
   readonly fallbackInWords?: string;
 }
 

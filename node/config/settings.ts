@@ -1,8 +1,8 @@
 /**
  * Every setting of the server, once: its key in the file, what it may be, its default, and what it means.
  *
- * Names follow from the key: `clusterInfo.apiEndpoint` is TKA_CLUSTER_INFO_API_ENDPOINT and --cluster-info-api-endpoint. What
- * released servers and Tailscale's own programs call it comes besides. docs/configuration.md is held to this table by a test.
+ * Names follow from the key: `clusterInfo.apiEndpoint` is TKA_CLUSTER_INFO_API_ENDPOINT and --cluster-info-api-endpoint. Names
+ * of released servers and of Tailscale's own programs are accepted too. A test compares docs/configuration.md with this table.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -241,10 +241,10 @@ export type Config = { readonly [K in SettingKey]: Settings[K] extends Setting<i
 // Keys of an object literal are its keys: Object.keys just cannot say so.
 export const settingKeys = Object.keys(settings) as readonly SettingKey[];
 
-/** First keys that released configuration files have and this server has no use for. */
+/** Groups of keys in released configuration files that this server does not use. */
 export const unusedGroups: readonly string[] = ['server', 'otel', 'gossip', 'output'];
 
-/** Names in the environment, the first one ours. */
+/** Names in the environment, tka's own first. */
 export function environmentNames(key: SettingKey): readonly string[] {
   const setting: Setting<unknown> = settings[key];
   const snake = `TKA_${words(key).join('_').toUpperCase()}`;
@@ -253,7 +253,7 @@ export function environmentNames(key: SettingKey): readonly string[] {
   return [...new Set([snake, released]), ...(setting.env ?? [])];
 }
 
-/** Names as a flag, the first one ours; none for a secret. */
+/** Names as a flag, tka's own first; none for a secret. */
 export function flagNames(key: SettingKey): readonly string[] {
   const setting: Setting<unknown> = settings[key];
   return setting.isSecret === true ? [] : [`--${words(key).join('-')}`, ...(setting.flags ?? [])];

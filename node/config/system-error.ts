@@ -1,6 +1,6 @@
 /**
- * What the operating system says about files, in words that name the path and the remedy. Node's own message of a failed write has no
- * path at all: `ENOSPC: no space left on device, write`.
+ * Errors of the operating system about files, with the path and the remedy. Node.js's own message of a failed write has no path:
+ * `ENOSPC: no space left on device, write`.
  */
 import type { SettingKey } from './settings.ts';
 import { waysToSet } from './index.ts';
@@ -22,7 +22,7 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files',
 };
 
-/** Runs what writes at the path that the setting leads to; what the system refuses rejects with the path and the remedy. */
+/** Runs a write to a path that the setting determines; an error of the system becomes one with the path and the remedy. */
 export function writing<T>(path: string, setting: SettingKey, work: () => T): T {
   try {
     return work();
@@ -36,7 +36,7 @@ export function writing<T>(path: string, setting: SettingKey, work: () => T): T 
   }
 }
 
-/** The message of any error that ends a program; of a file's, never without its path where that is known. */
+/** The message of an error that ends the program; for a file with its path, where that is known. */
 export function messageOf(error: unknown): string {
   const reason = reasonOf(error);
   if (reason === undefined) return error instanceof Error ? error.message : String(error);
@@ -44,7 +44,7 @@ export function messageOf(error: unknown): string {
   return path === undefined ? `${reason} (${syscall ?? 'file'})` : `${path}: ${reason}`;
 }
 
-/** Undefined where it is no error of the system, or one without better words. */
+/** Undefined where it is not an error of the system, or one without a better description. */
 export function reasonOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   return reasons[error.code];

@@ -1,8 +1,8 @@
 /**
  * The API as a Koa application: createApp(deps).callback() serves any http.Server.
  *
- * In this order: the trace and one error shape around everything, the audit line, the request's origin, the caller, the route. Nothing
- * of a request but its target, Host and Origin is looked at before its caller is known, and no body is read before.
+ * In this order: trace, error form, audit line, the request's origin, the caller, the route. Before the caller is known only the
+ * request's target, Host and Origin are read, and no body.
  */
 import { Router } from '@koa/router';
 import Koa from 'koa';
@@ -42,7 +42,7 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
   for (const id of operationIds) router[operations[id].method](operations[id].path, routes[id]);
 
   const app = new Koa<RequestState>();
-  // What reaches Koa's own handler is a broken connection: the errors of routes end in answerErrors.
+  // Only broken connections reach Koa's own handler: errors of routes end in answerErrors.
   app.on('error', (error: unknown) => deps.log.debug({ err: error }, 'a connection broke'));
   app.use(traceCalls(deps));
   app.use(answerErrors(deps));
@@ -64,7 +64,7 @@ export function createApp(deps: HttpDeps): Koa<RequestState> {
   return app;
 }
 
-/** Where the Go tka described its API; what reads it there finds this one's description. */
+/** The Go tka's path for its API description, redirected to this one's. */
 const redirectSwagger: ApiMiddleware = async (ctx, next) => {
   if (ctx.method === 'GET' && /^\/swagger(?:\/|$)/.test(ctx.path)) {
     ctx.status = 308;

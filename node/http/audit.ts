@@ -1,6 +1,6 @@
 /**
- * One line in the log for each decision: who asked for what by which rule, and what came of it. Calls that only look are
- * silent unless they are refused. Tokens and keys never come near this line.
+ * One log line for each decision: who asked for what, by which rule, with which result. Read-only calls are logged only when they are
+ * refused. Tokens and keys are never logged.
  */
 import type { HttpDeps } from './deps.ts';
 import { ApiError } from './errors.ts';

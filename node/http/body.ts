@@ -1,6 +1,6 @@
 /**
- * Reads a JSON body strictly: at most 16 KiB of UTF-8, `application/json` alone, an object that fits its schema. No body needs
- * no type and reads as an empty object: released clients send their POSTs so.
+ * Reads a JSON body strictly: at most 16 KiB of UTF-8, only `application/json`, an object that fits its schema. An absent body needs
+ * no type and reads as an empty object: released clients send their POSTs that way.
  */
 import type { IncomingMessage } from 'node:http';
 import type * as z from 'zod';
@@ -8,14 +8,14 @@ import { ApiError } from './errors.ts';
 import { printable } from './subject.ts';
 
 const maxBodyBytes = 16_384;
-/** The caller and their grants were looked at before the body: it must not come much later. */
+/** The caller's grants were checked before the body, which must not come much later. */
 const maxBodyMs = 5000;
 
 export async function readBody<T extends z.ZodType>(req: IncomingMessage, schema: T): Promise<z.infer<T>> {
   const bytes = await readBytes(req);
   if (bytes.length === 0) return accept(schema, {});
 
-  // A form or plain text needs no preflight from a browser; JSON does, and never gets one answered.
+  // A form or plain text needs no preflight from a browser; JSON does, and none is answered.
   if (!/^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(req.headers['content-type'] ?? '')) {
     throw new ApiError(415, 'bad_request', 'a request body must be of type application/json');
   }

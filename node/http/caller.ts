@@ -1,6 +1,6 @@
 /**
- * Middleware: who is calling, and what may they. The answer comes with the connection, never from a header. Whoever cannot be
- * named is refused; when nobody can say who it is, the answer is 503 and nothing is done.
+ * Middleware: identifies the caller and their grants. The identity comes with the connection, never from a header. A caller without
+ * an identity is refused; if the identity cannot be determined, the answer is 503 and nothing is done.
  */
 import type { HttpDeps } from './deps.ts';
 import { ApiError } from './errors.ts';
@@ -30,7 +30,7 @@ const refusals: Readonly<Record<NonNullable<Identity['refusal']>, { message: str
   },
 };
 
-/** So many different broken rules are remembered as told; a policy has few. */
+/** Number of different invalid rules that are remembered as logged; a policy has few. */
 const maxTold = 1000;
 
 export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
@@ -40,7 +40,7 @@ export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
     const caller = await identify(deps.connectionOf(ctx.req.socket));
     ctx.state.audit.caller = caller;
     for (const { rule, reason } of caller.grants.dropped) {
-      // Once each: every request carries the rules again.
+      // Each is logged once, because every request carries the rules again.
       const key = `${reason} ${rule}`;
       if (told.has(key)) continue;
       if (told.size >= maxTold) told.clear();
@@ -54,16 +54,16 @@ export function createCallerMiddleware(deps: HttpDeps): ApiMiddleware {
   };
 }
 
-/** What is needed to say who a connection is. */
+/** What createIdentify() needs. */
 export interface IdentifyDeps {
   readonly settings: Pick<HttpDeps['settings'], 'retryAfterSeconds' | 'controlHost' | 'capability' | 'ownNamespaces'>;
 }
 
-/** Throws ApiError: 403 for whoever must be refused, 503 where nobody can say who it is. */
+/** Throws an ApiError: 403 for a caller that must be refused, 503 where the caller cannot be identified. */
 export type Identify = (connection: Connection | undefined) => Promise<Caller>;
 
 export function createIdentify(deps: IdentifyDeps): Identify {
-  // One answer of WhoIs is one object, asked for again after 10 s: its rules are read once.
+  // One WhoIs answer is one object, renewed after 10 s: its rules are parsed once.
   const known = new WeakMap<Identity, Caller>();
   return async (connection) => {
     if (connection === undefined) throw refusedNode(refusals.funnel);
@@ -86,7 +86,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
   };
 }
 
-/** Throws ApiError 403 for whoever must be refused. */
+/** Throws an ApiError with 403 for a caller that must be refused. */
 export function callerFrom(identity: Identity, { settings }: IdentifyDeps): Caller {
   if (identity.refusal !== undefined) throw refusedNode(refusals[identity.refusal]);
   const subject = subjectOf(identity, settings.controlHost);

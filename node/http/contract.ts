@@ -42,7 +42,7 @@ export const loginResponseSchema = z.object({
   until: z.string(),
   session: z.string().optional(),
   namespaces: z.array(z.string()).optional(),
-  /** Of login: rules for the caller that were dropped; absent where there are none. */
+  /** Of login: rules for the caller that were dropped; absent for none. */
   dropped: z.array(droppedRuleSchema).optional(),
 });
 export type LoginResponse = z.infer<typeof loginResponseSchema>;
@@ -100,7 +100,7 @@ export const wellKnownSchema = z.object({
   cluster: z.string(),
   labels: z.record(z.string(), z.string()),
   version: z.string(),
-  /** Whatever the server offers: a client leaves out those that it does not know. */
+  /** What the server offers: a client ignores values that it does not know. */
   modes: z.array(z.string()),
   /** The versions of the paths above that the server speaks; a server that says none speaks `v1alpha1`. */
   api: z.array(z.string()).optional(),
@@ -111,7 +111,7 @@ export const wellKnownSchema = z.object({
 });
 export type WellKnown = z.infer<typeof wellKnownSchema>;
 
-/** What went wrong, as a word that scripts can test. */
+/** The kind of error, for scripts. */
 export const errorCodes = [
   'bad_request',
   'ambiguous_grant',

@@ -1,6 +1,6 @@
 /**
- * Everything node/http needs, as one object that node/main.ts fills. Rejections that a caller should see arrive as
- * ApiErrors; anything else is taken for a bug.
+ * Everything node/http needs, as one object that serve.ts fills. Errors that a caller should see are ApiErrors; any other is treated as a
+ * bug.
  */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
@@ -18,7 +18,7 @@ export interface SessionView {
   /** RFC 3339. */
   readonly until: string;
   readonly ready: boolean;
-  /** Why it will never become ready as things are: a missing role, for example. */
+  /** Why it cannot become ready until something changes: a missing role, for example. */
   readonly problem?: string;
 }
 
@@ -31,18 +31,18 @@ export interface SignIn {
   readonly periodMs: number;
 }
 
-/** The sessions of callers. All but `usable`, `end` and `token` of a name take the subject and never reach another's. */
+/** The sessions of callers. Calls with a subject never reach another subject's sessions; `usable`, `end` and `token` take a name. */
 export interface Sessions {
-  /** Stores the session; provisioning goes on behind. */
+  /** Stores the session; provisioning continues in the background. */
   signIn(request: SignIn, signal: AbortSignal): Promise<SessionView>;
   /** Live ones, newest first. */
   list(subject: string): readonly SessionView[];
   /** Resolves when the session's credential works; rejects with the reason if it never will. */
   usable(name: string, signal: AbortSignal): Promise<SessionView>;
-  /** Resolves when the session's access is gone. */
+  /** Resolves when the session's access is removed. */
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
   token(name: string, signal: AbortSignal): Promise<{ readonly token: string; readonly expiresAt: Date }>;
-  /** What the proxy takes for the session; throws where there is none of that name. */
+  /** The session's token for the proxy; throws where no session has that name. */
   proxyToken(name: string): string;
 }
 
@@ -54,14 +54,14 @@ export interface HttpMetrics {
 
 export interface TracedCall {
   readonly method: string;
-  /** Absent for a path that is none of ours. */
+  /** Absent for an unknown path. */
   readonly route: string | undefined;
-  /** What the caller sent, unread. */
+  /** The caller's header, not parsed. */
   readonly traceparent: string;
 }
 
 export interface HttpTrace {
-  /** Runs a request; `answered` is asked when it is over. */
+  /** Runs a request; `answered` is called at its end. */
   request(
     call: TracedCall,
     work: () => Promise<void>,
@@ -75,7 +75,7 @@ export interface HttpTrace {
   ): Promise<T>;
 }
 
-/** Why no session is opened or extended now; the others go on. */
+/** Why no session is opened or extended now; open sessions continue. */
 export interface LoginHold {
   readonly code: 'control_unreachable' | 'installation_damaged';
   readonly message: string;
@@ -89,9 +89,9 @@ export interface HttpDeps {
   ownNames(): readonly string[];
   readonly sessions: Sessions;
   readonly limiter: LoginLimiter;
-  /** Undefined: logins are served. */
+  /** Undefined while logins are served. */
   loginHold(): LoginHold | undefined;
-  /** Undefined where nobody has told tka the API server's address. */
+  /** Undefined where the API server's address is unknown. */
   clusterInfo(): ClusterInfo | undefined;
   /** How kubectl reaches the proxy, at the root or below `/k8s`; undefined before the node has a name on the tailnet. */
   proxyInfo(place: 'root' | 'prefix'): ClusterInfo | undefined;

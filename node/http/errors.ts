@@ -1,9 +1,9 @@
 /**
- * The errors that a caller of the API is meant to see, and how any error becomes an answer.
+ * The errors that a caller of the API sees, and the translation of any error into an answer.
  *
- * An ApiError is exposed: its message names the object and the remedy, and never holds a secret. Everything else is a
- * bug: 500, with nothing but the request's ID, and its details in the log alone. The answer carries no `cause`:
- * released clients read that field as an object and lose the whole message over a string.
+ * An ApiError is shown to the caller: its message names the object and the remedy, and never contains a secret. Any other error is a
+ * bug: 500 with only the request's ID, details in the log alone. The answer has no `cause`: released clients read that field as an
+ * object, and lose the whole message if it is a string.
  */
 import type { ErrorCode, ErrorResponse } from './contract.ts';
 
@@ -12,7 +12,7 @@ interface ApiErrorOptions {
   /** Seconds after which the same call may succeed. */
   readonly retryAfterSeconds?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** For the log alone. */
+  /** Only for the log. */
   readonly cause?: unknown;
 }
 
@@ -40,7 +40,7 @@ export interface ErrorAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: ErrorResponse;
-  /** True where the error was not foreseen and belongs in the log. */
+  /** True for an unexpected error, which belongs in the log. */
   readonly isBug: boolean;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Capability rules: what the tailnet's policy grants a caller. Each rule's JSON text is parsed alone and strictly; then one
- * rule is chosen. Role, scope and period always come from one rule.
+ * Capability rules: what the tailnet policy grants a caller. Each rule's JSON text is parsed alone and strictly; then one rule is
+ * chosen. Role, scope and period always come from one rule.
  *
- * A rule that is not exactly right is dropped with its reason, because the nearest right reading may be the wider one: with
- * `namespace` for `namespaces` it would hold in the whole cluster. Dropping a rule never changes what the others give.
+ * An invalid rule is dropped with its reason, because a lenient reading could grant more: with `namespace` in place of `namespaces` it
+ * would hold in the whole cluster. Dropping a rule never changes what the others grant.
  */
 import * as z from 'zod';
 import { dnsLabelPattern } from '../../crd/tkasignin.ts';
@@ -12,7 +12,7 @@ import { printable } from './subject.ts';
 
 export interface Rule {
   readonly role: string;
-  /** As the policy has it. */
+  /** As written in the policy. */
   readonly period: string;
   readonly periodMs: number;
   readonly priority: number;
@@ -24,7 +24,7 @@ export interface DroppedRule {
   /** The rule's text, shortened. */
   readonly rule: string;
   readonly reason: string;
-  /** True where nothing but a period under the minimum is wrong. */
+  /** True where the only problem is a period under the minimum. */
   readonly isTooShort: boolean;
 }
 
@@ -37,9 +37,9 @@ export interface Grants {
 /** A TokenRequest cannot ask for less than this. */
 export const minPeriodMs = 10 * 60_000;
 const maxPeriodMs = 365 * 24 * 3_600_000;
-/** As the engine hands them over. A thousand of the longest names fit. */
+/** The engine's limit. A thousand of the longest names fit. */
 const maxRuleLength = 65_536;
-/** As crd/tkasignin.yaml has it. */
+/** The limit in crd/tkasignin.yaml. */
 export const maxNamespaces = 1000;
 
 /** As RBAC names its roles, less what would be a path: a letter or digit first and last, `.`, `_`, `:` and `-` between. */
@@ -56,7 +56,7 @@ const ruleSchema = z.strictObject({
     .optional(),
 });
 
-/** `ownNamespaces`: those that tka itself lives in; no rule may reach into them. */
+/** `ownNamespaces`: tka's own namespaces; no rule may include them. */
 export function parseGrants(texts: readonly string[], ownNamespaces: readonly string[]): Grants {
   const rules: Rule[] = [];
   const dropped: DroppedRule[] = [];
@@ -96,7 +96,7 @@ export function coversScope(
   return rules.some((rule) => {
     if (rule.role !== role) return false;
     if (rule.namespaces === undefined) return true;
-    // Asked of every request through the proxy, and there may be many.
+    // Called for every request through the proxy, and a rule may have many namespaces.
     const granted = new Set(rule.namespaces);
     return namespaces !== undefined && namespaces.every((namespace) => granted.has(namespace));
   });
@@ -111,7 +111,7 @@ export function longestPeriodMs(
   return covering.length === 0 ? undefined : Math.max(...covering.map(({ periodMs }) => periodMs));
 }
 
-/** One rule in words, for messages. */
+/** A rule for messages. */
 export function describeRule({ role, namespaces, period, priority }: Rule): string {
   const more = (namespaces?.length ?? 0) - 5;
   const names = `namespaces ${namespaces?.slice(0, 5).join(', ') ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
@@ -144,8 +144,8 @@ function parseRule(text: string, ownNamespaces: readonly string[]): Rule | Omit<
 }
 
 /**
- * JSON.parse keeps the last of two namesakes and says nothing. The schema has made sure that no object lies within another,
- * so the text has as many colons outside its strings as it has fields.
+ * JSON.parse silently keeps the last of two equal keys. The schema has ensured that no object is nested, so the text has as many
+ * colons outside its strings as it has fields.
  */
 function hasRepeatedField(text: string, value: unknown): boolean {
   const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;

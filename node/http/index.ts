@@ -1,6 +1,5 @@
 /**
- * The HTTP API as the configuration has it, on a server for the tailnet's listeners. What is for the Kubernetes API goes to the
- * proxy.
+ * The HTTP API as configured, on a server for the tailnet's listeners. Requests for the Kubernetes API go to the proxy.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';

@@ -1,12 +1,12 @@
 /**
- * How many logins a minute: one bucket a subject, and one for all together. A bucket holds a minute's worth, so that many
- * at once pass where few came before, and fills evenly.
+ * Rate limit for logins: one token bucket a subject, and one for all together. A bucket holds one minute's logins, so that a burst
+ * passes after a quiet time, and fills evenly.
  *
- * Memory is bounded by the subjects of the last minute: a bucket that is full again says no more than one that is not there.
+ * Memory is bounded by the subjects of the last minute: a full bucket is the same as none.
  */
 
 export interface LoginLimiter {
-  /** Takes one login; undefined, or the seconds to wait where there is none to take. */
+  /** Takes one login; undefined, or the seconds to wait where the bucket is empty. */
   take(subject: string): number | undefined;
 }
 
@@ -36,7 +36,7 @@ export function createLoginLimiter(limits: LoginLimits, nowMs: () => number): Lo
       const own = bySubject.get(subject) ?? { tokens: limits.perSubjectPerMinute, filledAt: now };
       fill(own, limits.perSubjectPerMinute, now);
       fill(total, limits.totalPerMinute, now);
-      // The subject's own bucket first: one that has run dry must not drain everybody's.
+      // The subject's own bucket first: a caller over its limit must not use up the total.
       if (own.tokens < 1) return secondsToOne(own, limits.perSubjectPerMinute);
       if (total.tokens < 1) return secondsToOne(total, limits.totalPerMinute);
       own.tokens -= 1;

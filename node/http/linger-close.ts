@@ -1,14 +1,14 @@
 /**
- * The end of a connection that this side decides on: last bytes, then silence, then nothing.
+ * Closes a connection from this side: writes the last bytes, half-closes, drains input for 500 ms, then destroys.
  *
- * What still comes is read away for a moment: a connection that is closed over unread bytes is reset, and the last bytes may be
- * lost on their way. Whoever does not read, or does not hang up in turn, is left soon: nothing of it remains open.
+ * Input is drained because a connection that is closed with unread bytes is reset, and the last bytes may be lost. A peer that does
+ * not read, or does not close in turn, is disconnected after `patienceMs`.
  */
 import type { Duplex } from 'node:stream';
 
 const lingerMs = 500;
 
-/** `patienceMs`: for the caller to read what is on its way to it. */
+/** `patienceMs`: for the peer to read what is still being sent. */
 export function hangUp(socket: Duplex, lastBytes: string | Buffer = '', patienceMs = 30_000): void {
   if (socket.destroyed) return;
   let timer: NodeJS.Timeout | undefined;

@@ -3,7 +3,7 @@ import type { DroppedRule, LoginResponse, Session } from './contract.ts';
 import type { SessionView } from './deps.ts';
 import type { Caller } from './state.ts';
 
-/** `caller`: hears also which rules of the policy gave it nothing, because they cannot be used. */
+/** `caller`: adds the rules of the policy for this caller that are invalid. */
 export function loginAnswer(session: SessionView, caller?: Caller): LoginResponse {
   const { username, role, until, name, namespaces } = session;
   const dropped = caller === undefined ? [] : droppedRules(caller);

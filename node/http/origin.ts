@@ -1,9 +1,9 @@
 /**
- * Which requests are meant for this server and come from no foreign web page.
+ * Which requests are meant for this server and do not come from a foreign web page.
  *
- * A web page can make a browser on the tailnet send requests here, and by DNS rebinding even under a name of its own. So the Host must be one
- * of ours (421 otherwise, as RFC 9110 has it for a request that reached the wrong server), and a browser's Origin and
- * Sec-Fetch-Site must say that nobody else asked (403). No answer ever carries a CORS header.
+ * A web page can make a browser on the tailnet send requests here, with DNS rebinding even under a host name of its own. So the Host
+ * must be one of this server's (421 otherwise, as in RFC 9110 for a request that reached the wrong server), and a browser's Origin
+ * and Sec-Fetch-Site must show the same origin (403 otherwise). No answer ever carries a CORS header.
  */
 import { ApiError } from './errors.ts';
 
@@ -12,7 +12,7 @@ interface OriginDeps {
   readonly metrics: { headerRejected(kind: 'host' | 'origin' | 'target'): void };
 }
 
-/** As much of a request as is looked at. */
+/** The parts of a request that are read. */
 export interface RequestHead {
   readonly url?: string | undefined;
   /** Name, value, name, value. */
@@ -21,12 +21,12 @@ export interface RequestHead {
 
 /** Throws where the request must not be answered. */
 export function refuseForeignRequest(req: RequestHead, isTls: boolean, deps: OriginDeps): void {
-  // An absolute target overrides Host (RFC 9112, 3.2.2); nobody needs one here.
+  // An absolute target overrides Host (RFC 9112, 3.2.2); no client needs one here.
   if (req.url === undefined || !req.url.startsWith('/') || req.url.startsWith('//')) {
     deps.metrics.headerRejected('target');
     throw new ApiError(400, 'bad_request', 'the request target must be a path');
   }
-  // Node keeps the first of two and forgets the other, which something before us may have gone by.
+  // Node.js keeps only the first of two Host headers; a proxy before this server may have used the other.
   const hosts = valuesOf(req, 'host');
   const host = hosts.length === 1 ? (hosts[0] ?? '') : '';
   if (!deps.ownNames().includes(nameIn(host))) {
@@ -50,7 +50,7 @@ function valuesOf({ rawHeaders }: RequestHead, name: string): string[] {
   return values;
 }
 
-/** The name in a Host header, lower case, without the port and the root's dot; empty where it is none. */
+/** The name in a Host header, lower case, without the port and the trailing dot; empty where it is invalid. */
 function nameIn(host: string): string {
   const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(host);
   return (match?.[1] ?? '').toLowerCase().replace(/\.$/, '');

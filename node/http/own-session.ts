@@ -1,6 +1,6 @@
 /**
- * Which of the caller's sessions a call means: the one it names; else what a login without a wish would pick; else the
- * newest. Another subject's session is answered like one that does not exist.
+ * Which of the caller's sessions a call means: the one it names; else the one that a login without a role would get; else the newest.
+ * Another subject's session is answered like one that does not exist.
  */
 import { ApiError } from './errors.ts';
 import type { SessionView, Sessions } from './deps.ts';
@@ -9,8 +9,8 @@ import { chooseRule, isSameScope } from './rules.ts';
 import type { Caller } from './state.ts';
 
 /**
- * The caller's sessions, newest first. One whose role or scope no rule of the calling machine covers any more is not ready: it is
- * about to end, and the proxy lets none of its requests through from there.
+ * The caller's sessions, newest first. One whose role or scope no rule of the calling node covers any more is not ready: it is
+ * about to end, and the proxy refuses its requests from that node.
  */
 export function ownSessions(sessions: Sessions, { subject, grants }: Caller): readonly SessionView[] {
   return sessions
@@ -42,13 +42,13 @@ export function defaultSession(own: readonly SessionView[], caller: Caller): Ses
   return own.find((session) => session.role === role && isSameScope(session.namespaces, namespaces)) ?? own[0];
 }
 
-/** Throws where the session will not become usable as things are. */
+/** Throws where the session cannot become usable until something changes. */
 export function refuseBrokenSession(session: SessionView): void {
   if (session.problem === undefined) return;
   throw new ApiError(422, 'unprocessable', session.problem, { advice: ['ask the admin of this cluster'] });
 }
 
-/** The `session` of the query; throws 400 where it is there twice or is no name. */
+/** The `session` of the query; throws 400 where it is repeated or not a name. */
 export function sessionInQuery(
   query: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): string | undefined {

@@ -1,7 +1,7 @@
 /**
- * The HTTP server behind the tailnet's listeners: limits for slow and large requests, and a stop that lets what is under way finish.
+ * The HTTP server behind the tailnet's listeners: limits for slow and large requests, and a stop that lets requests under way finish.
  *
- * `close()` answers what has begun with `Connection: close`, waits for it until the signal aborts, then hangs up on whoever is left.
+ * `close()` answers requests under way with `Connection: close`, waits for them until the signal aborts, then closes what is left.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -14,7 +14,7 @@ export interface TailnetServer {
 }
 
 const limits = {
-  /** From the first byte of a request to its last header, and to its last byte. A waiting login is neither. */
+  /** From the first byte of a request to its last header, and to its last byte. A login that waits for its answer is not limited. */
   headersTimeout: 10_000,
   requestTimeout: 5 * 60_000,
   connectionsCheckingInterval: 5_000,
@@ -25,9 +25,9 @@ const limits = {
 
 export interface TailnetHandlers {
   request(req: IncomingMessage, res: ServerResponse): void;
-  /** The rest of the connection is the handler's. */
+  /** The handler owns the rest of the connection. */
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Whether `request` answers to Expect, and an Upgrade is heeded; otherwise the request is served as if it had none. */
+  /** Whether Expect and Upgrade are left to `request`; otherwise they are ignored. */
   isProxied(req: IncomingMessage): boolean;
 }
 
@@ -56,16 +56,16 @@ export function createTailnetServer(
     handlers.request(req, res);
   };
   const server = createServer(options, serve);
-  // Headers beyond a number would be left out in silence; their size is limited anyway.
+  // A maximum count would silently drop headers; their size is limited anyway.
   server.maxHeadersCount = 0;
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     if (!handlers.isProxied(req)) res.writeContinue();
     serve(req, res);
   });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => handlers.upgrade(req, socket, head));
-  // A client that breaks off is no event of ours; the parser's own answer (400, 431) has been sent where it could be.
+  // A client that disconnects needs no handling; the parser's own answer (400, 431) was sent where possible.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // In the middle of an answer, another would be read as a part of it.
+    // During an answer, a second one would be read as part of it.
     if (!socket.writable || error.code === 'ECONNRESET' || (owed.get(socket) ?? 0) > 0) {
       socket.destroy();
       return;
@@ -80,7 +80,7 @@ export function createTailnetServer(
     server,
     async close(signal) {
       isClosing = true;
-      // Hangs up on the idle. It never listened by itself, so that it cannot say when the rest is done: requests are counted.
+      // Closes idle connections. The server never listens itself and cannot tell when the rest is done, so requests are counted.
       server.close();
       if (underWay > 0) {
         const aborted = Promise.withResolvers<void>();

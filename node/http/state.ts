@@ -1,4 +1,4 @@
-/** What the middleware hands down to the routes, on `ctx.state`. */
+/** State from the middleware for the routes, on `ctx.state`. */
 import type { Middleware, ParameterizedContext } from 'koa';
 import type { Grants, Rule } from './grants.ts';
 import type { Identity } from './identity.ts';
@@ -21,7 +21,7 @@ export interface AuditDraft {
 
 export interface RequestState {
   readonly requestId: string;
-  /** Aborts when the caller has gone. */
+  /** Aborts when the caller disconnects. */
   readonly signal: AbortSignal;
   readonly audit: AuditDraft;
 }

@@ -1,9 +1,9 @@
 /**
- * Who somebody is, for good: the subject. And what to call them on a screen: the username.
+ * A caller's lasting identity, the subject, and their name for display, the username.
  *
- * The subject holds only what the control server numbers itself, with the control server's name before it: a login name
- * changes hands, `alice@a.example` is not `alice@b.example`, and every headscale counts from 1. Users and tagged nodes are
- * counted apart. The username decides nothing.
+ * The subject contains only what the control server numbers itself, prefixed with the control server's name: a login name can change
+ * owners, `alice@a.example` is not `alice@b.example`, and every headscale counts from 1. Users and tagged nodes are numbered
+ * separately. The username decides nothing.
  */
 import type { Identity } from './identity.ts';
 

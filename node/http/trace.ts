@@ -8,7 +8,7 @@ const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 export function traceCalls({ trace, connectionOf }: Pick<HttpDeps, 'trace' | 'connectionOf'>): ApiMiddleware {
   return async (ctx, next) => {
     const route = operationIds.map((id) => operations[id].path).find((path) => path === ctx.path);
-    // Whoever does not come from the tailnet has no say in what is traced.
+    // A connection from outside the tailnet cannot request a trace.
     const traceparent = connectionOf(ctx.req.socket) === undefined ? '' : ctx.get('traceparent');
     const method = methods.has(ctx.method) ? ctx.method : '_OTHER';
     await trace.request({ method, route, traceparent }, next, () => ({

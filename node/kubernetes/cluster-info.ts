@@ -1,8 +1,8 @@
 /**
  * Where users find the API server and how they trust it: from the configuration, from a ConfigMap, or from tka's own kubeconfig.
  *
- * Undefined where nobody knows: then there is no kubeconfig to hand out. Whatever is handed out is checked first: an https URL, and a
- * CA that is base64 of PEM certificates. Rejects with a ClusterInfoError that names the setting, the key and the remedy.
+ * Undefined where the address is unknown: then no kubeconfig for direct mode is handed out. The values are checked first: an https URL,
+ * and a CA that is base64 of PEM certificates. Rejects with a ClusterInfoError that names the setting, the key and the remedy.
  */
 import { parse } from 'yaml';
 import * as z from 'zod';

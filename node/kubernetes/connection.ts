@@ -1,10 +1,10 @@
 /**
- * The one connection to the API server: credentials, connections, counts and errors for everything that tka asks it.
+ * The one connection to the API server: credentials, connections, counts and errors for all of tka's requests.
  *
  * The kubeconfig is the file given, else the pod's ServiceAccount, else kubectl's default rules. All typed clients share
  * one pool of connections (kubernetes/transport.ts); so do all clients of withToken(), which carry a bearer token
  * and nothing else of tka's. Calls take a signal by `during()` (reconciler/cluster.ts) and have a deadline of 10 s.
- * Whoever connects closes.
+ * The caller that connects closes.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import {
@@ -43,7 +43,7 @@ export interface KubernetesOptions {
   readonly version?: string;
 }
 
-/** What a kubeconfig must say to reach the API server as tka does. */
+/** What a kubeconfig needs to reach the API server as tka does. */
 export interface ClusterEndpoint {
   readonly server: string;
   /** Base64 of PEM; empty where the system's roots are trusted. */
@@ -56,13 +56,13 @@ export interface Kubernetes extends Cluster {
   version(
     signal: AbortSignal,
   ): Promise<{ readonly major: string; readonly minor: string; readonly gitVersion: string }>;
-  /** What is at this path, for example /apis/apiextensions.k8s.io/v1/customresourcedefinitions/NAME; undefined where nothing is. */
+  /** What is at this path, for example /apis/apiextensions.k8s.io/v1/customresourcedefinitions/NAME; undefined where nothing exists. */
   object(path: string, signal: AbortSignal): Promise<unknown>;
-  /** What tka itself may in this namespace, as RBAC has it; perhaps not all of it. */
+  /** The rules for tka itself in this namespace; may be incomplete. */
   rules(namespace: string, signal: AbortSignal): Promise<readonly V1ResourceRule[]>;
-  /** Whether tka itself may. */
+  /** Whether tka itself has this access. */
   may(access: Access, signal: AbortSignal): Promise<boolean>;
-  /** Over a connection of its own: what must not wait behind everything else. None is opened before it is used. */
+  /** Over a separate connection, for what must not wait behind other requests. It is opened on first use. */
   readonly apart: Clients;
   readonly endpoint: ClusterEndpoint;
   /** The name of the kubeconfig's context, for people. */
@@ -71,7 +71,7 @@ export interface Kubernetes extends Cluster {
   close(): Promise<void>;
 }
 
-/** There is no way to the API server in what was configured; the message says which key to set. */
+/** The configuration names no reachable API server; the message says which key to set. */
 export class KubeconfigError extends Error {
   override readonly name = 'KubeconfigError';
 }
@@ -94,10 +94,10 @@ export function connectKubernetes(options: KubernetesOptions): Kubernetes {
   const server = new ServerConfiguration(serverOf(kubeConfig), {});
   const configuration = createConfiguration({ baseServer: server, httpApi: own.http });
 
-  // The same server without any user: connections of its own, so that no client certificate speaks for a token.
-  const nobody = new KubeConfig();
-  nobody.loadFromClusterAndUser(cluster, { name: 'nobody' });
-  const anonymous = createTransport({ ...shared, kubeConfig: nobody });
+  // The same server without a user, on separate connections, so that no client certificate authenticates a token's request.
+  const userless = new KubeConfig();
+  userless.loadFromClusterAndUser(cluster, { name: 'anonymous' });
+  const anonymous = createTransport({ ...shared, kubeConfig: userless });
 
   const authorization = new AuthorizationV1Api(configuration);
   const versions = new VersionApi(configuration);
@@ -180,7 +180,7 @@ function loadKubeConfig({ kubeconfig = '', context = '' }: KubernetesOptions): K
     kubeConfig.setCurrentContext(context);
   }
   const current = kubeConfig.getCurrentCluster();
-  // What client-node falls back to where it finds nothing: nobody means that.
+  // client-node's fallback where it finds no kubeconfig; never intended.
   if (current === null || (current.server === 'http://localhost:8080' && current.name === 'cluster')) {
     throw new KubeconfigError(
       'no kubeconfig: set kubernetes.kubeconfig (or KUBECONFIG) to one whose current-context is the cluster, or run tka in it',
@@ -189,7 +189,7 @@ function loadKubeConfig({ kubeconfig = '', context = '' }: KubernetesOptions): K
   return kubeConfig;
 }
 
-/** Of a file that was named: the default places and a pod's account impersonate no one. */
+/** Only for a configured file: the default places and a pod's account do not impersonate. */
 function impersonationIn({ kubeconfig = '' }: KubernetesOptions, kubeConfig: KubeConfig) {
   const user = kubeConfig.getCurrentUser();
   if (kubeconfig === '' || user === null) return {};

@@ -1,6 +1,6 @@
 /**
- * A request to the API server in RBAC's words: verb, resource with subresource, namespace, name. For counting, and for
- * errors that name their remedy; nothing is decided by it.
+ * A request to the API server in RBAC's words: verb, resource with subresource, namespace, name. For metrics and
+ * error messages; no decision depends on it.
  */
 import { verbOf } from './verb.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What a kubeconfig says of impersonation besides `as`, which is all that the Kubernetes client reads: `as-groups`, `as-uid` and
- * `as-user-extra`, as headers by the names that the API server knows them by. Unread, they would widen who tka is.
+ * Impersonation in a kubeconfig beyond `as`, the only field that the Kubernetes client reads: `as-groups`, `as-uid` and
+ * `as-user-extra`, as request headers. Ignoring them would give tka more rights than the kubeconfig says.
  */
 import { parse } from 'yaml';
 import * as z from 'zod';

@@ -52,7 +52,7 @@ export function watchCluster(checks: ClusterChecks): InstallationWatch {
   });
 }
 
-/** Resolves when the cluster has been found fit; asks again while it is away. */
+/** Resolves when the checks have passed; retries while the API server is unreachable. */
 export async function checkCluster(
   { kubernetes, config, access, log }: ClusterChecks,
   onWait: (words: string) => void,
@@ -75,7 +75,7 @@ export async function checkCluster(
   log.info({ server, context: kubernetes.contextName }, 'the cluster is ready for tka');
 }
 
-/** Where the API server is for those who get a kubeconfig; undefined, with a warning, where it is not configured. */
+/** The API server's address for users; undefined, with a warning, where it is unknown. */
 export async function clusterInfoOf({ kubernetes, config, log }: ClusterChecks, stop: AbortSignal) {
   const { server, caData, insecureSkipTlsVerify } = kubernetes.endpoint;
   const service = process.env['KUBERNETES_SERVICE_HOST'];

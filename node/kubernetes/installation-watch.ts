@@ -1,18 +1,18 @@
 /**
- * tka's installation while the server runs: what must hold before it serves (preflight.ts) is looked at again, every 30 s, and every
- * 5 s while something is wrong. A problem counts when two looks in a row have found it: an API server that has just restarted refuses what
- * is allowed, for some moments. An API server that is away is no verdict; what was found before stays.
+ * Repeats the checks of preflight.ts while the server runs, every 30 s, and every 5 s while there is a problem. A problem counts
+ * when two consecutive checks have found it, because an API server that has just restarted briefly refuses what is allowed. A check
+ * that the API server does not answer changes nothing.
  */
 import { type Clock, sleep } from '../../reconciler/clock.ts';
 
 export interface InstallationWatch {
-  /** Each problem in one sentence, with its remedy; empty: there is none. */
+  /** Each problem in one sentence, with its remedy. */
   problems(): readonly string[];
   stop(): Promise<void>;
 }
 
 export interface InstallationWatchDeps {
-  /** Rejects where nothing can be said. */
+  /** Rejects where the check cannot be made. */
   readonly check: (signal: AbortSignal) => Promise<readonly string[]>;
   readonly log: Record<'info' | 'error' | 'debug', (fields: object, message: string) => void>;
   readonly clock: Clock;

@@ -1,13 +1,13 @@
 /**
- * The objects of tka's installation, at the API server: whether each is there, and whether an admission policy still denies anything. A
- * policy that is bound without Deny, or fails open, is as good as none.
+ * Checks the objects of tka's installation at the API server: whether each exists, and whether the admission policies still deny. A
+ * policy that is bound without Deny, or fails open, is as good as absent.
  */
 import * as z from 'zod';
 import { ForbiddenError } from '../../reconciler/errors.ts';
 import { reinstall } from '../../reconciler/kubernetes/installation.ts';
 
 export interface ObjectApi {
-  /** What is at this path of the API; undefined where nothing is. */
+  /** The object at this path of the API; undefined where none exists. */
   object(path: string, signal: AbortSignal): Promise<unknown>;
 }
 
@@ -33,7 +33,7 @@ interface Wanted {
   readonly what: string;
   /** As kubectl names it; set with `fault`. */
   readonly kind?: string;
-  /** Why an object that is there does not do its work. */
+  /** Why an existing object does not serve its purpose. */
   readonly fault?: (object: unknown) => string | undefined;
 }
 

@@ -1,8 +1,8 @@
 /**
- * What must hold before tka serves: a Kubernetes that is new enough, the CRD, the admission policies, tka's rights. Each thing that is
- * missing is said in one sentence, with the command or the verb and resource that is the remedy; all of them at once.
+ * What must hold before tka serves: a recent enough Kubernetes, the CRD, the admission policies, tka's rights. Everything that is
+ * missing is reported at once, each in one sentence with the command, or the verb and resource, that is the remedy.
  *
- * An API server that is away is no verdict: `untilChecked` goes on asking, says so each time, and ends with the first answer.
+ * An unreachable API server is not an answer: `untilChecked` retries, reports each attempt, and ends with the first answer.
  */
 import { ApiUnavailableError, ForbiddenError, UnauthorizedError } from '../../reconciler/errors.ts';
 import { reinstall } from '../../reconciler/kubernetes/installation.ts';
@@ -21,9 +21,9 @@ export interface PreflightApi extends ObjectApi {
   version(
     signal: AbortSignal,
   ): Promise<{ readonly major: string; readonly minor: string; readonly gitVersion: string }>;
-  /** What tka may in this namespace, by a SelfSubjectRulesReview: one request, and not always all of it. */
+  /** tka's rules in this namespace, by one SelfSubjectRulesReview; may be incomplete. */
   rules(namespace: string, signal: AbortSignal): Promise<readonly AccessRule[]>;
-  /** Whether tka may, by a SelfSubjectAccessReview. */
+  /** Whether tka has this access, by a SelfSubjectAccessReview. */
   may(access: Access, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -34,7 +34,7 @@ export interface PreflightDeps {
   readonly roles: readonly string[];
   /** Whether replicas elect a leader. */
   readonly election: boolean;
-  /** What else it needs as it is configured. */
+  /** Further access that the configuration needs. */
   readonly access?: readonly Access[];
 }
 
@@ -81,11 +81,11 @@ export async function preflight(
   return { problems, warnings: problems.length > 0 ? [] : [...bindings, ...(everyRole ? [unlimited] : [])] };
 }
 
-/** The same while the server runs, by few requests: what its rules do not show to be allowed is asked one by one. */
+/** The same while the server runs, with few requests: only access that the rules do not show is asked about one by one. */
 export async function installationProblems(deps: PreflightDeps, signal: AbortSignal): Promise<readonly string[]> {
   const { api, sessionsNamespace } = deps;
   const needed = allAccess(deps);
-  // What is needed in the whole cluster is seen where no RoleBinding of tka's is.
+  // Cluster-wide rules show in a namespace without a RoleBinding of tka's.
   const place = ({ namespace = 'default' }: Access): string => namespace;
   const rules = new Map(
     await Promise.all(
@@ -110,13 +110,13 @@ function allAccess({
   return [...neededAccess(sessionsNamespace), ...(election ? electionAccess : []), ...access];
 }
 
-/** An API server that has just come back knows neither accounts nor roles for some moments, and refuses everybody. */
+/** An API server that has just started briefly knows neither accounts nor roles, and refuses everyone. */
 const doubtAfterOutage = { times: 10, pauseMs: 1000 };
 
 /**
- * Resolves with the warnings. Rejects with a PreflightError; with the signal's reason; or with what nobody foresaw. While the
- * API server is away it asks again, each time after twice the pause, at most 15 s; what one refuses that was away before
- * is asked again for some seconds before it is believed.
+ * Resolves with the warnings. Rejects with a PreflightError, with the signal's reason, or with an unexpected error. While the API
+ * server is unreachable it retries with a doubling pause, at most 15 s; a refusal by a server that was unreachable before is
+ * checked again for some seconds before it counts.
  */
 export async function untilChecked(
   check: (signal: AbortSignal) => Promise<Findings>,

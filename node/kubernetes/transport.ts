@@ -4,7 +4,7 @@
  * plugin's new certificate). HTTP/1.1: HTTP/2 was measured slower.
  *
  * Every request has a deadline; a watch has none, its caller's signal ends it. Rejections are ApiErrors, or the reason
- * of the caller's signal. close() waits for what is under way.
+ * of the caller's signal. close() waits for requests under way.
  */
 import type https from 'node:https';
 import {
@@ -97,7 +97,7 @@ export function createTransport(options: TransportOptions): Transport {
         headers: { ...request.getHeaders(), ...headers },
         // The generated clients serialize every body of JSON themselves.
         body: (body as string | undefined) ?? null,
-        // undici would give up the connection after each DELETE with a body, and ours all carry preconditions.
+        // undici would close the connection after each DELETE with a body, and tka's all carry preconditions.
         reset: false,
         signal: deadline.signal,
       });

@@ -1,11 +1,10 @@
 /**
- * What the Go product that was called tka before this one leaves in a cluster: TkaSignins of the same name and another
- * schema, a ServiceAccount `tka-user-NAME` beside each, and a ClusterRoleBinding `tka-user-NAME-binding`. Nobody ends
- * those sessions any more: the bindings would live for ever.
+ * What the Go product that was called tka before leaves in a cluster: TkaSignins of the same name with another schema, a
+ * ServiceAccount `tka-user-NAME` beside each, and a ClusterRoleBinding `tka-user-NAME-binding`. Nothing ends those sessions any more:
+ * the bindings would stay forever.
  *
- * findLegacy() reports what the credential in hand may see; tka's own rights show the bindings and the
- * sign-ins, not the accounts. removeLegacy()
- * is for an administrator's credential: bindings first, because they are the access, each object by its UID.
+ * findLegacy() reports what the current credential may see; tka's own rights show the bindings and the sign-ins, not the accounts.
+ * removeLegacy() needs an administrator's credential: bindings first, because they are the access, each object by its UID.
  */
 import type { V1ClusterRoleBinding, V1ServiceAccount } from '@kubernetes/client-node';
 import * as z from 'zod';
@@ -32,7 +31,7 @@ export interface LegacyFindings {
 
 export interface LegacyRemoval {
   readonly removed: readonly LegacyObject[];
-  /** Deleted, but held by finalizers that are not ours to remove. */
+  /** Deleted, but held by finalizers that are not tka's. */
   readonly held: readonly LegacyObject[];
 }
 

@@ -3,10 +3,10 @@ import type { Logger } from 'pino';
 import type { Kubernetes } from '../kubernetes/connection.ts';
 import { describeLegacy, findLegacy } from './index.ts';
 
-/** Access that an earlier tka left lives for ever: worth a line at each start, and never a reason not to start. */
+/** Access that an earlier tka left never expires: worth a warning at each start, but never a reason not to start. */
 export async function reportLegacy(kubernetes: Kubernetes, log: Logger, stop: AbortSignal): Promise<void> {
   try {
-    // What tka's own rights show of it: the bindings, which are what gives access.
+    // tka's own rights show only the bindings, which are what grants access.
     const { objects } = await findLegacy(kubernetes, stop);
     if (objects.length === 0) return;
     const shown = objects.slice(0, 20).map(describeLegacy);

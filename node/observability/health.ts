@@ -1,9 +1,9 @@
 /**
- * The health port: /livez, /readyz (and /ready), /metrics; /docs and /openapi.json say what the API is. On its own address,
- * never on the tailnet.
+ * The health port: /livez, /readyz (and /ready), /metrics; /docs and /openapi.json describe the API. On its own address, never on the
+ * tailnet.
  *
- * Ready: the tailnet node is ready now, the sessions are known, by a list that is fresh, and logins are served. Live: the event loop answers and the
- * node has not failed for good; whatever else is away, a restart would not bring it back. The body says what is missing.
+ * Ready: the tailnet node is ready, the sessions are known from a recent list, and logins are served. Live: the event loop answers and
+ * the node has not failed permanently; a restart would not bring back anything else that is missing. The body says what is missing.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -11,7 +11,7 @@ import { reinstall } from '../../reconciler/kubernetes/installation.ts';
 import type { OpenApiDocument } from '../http/openapi/document.ts';
 
 export interface HealthSources {
-  /** Undefined before the node was made. */
+  /** Undefined before the node was created. */
   node():
     | { readonly status: string; readonly ready: boolean; readonly authUrl?: string; readonly reason?: string }
     | undefined;
@@ -19,12 +19,12 @@ export interface HealthSources {
   reconciler():
     | { readonly synced: boolean; readonly lastListAt: number | undefined; readonly problem?: string | undefined }
     | undefined;
-  /** What the server itself waits for, in words; undefined once it serves. */
+  /** What the start waits for; undefined once it serves. */
   startup(): string | undefined;
   isStopping(): boolean;
-  /** Why logins are refused, in words; undefined while they are served. */
+  /** Why logins are refused; undefined while they are served. */
   loginHold(): string | undefined;
-  /** What is wrong without refusing anything, in words. */
+  /** Problems that refuse nothing. */
   notes(): readonly string[];
   readonly version: string;
   scrape(): Promise<{ readonly type: string; readonly text: string }>;
@@ -36,12 +36,12 @@ export interface Health {
   close(): Promise<void>;
 }
 
-/** The port cannot be had: the message names the setting. */
+/** The port cannot be opened: the message names the setting. */
 export class HealthPortError extends Error {
   override readonly name = 'HealthPortError';
 }
 
-/** Lists come every 60 s; one missed is no reason to send callers away, two are. */
+/** Lists come every 60 s; after one missed list the server stays ready, after two it does not. */
 const freshMs = 150_000;
 
 export async function startHealth(address: string, port: number, sources: HealthSources): Promise<Health> {
@@ -68,13 +68,13 @@ export interface Readiness {
   readonly status: 'ready' | 'not ready';
   /** What is missing; empty when ready. */
   readonly missing: readonly string[];
-  /** What is wrong without refusing anything; absent: nothing is. */
+  /** Problems that refuse nothing; absent: none. */
   readonly notes?: readonly string[];
   /** Where a person can approve the node. */
   readonly authUrl?: string;
 }
 
-/** `isLocal`: the caller is on this machine. Whoever opens the URL decides to which tailnet the node belongs. */
+/** `isLocal`: the caller is on this machine. The person who opens the URL decides to which tailnet the node belongs. */
 export function readiness(sources: HealthSources, isLocal: boolean): Readiness {
   const node = sources.node();
   const reconciler = sources.reconciler();
@@ -157,7 +157,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, sources: Health
   }
 }
 
-/** Made on demand: few ask, and it is large. */
+/** Loaded on demand: it is large and rarely requested. */
 async function description(version: string): Promise<OpenApiDocument> {
   const { openApiDocument } = await import('../http/openapi/document.ts');
   return openApiDocument(version);

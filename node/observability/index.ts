@@ -29,7 +29,7 @@ export interface ObservabilityOptions {
   readonly log: Logger;
   readonly server: ObservedServer;
   loginHold(): LoginHold | undefined;
-  /** What is wrong with the installation, and what is wrong without refusing anything. */
+  /** Problems of the installation. */
   problems(): readonly string[];
   notes(): readonly string[];
 }

@@ -1,8 +1,8 @@
 /**
- * Warnings and errors of the same words are logged once a second: the first at once, those that follow within the second as one line,
- * the last of them, with their number in `repeated`. What thousands of sessions meet at once is then still readable, and
- * writing it does not slow down what they wait for. Other levels pass as they are, and so does at any level what is a record of one request: an audit line, and one with the
- * `requestId` that its caller was told.
+ * Repeated warnings and errors with the same message are logged once a second: the first at once, the following ones of that second as
+ * one line, the last of them, with their number in `repeated`. So incidents of thousands of sessions stay readable, and logging them
+ * does not slow down the sessions. Other levels pass unchanged; so do records of one request at any level: audit lines, and lines with
+ * the `requestId` that the caller got.
  */
 import type { LoggerOptions } from 'pino';
 

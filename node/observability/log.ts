@@ -1,10 +1,9 @@
 /**
- * The server's log: one JSON line an event on standard output. Whatever is named like a secret is masked, wherever it sits; warnings and
+ * The server's log: one JSON line an event on standard output. Fields with the name of a secret are masked at every depth; warnings and
  * errors that repeat are one line a second (log-repeats.ts).
  *
- * Lines are written behind the back of whoever logs, in order, together with what else is logged within `gatherMs`, and what is
- * left at the process' end is written then: a request must not wait for whoever reads the log, and a write for each of many
- * requests costs as much as the request.
+ * Lines are written asynchronously and in order, all lines of `gatherMs` together, and the rest when the process ends: a request must
+ * not wait for the reader of the log, and one write for each request costs as much as the request.
  */
 import { pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
@@ -61,8 +60,8 @@ function escapeOf(characters: string): string {
 }
 
 /**
- * For lines whose fields are all named by the code that writes them, and none of them a secret: looking for what to mask costs
- * more than all the rest of a proxied request's line.
+ * For lines whose fields are all named by the code that writes them, and none of them a secret: searching for secrets costs
+ * more than the rest of a proxied request's line.
  */
 export function withoutMasking(log: Logger): Logger {
   return log.child({}, { redact: [] });
@@ -85,7 +84,7 @@ function laterOrAtExit(isOwnOutput: boolean): (callback: () => void, ms: number)
 function standardOutput(): DestinationStream {
   const output = pino.destination({ dest: 1, sync: false, minLength: gatherBytes });
   let hasFailed = false;
-  // A server that cannot write its audit does not serve: it ends, and its supervisor sees why.
+  // A server that cannot write its audit log must not serve: it ends, and its supervisor sees why.
   const fail = (error: NodeJS.ErrnoException): void => {
     if (hasFailed) return;
     hasFailed = true;
@@ -118,7 +117,7 @@ function standardOutput(): DestinationStream {
   };
 }
 
-/** As pino's own, which asks for the date's text anew for each line. */
+/** Like pino's own, which formats the date again for each line. */
 function isoTime(): () => string {
   let second = -1;
   let text = '';

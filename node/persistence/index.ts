@@ -1,6 +1,6 @@
 /**
- * What must outlive the server's process: the tailnet node's state and the server key, each in files of `tailscale.stateDir` or
- * in a Secret. Whoever opens closes, after the node is closed.
+ * State that outlives the server's process: the tailnet node's state and the server key, each in files of `tailscale.stateDir` or in a
+ * Secret. The caller that opens it closes it, after the node is closed.
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
@@ -21,9 +21,9 @@ const signins = z.object({ items: z.array(z.unknown()) });
 
 export interface Persistence {
   readonly serverKey: WatchedKey;
-  /** Undefined: the node keeps it in its directory. */
+  /** Undefined: the node stores it in its directory. */
   readonly state: StateStore | undefined;
-  /** What is not kept as it should be, each with its remedy; empty: nothing is amiss. */
+  /** Problems with the persisted state, each with its remedy. */
   problems(): readonly string[];
   /** Rejects when another server has taken the state over; never resolves. */
   readonly lost: Promise<never>;
@@ -34,11 +34,11 @@ export interface PersistenceOptions {
   readonly config: Config;
   readonly kubernetes: Kubernetes;
   readonly log: Logger;
-  /** Told what a start waits for, in words. */
+  /** Called with what the start waits for. */
   readonly onWait: (words: string) => void;
 }
 
-/** What tka must be allowed to do with the Secrets of this configuration. */
+/** The access that tka needs to the configured Secrets. */
 export function secretAccess(config: Config): readonly Access[] {
   const on = (name: string, verbs: readonly string[]): readonly Access[] =>
     name === ''
@@ -82,7 +82,7 @@ export async function openPersistence(
     if (stateName === '') {
       return { serverKey, state: undefined, problems, lost: new Promise(() => {}), close: closeAll };
     }
-    // The next run of a server goes by the same name.
+    // The next run of a server has the same name.
     const server = config['replicas.identity'] || hostname();
     state = await openStateSecret({ secret: secretOf(stateName), server, log, clock, onWait, isNewInstallation }, stop);
     const opened = state;
@@ -97,7 +97,7 @@ export async function openPersistence(
     return [serverKey?.problem(), state?.problem()].filter((problem) => problem !== undefined);
   }
 
-  /** Every installation makes its key before it joins, and long before its first session. */
+  /** Evidence that a key existed: every installation creates its key before it joins, and long before its first session. */
   async function wasServing(): Promise<string | undefined> {
     if (stateName !== '' && (await secretOf(stateName).read(stop)).values.size > 0) {
       return `${secretOf(stateName).name} holds a node that has joined`;

@@ -1,6 +1,6 @@
 /**
- * `tka-server rotate-key` where the server key is in a Secret: one patch, by the credential of whoever runs it, which is tka's own in
- * its pod and an administrator's elsewhere.
+ * `tka-server rotate-key` where the server key is in a Secret: one patch, with the caller's credential, which is tka's own in its pod
+ * and an administrator's elsewhere.
  */
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';

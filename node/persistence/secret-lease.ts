@@ -1,7 +1,7 @@
 /**
- * Who holds a Secret: one server at a time, named in an annotation and renewed in another. A server that wants it too waits
- * until the other lets go, or has not renewed for a while by its own clock, so that clocks need not agree. One of the same
- * name takes over at once: it is the next run of a pod, of which there is never a second.
+ * Exclusive use of a Secret by one server, recorded in an annotation and renewed in another. A server that wants it too waits until
+ * it is released or has not been renewed for a while by its own clock, so that clocks need not agree. A server of the same name takes
+ * over at once: it is the next run of the same pod, of which there is never a second.
  */
 import type { Clock } from '../../reconciler/clock.ts';
 import { type Secret, type SecretContent, SecretError, sealOf, sealStateOf, unsealing } from './secret.ts';
@@ -10,11 +10,11 @@ import { stateNameOf } from './state-keys.ts';
 
 const holder = 'tka.specht-labs.de/holder';
 const renewed = 'tka.specht-labs.de/renewed';
-/** Three renewals that did not come. */
+/** Three missed renewals. */
 const silentMs = 45_000;
 const lookMs = 2000;
 
-/** Change of annotations that lets go. */
+/** Annotations that release the Secret. */
 export const releasing = { [holder]: null, [renewed]: null };
 
 export function holderOf({ annotations }: SecretContent): string | undefined {
@@ -48,7 +48,7 @@ export async function claimSecret(claim: Claim, signal: AbortSignal): Promise<Se
   return await untilDone(claim, step, signal);
 }
 
-/** True of a hold that was not renewed for a while since it was first asked about. */
+/** Whether a claim was not renewed for a while since it was first seen. */
 function silenceOf(clock: Clock): (found: SecretContent) => boolean {
   let seen = { hold: '', since: 0 };
   return ({ annotations }) => {

@@ -1,6 +1,6 @@
 /**
- * The first step with a Secret, at a start: tried until it is done, while the API server is away or somebody else was quicker. Whoever
- * looks at the start is told what is waited for; the log once for each new reason.
+ * The first access to a Secret at a start: retried while the API server is unreachable or another writer comes first. What is waited
+ * for is reported through onWait(), and logged once for each new reason.
  */
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '../../reconciler/clock.ts';
@@ -13,7 +13,7 @@ export interface SecretWait {
   readonly secret: Secret;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Told what a start waits for, in words. */
+  /** Called with what the start waits for. */
   readonly onWait: (words: string) => void;
 }
 
@@ -43,7 +43,7 @@ export async function untilDone<T extends object>(
       await waitFor(done.notYet);
     } catch (error) {
       signal.throwIfAborted();
-      // Somebody else was quicker: what that one wrote is looked at.
+      // Another writer came first: read what it wrote.
       if (error instanceof ConflictError) continue;
       if (error instanceof ForbiddenError) {
         throw new SecretError(

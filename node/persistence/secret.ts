@@ -1,9 +1,9 @@
 /**
- * One Secret at the API server, by the rights that tka has on it: get, watch and patch by name, nothing else. It is there
- * before tka is: RBAC cannot allow the making of one Secret without that of all.
+ * One Secret at the API server, with the access that tka has: get, watch and patch by name. It exists before tka starts, because RBAC
+ * cannot allow the creation of only one Secret.
  *
- * What is in it is sealed by a checksum beside it, so that a Secret that somebody emptied or edited is told from a new
- * one. Applying a manifest again touches neither: it names no value and no annotation of these.
+ * Its values are sealed with a checksum in an annotation, so that a Secret that was emptied or edited differs from a new one. Applying
+ * a manifest again changes neither: it contains no value and none of these annotations.
  */
 import { createHash } from 'node:crypto';
 import type { V1Secret } from '@kubernetes/client-node';
@@ -18,7 +18,7 @@ export interface SecretContent {
 }
 
 export interface SecretChange {
-  /** What it is a change of: where it is another by now, nothing is written. */
+  /** The version that is changed: where it is another by now, nothing is written. */
   readonly resourceVersion?: string;
   /** null removes. */
   readonly annotations?: Readonly<Record<string, string | null>>;
@@ -28,15 +28,15 @@ export interface SecretChange {
 export interface Secret {
   /** `Secret tka-system/tka-0-state`. */
   readonly name: string;
-  /** Rejects with a SecretError where there is none, else with an ApiError. */
+  /** Rejects with a SecretError where the Secret does not exist, else with an ApiError. */
   read(signal: AbortSignal): Promise<SecretContent>;
-  /** Resolves with what it is then; a ConflictError: it has changed since. */
+  /** Resolves with the new content; rejects with a ConflictError where it has changed since. */
   patch(change: SecretChange, signal: AbortSignal): Promise<SecretContent>;
-  /** What it is now, then each change; ends when the API server ends it, rejects with a SecretError when it is deleted. */
+  /** The current content, then each change; ends when the API server ends it, rejects with a SecretError when it is deleted. */
   watch(signal: AbortSignal): AsyncIterable<SecretContent>;
 }
 
-/** The operator must look at the Secret: the message names it and the remedy. */
+/** The operator must act on the Secret: the message names it and the remedy. */
 export class SecretError extends Error {
   override readonly name = 'SecretError';
 }
@@ -66,7 +66,7 @@ export function secretAt(cluster: Pick<Cluster, 'core' | 'watch'>, namespace: st
     },
     async *watch(signal) {
       const query = { fieldSelector: `metadata.name=${name}`, timeoutSeconds: String(watchSeconds) };
-      // A connection that hangs half open would never say that the time is over.
+      // A half-open connection would never end the watch.
       const late = AbortSignal.timeout((watchSeconds + 10) * 1000);
       const path = `/api/v1/namespaces/${namespace}/secrets`;
       for await (const event of cluster.watch(path, query, AbortSignal.any([signal, late]))) {
@@ -95,7 +95,7 @@ export function sealOf(values: ReadonlyMap<string, Buffer>): Readonly<Record<str
   return { [sealAnnotation]: `sha256:${hash.digest('hex')}` };
 }
 
-/** How the values are to be taken: `new` were never written, `changed` and `emptied` not by tka. */
+/** State of the values: `new` were never written; `changed` and `emptied` were not written by tka. */
 export function sealStateOf({ annotations, values }: SecretContent): 'new' | 'whole' | 'changed' | 'emptied' {
   const seal = annotations[sealAnnotation];
   if (seal === undefined) return values.size === 0 ? 'new' : 'whole';
@@ -103,7 +103,7 @@ export function sealStateOf({ annotations, values }: SecretContent): 'new' | 'wh
   return values.size === 0 ? 'emptied' : 'changed';
 }
 
-/** How an administrator takes back what sealStateOf calls changed or emptied, or gives it up. */
+/** The command that accepts what sealStateOf calls changed or emptied. */
 export function unsealing(name: string): string {
   const [namespace = '', object = ''] = name.replace(/^Secret /, '').split('/');
   return `kubectl annotate secret ${object} -n ${namespace} ${sealAnnotation}-`;

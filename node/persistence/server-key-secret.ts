@@ -1,7 +1,7 @@
 /**
- * The server key in a Secret, the same for all servers: made at a first installation by the first that finds none, watched by all. A
- * rotation is a change of the Secret, from wherever; one that is gone or broken leaves the last key in force, as a problem. A Secret that is
- * empty although there are signs of an earlier key has lost it: that is refused, because a new key ends every kubeconfig for the proxy.
+ * The server key in a Secret, the same for all servers: created by the first server of a new installation, watched by all. A rotation
+ * is any change of the Secret; where the key is gone or invalid, the last one stays in use and a problem is reported. An empty Secret
+ * with signs of an earlier key is refused, because a new key would end every kubeconfig for the proxy.
  */
 import { randomBytes } from 'node:crypto';
 import { sleep } from '../../reconciler/clock.ts';
@@ -13,12 +13,12 @@ import { lost, parseServerKey, ServerKeyError, type WatchedKey } from './server-
 const keyName = 'server-key';
 
 export interface SharedKeyOptions extends SecretWait {
-  /** What shows that there was a key before, in words; undefined: nothing does, this is a first installation. */
+  /** Evidence of an earlier key; undefined: none, this is a first installation. */
   wasServing(): Promise<string | undefined>;
 }
 
 export interface SharedKey extends WatchedKey {
-  /** It was made by this start: nothing of the installation is older. */
+  /** Created by this start: nothing of the installation is older. */
   readonly isNew: boolean;
   close(): Promise<void>;
 }
@@ -33,14 +33,14 @@ export async function openServerKeySecret(options: SharedKeyOptions, signal: Abo
   const follow = async (): Promise<void> => {
     for (let pauseMs = retryMs.first; !closing.signal.aborted;) {
       try {
-        // A watch of a Secret that is gone says nothing.
+        // The watch of a missing Secret has no event.
         take(await secret.read(closing.signal));
         pauseMs = retryMs.first;
         for await (const content of secret.watch(closing.signal)) take(content);
       } catch (error) {
         if (closing.signal.aborted) return;
         const reason = error instanceof Error ? error.message : String(error);
-        // A watch ends by itself now and then; a key that is none, or a right that is gone, does not heal by itself.
+        // A watch ends normally now and then; an invalid key or a missing right does not resolve by itself.
         if (!(error instanceof ApiUnavailableError) && reason !== told && !isTimeout(error)) {
           log.error({ object: secret.name, reason }, 'cannot read the server key: the last one stays in use');
           told = reason;
@@ -68,7 +68,7 @@ export async function openServerKeySecret(options: SharedKeyOptions, signal: Abo
   };
 }
 
-/** Whatever is in the Secret, another key is from now on. */
+/** Replaces the key, whatever the Secret contains. */
 export async function rotateServerKeySecret(secret: Secret, signal: AbortSignal): Promise<void> {
   await secret.patch(newKey(), signal);
 }

@@ -1,9 +1,9 @@
 /**
- * The key that all of the proxy's tokens are made with: 32 random bytes in `server-key` of tka's state directory, 0600, or in a
+ * The key that all of the proxy's tokens are derived from: 32 random bytes in `server-key` of tka's state directory, mode 0600, or in a
  * Secret (server-key-secret.ts).
  *
- * Made at the first start. A rotation replaces the file; a running server notices, and every token given out before is worth
- * nothing from then on: people log in again.
+ * Created at the first start. A rotation replaces the file; a running server notices, and every token handed out before is invalid from
+ * then on: users log in again.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -28,7 +28,7 @@ export class ServerKeyError extends Error {
   override readonly name = 'ServerKeyError';
 }
 
-/** Throws ServerKeyError where the file is there and is no key: one of less bits must not be used, and a new one not be made in silence. */
+/** Throws a ServerKeyError where the file exists and is invalid: a weaker key must not be used, and a new one not be created silently. */
 export function loadServerKey(stateDir: string): Buffer {
   const path = keyPath(stateDir);
   const present = readIfPresent(path);
@@ -36,7 +36,7 @@ export function loadServerKey(stateDir: string): Buffer {
   if (hasJoined(stateDir)) throw lost(path, 'this server has joined the tailnet before (tailscaled.state)');
   const temporary = writeTemporary(path);
   try {
-    // Unlike a rename this fails where another start was quicker; then the other's key counts.
+    // Unlike a rename this fails where another start came first; then that key is used.
     linkSync(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -46,7 +46,7 @@ export function loadServerKey(stateDir: string): Buffer {
   return parseServerKey(readFileSync(path), path);
 }
 
-/** The key was there once, and is not any more. */
+/** A key existed before, and is gone. */
 export function lost(place: string, witness: string): ServerKeyError {
   return new ServerKeyError(
     `${place} holds no server key, though ${witness}: it was lost. Restore it from a backup, or make a new one with \`tka-server rotate-key\`; then everyone logs in again`,
@@ -54,19 +54,19 @@ export function lost(place: string, witness: string): ServerKeyError {
 }
 
 export interface WatchedKey {
-  /** Why the key where it is kept is not the one in force; undefined: it is. */
+  /** Why the stored key is not the one in use; undefined: it is. */
   problem(): string | undefined;
-  /** The key in force. One that is gone or broken where it is kept leaves the last one in force. */
+  /** The key in use. Where the stored one is gone or invalid, the last one stays in use. */
   current(): Buffer;
 }
 
 export interface WatchOptions {
   readonly now?: () => number;
-  /** Told once of a file that cannot be read or holds no key: a rotation that has not happened. */
+  /** Called once for a file that cannot be read or is invalid: a rotation that failed. */
   readonly onTrouble?: (error: ServerKeyError) => void;
 }
 
-/** Makes the key where there is none; looks at the file at most once a second. */
+/** Creates the key where it does not exist; checks the file at most once a second. */
 export function watchServerKey(
   stateDir: string,
   { now = () => performance.now(), onTrouble }: WatchOptions = {},
@@ -110,7 +110,7 @@ function hasJoined(stateDir: string): boolean {
   }
 }
 
-/** The new file belongs to whom the directory does: an administrator rotates what the server must be able to read. */
+/** The new file gets the directory's owner: the server must be able to read what an administrator rotates. */
 export function rotateServerKey(stateDir: string): void {
   const path = keyPath(stateDir);
   const temporary = writeTemporary(path);
@@ -121,14 +121,14 @@ export function keyPath(stateDir: string): string {
   return join(stateDir, 'server-key');
 }
 
-/** Beside the path, in a directory that is made where there is none; leaves nothing where it fails. */
+/** Writes beside the path, in a directory that is created if needed; leaves nothing behind on failure. */
 function writeTemporary(path: string): string {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;
   return writing(path, 'tailscale.stateDir', () => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const file = openSync(temporary, 'wx', 0o600);
     try {
-      // Not writeSync(), which may write a part and say so by a number.
+      // Not writeSync(), which may write only a part.
       writeFileSync(file, `${randomBytes(keyBytes).toString('hex')}\n`);
       const { uid, gid } = statSync(dirname(path));
       // Only root can, and only root has to.
@@ -154,7 +154,7 @@ function readIfPresent(path: string): Buffer | undefined {
   }
 }
 
-/** Throws a ServerKeyError that names the place and shows nothing of the content. */
+/** Throws a ServerKeyError that names the place and never the content. */
 export function parseServerKey(content: Buffer, path: string): Buffer {
   const match = /^([0-9a-f]{64})\s*$/.exec(content.toString('latin1'));
   if (match?.[1] === undefined) {

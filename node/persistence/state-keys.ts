@@ -1,6 +1,6 @@
 /**
- * Names of the tailnet client's state as keys of a Secret, and back. A Secret takes letters, digits, `-`, `_` and `.`, none
- * of them a leading dot's dots; everything else is `--` and two hex digits, and so is a dash before another.
+ * Names of the tailnet client's state as keys of a Secret, and back. A Secret's keys may contain letters, digits, `-`, `_` and `.`, but
+ * not begin with a dot; every other character is `--` and two hex digits, and so is a dash before another dash.
  */
 
 /** One to one. */

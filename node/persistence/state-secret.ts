@@ -1,11 +1,11 @@
 /**
- * The tailnet node's state in a Secret. One server at a time holds the Secret, by annotations that it renews: another waits
- * until it lets go or has been silent for a while, one of the same name (the next run of a pod) takes over at once, and
- * whoever was taken over from gives up. Every write is of a known version of the Secret, so that none is over another's.
+ * The tailnet node's state in a Secret. One server at a time claims the Secret, with annotations that it renews: another waits until it
+ * is released or no longer renewed, one of the same name (the next run of a pod) takes over at once, and the server that was taken
+ * over from ends. Every write is based on a known version of the Secret, so that none overwrites another server's.
  *
- * What is in memory is what is true: changes are written in one patch at a time, all there are by then, and again until they
- * are there; a Secret that somebody edits, empties or makes anew while it is held is written whole. At the start it is the
- * other way round: a Secret that is not as tka left it is refused.
+ * The state in memory is authoritative: changes are written in one patch at a time, all pending ones together, and retried until they
+ * are saved; a Secret that is edited, emptied or recreated while it is claimed is written completely. At the start it is the other way
+ * round: a Secret that is not as tka left it is refused.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -18,11 +18,11 @@ import type { StateStore } from '../tsnet/node.ts';
 
 export interface StateSecretOptions {
   readonly secret: Secret;
-  /** Of this server among others: the pod's. */
+  /** This server's name among the replicas: the pod's. */
   readonly server: string;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Told what a start waits for, in words. */
+  /** Called with what the start waits for. */
   readonly onWait: (words: string) => void;
   /** Nothing of the installation is older than this start: a Secret without a node is as it should be. */
   readonly isNewInstallation: boolean;
@@ -31,13 +31,13 @@ export interface StateSecretOptions {
 export interface StateSecret extends StateStore {
   /** Rejects with a SecretLostError; never resolves. */
   readonly lost: Promise<never>;
-  /** Why the state is not saved, or cannot be any more; undefined: it is, or the API server is away for a moment and nothing waits for it. */
+  /** Why the state is not saved, or no longer can be; undefined: it is saved, or the API server is unreachable and nothing is pending. */
   problem(): string | undefined;
-  /** Tries once more to save what is not, and lets go of the Secret. */
+  /** Tries once more to save pending changes, and releases the Secret. */
   close(): Promise<void>;
 }
 
-/** Another server has the Secret now: this one must end, for two would be one node. */
+/** Another server has claimed the Secret: this one must end, because both would be the same node. */
 export class SecretLostError extends Error {
   override readonly name = 'SecretLostError';
 }
@@ -45,7 +45,7 @@ export class SecretLostError extends Error {
 const renewMs = 15_000;
 const retryMs = { first: 1000, longest: 15_000 };
 
-/** Waits for the API server and for another server that holds the Secret. Rejects with a SecretError for what is amiss with it. */
+/** Waits for the API server and for another server that holds the Secret. Rejects with a SecretError for a problem with it. */
 export async function openStateSecret(options: StateSecretOptions, signal: AbortSignal): Promise<StateSecret> {
   const id = `${options.server}/${randomUUID().slice(0, 8)}`;
   const content = await claimSecret({ ...options, id }, signal);
@@ -73,7 +73,7 @@ class HeldSecret implements StateSecret {
   readonly #lost = Promise.withResolvers<never>();
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
-  /** By key of the Secret, as they shall be. */
+  /** By key of the Secret, as desired. */
   readonly #values: Map<string, Buffer>;
   /** The Secret as it was last seen. */
   #seen: SecretContent;
@@ -174,7 +174,7 @@ class HeldSecret implements StateSecret {
     }
   }
 
-  /** Writes what there is to write, and that this server still holds the Secret. */
+  /** Writes pending changes and renews the claim. */
   async #save(): Promise<void> {
     const { secret, log } = this.#options;
     const version = this.#version;
@@ -231,7 +231,7 @@ class HeldSecret implements StateSecret {
   }
 }
 
-/** Requests have a deadline of their own; a stop waits for them. */
+/** Requests have their own deadline; a stop waits for them. */
 const never = new AbortController().signal;
 
 function reasonOf(error: unknown): string {

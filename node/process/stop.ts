@@ -1,6 +1,6 @@
 /**
- * What a start leaves to stop, and how: the last started first, each within its time, so that one that hangs does not keep the
- * others up.
+ * What a start has to stop, and how: the last started first, each within a deadline, so that one that hangs does not block the
+ * others.
  */
 import type { Logger } from 'pino';
 

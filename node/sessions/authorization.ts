@@ -1,16 +1,16 @@
 /**
- * Continuous authorization: looks at the grant of every live session again, and ends what no rule in force gives any more.
+ * Continuous authorization: checks the grant of every live session again, and ends the sessions that no rule covers any more.
  *
- * A pass runs every 10 s, and soon after each hint that peers have changed; the hints may be missing, the passes are the
- * guarantee. Never two at once. One question to the engine names many nodes. A session ends when its node has left or expired,
- * when its login name is another's, or when no rule gives it its role on all of its namespaces; its end comes forward
- * where a login now would not get as long. A node that is missing once may be missing from a netmap that is being built, so it
- * is asked for again before it counts as gone. While grants cannot be confirmed, because the node is down or has no contact with the
- * control server, they hold as they were last known, for `maxUnknownMs` at most.
+ * A pass runs every 10 s, and soon after each hint that peers have changed; hints may be missing, so the passes are the guarantee. Two
+ * never run at once. One request to the engine asks about many nodes. A session ends when its node has left or expired, when its
+ * login name changes, or when no rule grants its role in all of its namespaces; its end becomes earlier where a login now would get
+ * less time. A node that is missing once may be missing from a netmap that is being built, so it is checked again before it counts as
+ * gone. While grants cannot be confirmed, because the node is down or has no contact with the control server, they hold as last known,
+ * for at most `maxUnknownMs`.
  *
- * Of several replicas each looks with its own view of the tailnet, and any may end a session: what the news has reached first counts.
- * The other way round, news of a grant may reach the replica that admits somebody before the others. So one that has neither
- * admitted a session nor ever seen its grant in force holds its peace for a while (`newsMs`).
+ * Of several replicas each has its own view of the tailnet, and any may end a session: the first to learn of a lost grant does. But
+ * news of a new grant may reach the replica that admits a login before the others. So a replica that has neither admitted a session
+ * nor seen its grant in force waits for `newsMs` before it ends the session.
  */
 import type { Logger } from 'pino';
 import { endOf } from '../../crd/parse.ts';
@@ -23,12 +23,12 @@ import { auditOf, judge, nodeOf, type VerdictDeps } from './verdict.ts';
 
 export interface AuthorizationDeps extends VerdictDeps {
   sessions(): readonly TkaSignin[];
-  /** By stable node ID; an absent one is answered with the refusal `unknown`. Rejects while the tailnet node is away. */
+  /** By stable node ID; an absent node has the refusal `unknown`. Rejects while the tailnet node is not running. */
   identities(nodeIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Identity>>;
   end(name: string, reason: string, signal: AbortSignal): Promise<void>;
-  /** Moves a session's end forward. */
+  /** Makes a session's end earlier. */
   shorten(signin: TkaSignin, endsAt: Date, signal: AbortSignal): Promise<void>;
-  /** Streams that are open, whoever opened them from which node: looked at in the same pass. */
+  /** Checks open streams against their caller's grants, in the same pass. */
   recheckStreams(): Promise<void>;
   /** Calls back at every hint until the returned function is called. */
   onHint(listener: () => void): () => void;
@@ -39,9 +39,9 @@ export interface AuthorizationDeps extends VerdictDeps {
   readonly maxUnknownMs: number;
   /** Milliseconds since the control server last confirmed what the node knows; 0: it does now. */
   controlAwayMs(): number;
-  /** How long news of the tailnet may take from one replica to another; 0 where there is one alone. */
+  /** How long news of the tailnet may take from one replica to another; 0 with a single replica. */
   readonly newsMs: number;
-  /** Whether it falls to this replica to end what nobody can say anything of. */
+  /** Whether this replica ends the sessions whose grants cannot be confirmed. */
   isLeading(): boolean;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
@@ -51,14 +51,14 @@ export interface AuthorizationDeps extends VerdictDeps {
 export interface Authorization {
   /** When every grant was last known, milliseconds of `now`. */
   readonly knownAt: number;
-  /** This replica has let somebody in: it has seen the grant. */
+  /** This replica has admitted the session: it has seen the grant. */
   admitted(uid: string): void;
   stop(): Promise<void>;
 }
 
 const passDeadlineMs = 8000;
 const batch = 100;
-/** Sessions that are ended, or shortened, at once. */
+/** Sessions that are ended or shortened concurrently. */
 const actionsAtOnce = 16;
 /** Clocks of replicas may differ by this much. */
 const shortenSlackMs = 60_000;
@@ -66,11 +66,11 @@ const shortenSlackMs = 60_000;
 export function startAuthorization(deps: AuthorizationDeps): Authorization {
   const stopping = new AbortController();
   const { everyMs = 10_000, secondLookMs = 2000, hintDelayMs = 200 } = deps;
-  /** Since when each node that was missing in the last pass is. */
+  /** When each node that was missing in the last pass was first missing. */
   let missing: ReadonlyMap<string, number> = new Map();
   /** UIDs of sessions whose grant this replica has seen in force. */
   const seen = new Set<string>();
-  /** Since when one that it has never seen so looks wrong. */
+  /** When a session whose grant it has never seen first looked wrong. */
   const doubted = new Map<string, number>();
   let knownAt = deps.now();
   const actions = createSessionActions(actionsAtOnce, stopping.signal);
@@ -88,7 +88,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
 
   function run(): void {
     dueAt = Infinity;
-    // Asked for in the middle of a pass: that one may have looked already.
+    // Requested during a pass, which may have checked already.
     if (running !== undefined) {
       schedule(hintDelayMs);
       return;
@@ -99,7 +99,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
     });
   }
 
-  /** When to look again. */
+  /** Resolves with the delay until the next pass. */
   async function pass(): Promise<number> {
     const streams = deps.recheckStreams().catch((error: unknown) => {
       deps.log.error({ err: error }, 'cannot check open streams');
@@ -124,7 +124,7 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
           .filter(isMissing)
           .map((node) => [node, before.get(node) ?? at]),
       );
-      // Two hints in a row are one change.
+      // Two hints in quick succession are one change.
       const isGone = (node: string): boolean => at - (missing.get(node) ?? at) >= secondLookMs / 2;
       for await (const signin of inTurns(sessions)) {
         const identity = found.get(nodeOf(signin));

@@ -1,11 +1,11 @@
 /**
- * Ends sessions whose role tka may not give any more: it was taken from `roles.clusterWide` or `roles.namespaced`, or tka has lost
- * the right to bind it there.
+ * Ends sessions whose role tka may no longer bind: it was removed from `roles.clusterWide` or `roles.namespaced`, or tka has lost the
+ * right to bind it there.
  *
- * The first look is at the first list of sessions, then one comes every 5 s. The lists of the configuration are believed at
- * once; a right counts as lost when two looks in a row were answered with no, because an API server that has just started knows no
- * roles for a moment. While it does not answer, nothing ends. Each replica looks with its own configuration: a session lasts only
- * where the lists of all of them have its role.
+ * The first check follows the first list of sessions, then one runs every 5 s. The configured lists count at once; a right counts as
+ * lost when two consecutive checks were denied, because an API server that has just started briefly knows no roles. While it does not
+ * answer, no session ends. Each replica checks its own configuration: a session lasts only where the lists of all of them have its
+ * role.
  */
 import type { Logger } from 'pino';
 import type { TkaSignin } from '../../crd/tkasignin.ts';
@@ -27,14 +27,14 @@ export interface BindableDeps {
 
 const beforeFirstListMs = 200;
 const passDeadlineMs = 4000;
-/** Questions at once. */
+/** Concurrent requests. */
 const together = 64;
 
 export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
   const { clock = systemClock, everyMs = 5000 } = deps;
   const stopping = new AbortController();
   const { signal } = stopping;
-  /** What the look before was denied. */
+  /** What the last check was denied. */
   let denied: ReadonlySet<string> = new Set();
 
   const look = async (sessions: readonly TkaSignin[]): Promise<void> => {
@@ -68,7 +68,7 @@ export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
           AbortSignal.any([signal, AbortSignal.timeout(passDeadlineMs)]),
         );
       } catch (error) {
-        // The next look finds it again.
+        // The next check finds it again.
         deps.log.warn(
           { err: error, session: metadata.name },
           'cannot end a session whose role tka may no longer bind, trying again',
@@ -99,7 +99,7 @@ export function startBindable(deps: BindableDeps): { stop(): Promise<void> } {
   };
 }
 
-/** Why the configuration does not have it; undefined where it does. */
+/** Why the configuration does not allow it; undefined where it does. */
 export function reasonInLists(
   { roles, ownNamespaces }: Pick<BindableDeps, 'roles' | 'ownNamespaces'>,
   { spec: { role, namespaces } }: TkaSignin,
@@ -113,7 +113,7 @@ export function reasonInLists(
   return listed.includes(role) ? undefined : `tka no longer binds the role ${role} ${where}: it is not in ${key}`;
 }
 
-/** A role and where it is bound, in one word; names of roles and namespaces have no space. */
+/** A role and where it is bound, separated by a space, which names of roles and namespaces cannot contain. */
 function needsOf({ spec: { role, namespaces } }: TkaSignin): readonly string[] {
   return namespaces === undefined ? [role] : namespaces.map((namespace) => `${role} ${namespace}`);
 }
@@ -123,7 +123,7 @@ function describe(need: string): string {
   return namespace === undefined ? `${role} in the whole cluster` : `${role} in namespace ${namespace}`;
 }
 
-/** Who may bind a role everywhere may in each namespace: those are asked about only where the first answer is no. */
+/** The right to bind a role in the whole cluster includes every namespace: those are checked only where the first answer is no. */
 async function deniedNow(
   { cluster }: Pick<BindableDeps, 'cluster'>,
   sessions: readonly TkaSignin[],

@@ -1,6 +1,6 @@
 /**
- * Why no session is opened or extended now, though the server runs: what is told to callers and on /readyz. An installation that is
- * damaged comes first: its remedy is the administrator's, and waiting does not help.
+ * Why no session is opened or extended now although the server runs: shown to callers and on /readyz. A damaged installation comes
+ * first: its remedy is the administrator's, and waiting does not help.
  */
 import type { ControlContact } from '../tailnet/control-contact.ts';
 import type { LoginHold } from '../http/deps.ts';
@@ -8,7 +8,7 @@ import type { InstallationWatch } from '../kubernetes/installation-watch.ts';
 import type { Persistence } from '../persistence/index.ts';
 import type { NodeState } from '../tsnet/node.ts';
 
-/** What the server has started by now and what is wrong with it. */
+/** What the server has started so far, and its problems. */
 export interface Started {
   contact?: ControlContact;
   installation?: Pick<InstallationWatch, 'problems'>;
@@ -17,13 +17,13 @@ export interface Started {
 }
 
 export function problemsOf({ installation, persistence, node }: Started): readonly string[] {
-  const unkept = persistence?.problems() ?? [];
+  const persisted = persistence?.problems() ?? [];
   const unsaved = node?.state.unsaved;
-  // A state Secret has said it already, with its name.
-  const isTold = unkept.some((problem) => problem.includes('the tailnet state is not saved'));
+  // A state Secret has reported it already, with its name.
+  const isTold = persisted.some((problem) => problem.includes('the tailnet state is not saved'));
   return [
     ...(installation?.problems() ?? []),
-    ...unkept,
+    ...persisted,
     ...(unsaved === undefined || isTold ? [] : [`the tailnet state is not saved: ${unsaved}`]),
   ];
 }
@@ -33,7 +33,7 @@ export function notesOf({ contact }: Started): readonly string[] {
 }
 
 export interface LoginHoldSources {
-  /** Undefined before the node was made. */
+  /** Undefined before the node was created. */
   readonly contact: Pick<ControlContact, 'isPastLogins' | 'describe'> | undefined;
   /** What is wrong with the installation, each with its remedy. */
   readonly problems: readonly string[];

@@ -1,9 +1,9 @@
 /**
- * What the configuration says of replicas, for the reconciler: the Lease, this replica's name on it, its times, and what each replica
- * writes there about itself for the others: which tailnet node it is.
+ * Settings for several replicas: the Lease, this replica's name on it, its times, and what each replica publishes there about itself:
+ * its tailnet node.
  *
- * A server tells its callers who its replicas are. A caller that trusts the one may then know the others by their stable node
- * IDs, which no other machine can have.
+ * A server tells its callers its replicas. A caller that trusts one of them can recognize the others by their stable node IDs, which no
+ * other machine can have.
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -19,7 +19,7 @@ import type { NodeState } from '../tsnet/node.ts';
 const cardPrefix = 'replica.tka.specht-labs.de/';
 const cardSchema = z.object({ name: z.string().min(1) });
 
-/** Undefined where this is the only one. */
+/** Undefined for a single replica. */
 export function replicasOf(
   config: Config,
   cluster: Pick<Kubernetes, 'apart'>,
@@ -29,7 +29,7 @@ export function replicasOf(
   const leaseMs = config['replicas.leaseSeconds'] * 1000;
   const own = config['replicas.identity'];
   return {
-    // A renewal that waited behind a hundred logins would come too late.
+    // A renewal must not wait behind a hundred logins.
     store: createLeaseStore(cluster.apart, electionLease),
     identity: own === '' ? `${hostname()}_${randomBytes(8).toString('hex')}` : own,
     leaseMs,
@@ -37,7 +37,7 @@ export function replicasOf(
     retryMs: (leaseMs * 2) / 15,
     card() {
       const { stableNodeId = '', dnsName = '' } = node() ?? {};
-      // Before it is on the tailnet there is nothing to say.
+      // Nothing to publish before the node is on the tailnet.
       if (stableNodeId === '' || dnsName === '') return undefined;
       return { key: `${cardPrefix}${stableNodeId}`, value: JSON.stringify({ name: dnsName }) };
     },
@@ -49,7 +49,7 @@ export function newsMs(replicas: Replicas | undefined): number {
   return replicas === undefined ? 0 : 60_000;
 }
 
-/** All of them, this one included, by name. Whatever else lies on the Lease is none. */
+/** All replicas, this one included, by name. Other annotations of the Lease are ignored. */
 export function listReplicas(cards: Readonly<Record<string, string>>): readonly Replica[] {
   return Object.entries(cards)
     .flatMap(([key, value]): readonly Replica[] => {

@@ -1,9 +1,9 @@
 /**
- * Between the HTTP API and the reconciler: an identity and a rule become a session, a TkaSignin becomes what its owner sees,
- * and the reconciler's errors become answers.
+ * Between the HTTP API and the reconciler: turns an identity and a rule into a session, a TkaSignin into what its owner sees, and the
+ * reconciler's errors into answers.
  *
- * Every list is of one subject, of live sessions alone: neither over nor being revoked. The cap on sessions counts those that
- * are being stored too, so that many logins at once cannot pass it together.
+ * Every list is of one subject's live sessions: not ended, not being revoked. The limit on sessions includes those that are being
+ * stored, so that concurrent logins cannot exceed it.
  */
 import { findCondition } from '../../crd/conditions.ts';
 import type { TkaSignin } from '../../crd/tkasignin.ts';
@@ -28,7 +28,7 @@ export interface SessionsDeps {
     Reconciler,
     'signIn' | 'usable' | 'get' | 'list' | 'end' | 'token' | 'isReady' | 'roleExists' | 'namespaceExists'
   >;
-  /** Told of each session that a login of this server has stored, by UID. */
+  /** Called with the UID of each session that a login has stored. */
   onAdmitted(uid: string): void;
   readonly bindable: { readonly clusterWide: readonly string[]; readonly namespaced: readonly string[] };
   readonly sessionsPerSubject: number;
@@ -44,7 +44,7 @@ const endGraceMs = 30_000;
 export function createSessions(deps: SessionsDeps): Sessions {
   const { reconciler } = deps;
   const refusals = createRefusals();
-  /** Logins that are being stored: how many, by session. */
+  /** Number of logins being stored, by session. */
   const storing = new Map<string, { readonly subject: string; logins: number }>();
 
   const live = (subject: string): readonly TkaSignin[] =>
@@ -134,7 +134,7 @@ async function refuseUnbindable(
       },
       (error: unknown) => {
         if (!(error instanceof ForbiddenError)) throw translate(error, 1);
-        // The configuration lists it: an API server that was just started may only not know yet.
+        // The configuration lists it: an API server that has just started may not know it yet.
         throw refusals.isLasting(role, now().getTime()) ? unbindable() : notYet(role, error);
       },
     ),
@@ -165,7 +165,7 @@ function newestFirst(a: TkaSignin, b: TkaSignin): number {
   return key(a) < key(b) ? 1 : -1;
 }
 
-/** Reasons that no retry of ours heals: a person has to do something first. A refusal is one once it has lasted. */
+/** Reasons that retrying does not resolve: a person has to act first. A refusal is one once it has lasted. */
 const lasting: ReadonlySet<string> = new Set(['RoleNotFound', 'NamespaceNotFound', 'Forbidden']);
 
 function view({ metadata, spec, status }: TkaSignin, isReady: boolean, nowMs: number): SessionView {
@@ -189,7 +189,7 @@ function view({ metadata, spec, status }: TkaSignin, isReady: boolean, nowMs: nu
 function translate(error: unknown, retryAfterSeconds: number): unknown {
   const away = (message: string, advice: string) =>
     new ApiError(503, 'unavailable', message, { advice: [advice], retryAfterSeconds, cause: error });
-  // The reconciler's own deadlines end in a TimeoutError; a caller that has gone gets no answer anyway.
+  // The reconciler's own deadlines end in a TimeoutError; a caller that is gone gets no answer anyway.
   const isLate = error instanceof DOMException && error.name === 'TimeoutError';
   if (isLate || error instanceof ApiUnavailableError) return away('the API server is away', 'retry in a moment');
   const problem = installationProblem(error);

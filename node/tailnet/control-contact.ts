@@ -1,8 +1,8 @@
 /**
- * Contact with the tailnet's control server, as the engine reports it. While there is none, grants and nodes are known only as they were:
- * present sessions and new logins are served by that, each up to a limit of its own, counted from the last contact.
+ * Contact with the tailnet's control server, as the engine reports it. Without contact, grants and nodes are known only as they last
+ * were: open sessions and new logins are served with those, each up to its own limit, counted from the last contact.
  *
- * The time without contact is kept here and not in the engine: an engine that is restarted meanwhile does not start it again.
+ * The time without contact is kept here and not in the engine, so that a restart of the engine does not reset it.
  */
 import { type Clock, systemClock } from '../../reconciler/clock.ts';
 import { controlHost } from '../http/subject.ts';
@@ -55,7 +55,7 @@ export function contactOf(
 
 export function followControl(deps: ControlContactDeps): ControlContact {
   const { node, server, log, clock } = deps;
-  // A session that is opened when grants are past confirming would end at once.
+  // A session opened past the limit would end at once.
   const loginsMs = Math.min(deps.loginsMs, deps.sessionsMs);
   let since: number | undefined;
   let cancelClosed = (): void => {};

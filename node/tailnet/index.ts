@@ -1,5 +1,6 @@
 /**
- * The server's own node on the tailnet: made from the configuration, its changes told in the log, its names for the Host allow-list.
+ * The server's own tailnet node: created from the configuration, its state changes in the log, its names for the Host allow-list, its
+ * listeners.
  */
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
@@ -13,7 +14,7 @@ import type { NodeOptions, NodeState, StateStore, TailnetNode } from '../tsnet/n
 
 export interface TailnetParts {
   readonly join: NonNullable<NodeOptions['join']>;
-  /** In place of the state directory. */
+  /** Replaces the state directory. */
   readonly state: StateStore | undefined;
 }
 
@@ -45,20 +46,20 @@ export function failureOf(node: TailnetNode): Promise<never> {
   return promise;
 }
 
-/** What keeps a node that has not joined from joining by its configuration is a mistake of the configuration. */
+/** A missing credential of a node that has not joined is an error of the configuration. */
 export function asConfigError(error: unknown): unknown {
   const cause = error instanceof JoinError ? error.cause : undefined;
   if (!(cause instanceof EngineRequestError) || cause.code !== 'NoCredential') return error;
   return new ConfigError(cause.message, { cause: error });
 }
 
-/** Says what an operator wants to hear of a node, once a change. */
+/** Logs each relevant change of the node's state once. */
 export function createStateLog(log: Logger): (state: NodeState) => void {
   let told = '';
   return ({ status, ready, authUrl, reason, dnsName, addresses, keyExpiry }) => {
     const isServing = status === 'Running' && ready;
     const line = JSON.stringify(isServing ? [dnsName, addresses] : [status, authUrl, reason]);
-    // On its way up again a node tells each step; what matters was said when it went down.
+    // A restarting node reports each step; the reason was logged when it went down.
     if (line === told || (status === 'Restarting' && reason === undefined)) return;
     told = line;
     if (authUrl !== undefined) {
@@ -80,7 +81,7 @@ export function createStateLog(log: Logger): (state: NodeState) => void {
 
 /** Every name and address the node may be called by, lower case; IPv6 in brackets, as in a Host header. */
 export function ownNamesOf(state: Named): readonly string[] {
-  // Asked for with each request, and a state does not change: what does is another.
+  // Called for each request; a state object never changes, so its names are cached.
   let names = knownNames.get(state);
   if (names === undefined) {
     names = namesIn(state);

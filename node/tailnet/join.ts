@@ -1,7 +1,7 @@
 /**
- * How the server joins the tailnet, from the configuration: by an auth key, by an OAuth client's secret, by the identity that the
- * cluster gives this workload, or by a person who approves it. One way at a time. What is in a file is read anew for each
- * start of the engine: tokens are short-lived, and keys are replaced.
+ * How the server joins the tailnet, from the configuration: by an auth key, an OAuth client's secret, the workload identity that the
+ * cluster provides, or a person who approves it; only one of them. Files are read again at each start of the engine, because tokens
+ * are short-lived and keys are replaced.
  */
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
@@ -10,8 +10,8 @@ import { credentialProblems, joinProblems, type Way, wayOf } from '../config/joi
 import type { JoinCredential } from '../tsnet/node.ts';
 
 /**
- * Throws a ConfigError for what cannot be meant together. What it returns rejects with one where the credential cannot be read or is none
- * and never could be: only a node that has not joined needs it.
+ * Throws a ConfigError for settings that exclude each other. The returned function rejects with one where the credential cannot be
+ * read or is invalid: only a node that has not joined needs it.
  */
 export function joining(loaded: LoadedConfig, log: Pick<Logger, 'warn'>): () => Promise<JoinCredential> {
   refuse(joinProblems(loaded));
@@ -34,7 +34,7 @@ export function joining(loaded: LoadedConfig, log: Pick<Logger, 'warn'>): () => 
   };
 }
 
-/** After credentialProblems has found none. */
+/** Called after credentialProblems has found no problem. */
 async function credential({ values }: LoadedConfig, way: Way): Promise<JoinCredential> {
   const isEphemeral = values['tailscale.ephemeral'];
   if (way === 'tailscale.clientId') {
@@ -47,7 +47,7 @@ async function credential({ values }: LoadedConfig, way: Way): Promise<JoinCrede
     : { clientSecret: withAttributes(content, isEphemeral) };
 }
 
-/** Tailscale's client makes keys for ephemeral nodes that an administrator must approve, unless told otherwise; what is there already stays. */
+/** Tailscale's client makes keys for ephemeral nodes that an administrator must approve, unless told otherwise; given attributes stay. */
 function withAttributes(text: string, isEphemeral: boolean): string {
   const [bare = '', given = ''] = text.split('?', 2);
   const attributes = new URLSearchParams(given);

@@ -1,4 +1,6 @@
-/** Continuous authorization over a world that a test changes: passes follow each other at once, time moves where a test moves it. */
+/**
+ * Continuous authorization over a world that a test changes: passes follow each other at once, time is the test's.
+ */
 import type { ExecutionContext } from 'ava';
 import { annotations, type TkaSignin } from '../../crd/tkasignin.ts';
 import { type SigninOverrides, testSignin } from '../../reconciler/testing/signin.ts';

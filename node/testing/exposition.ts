@@ -1,6 +1,5 @@
 /**
- * Reads Prometheus' text format as strictly as a scrape does, and says what a linter would: for tests, which hold what a server
- * says to it. Throws for a line that is none.
+ * Parses Prometheus' text format as strictly as a scrape does, and reports what a linter would. Throws for an invalid line.
  */
 export interface Sample {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * For tests of node/http: the app on a loopback server, a caller of the test's choice, sessions in memory. Nothing of node/http
- * is replaced; what is outside of it is the simplest thing that behaves. Every answer is held to the API's description.
+ * For tests of node/http: the app on a loopback server, a caller of the test's choice, sessions in memory. Nothing of node/http is
+ * replaced; its dependencies are the simplest that work. Every answer is compared with the API's description.
  */
 import { createServer, request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';

@@ -1,6 +1,5 @@
 /**
- * For tests: holds what a server answered to what the API's description says of it, so that every test that asks the API tests the
- * description too.
+ * Compares an answer of the server with the API's description, so that every test that calls the API tests the description too.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Ajv2020 } from 'ajv/dist/2020.js';

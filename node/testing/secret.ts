@@ -12,7 +12,7 @@ export interface FakeSecret extends Secret {
   /** Thrown by every call while it is set. */
   trouble: Error | undefined;
   readonly patches: SecretChange[];
-  /** As somebody with other rights does: no version needed. */
+  /** As a user with other rights does: without a version. */
   edit(change: Omit<SecretChange, 'resourceVersion'>): void;
 }
 

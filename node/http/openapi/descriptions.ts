@@ -1,6 +1,6 @@
 /**
- * What each call of the API takes and answers, in words and schemas; document.ts makes OpenAPI of it. Answers that every call may give
- * are in `everyCall` and named in none.
+ * The description of each call: parameters, answers and schemas, of which document.ts makes OpenAPI. Answers that every call may give are
+ * in `everyCall` and not repeated.
  */
 import type { OperationId } from '../operations.ts';
 import type { SchemaName } from './schemas.ts';

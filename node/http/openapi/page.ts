@@ -1,5 +1,5 @@
 /**
- * The API's description as one HTML page for people: no script, nothing loaded from anywhere, and a policy that says so to the browser.
+ * The API's description as one HTML page: no script, nothing loaded from elsewhere, and a Content-Security-Policy that enforces it.
  */
 import { createHash } from 'node:crypto';
 import type { OpenApiDocument, OpenApiOperation, OpenApiResponse } from './document.ts';

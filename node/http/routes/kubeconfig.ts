@@ -43,7 +43,7 @@ export function kubeconfigRoute(deps: HttpDeps): ApiMiddleware {
       clusterName: deps.settings.clusterName,
       contextName: kubeconfigName(deps.settings.contextPrefix, shortName),
       userName: kubeconfigName(deps.settings.userPrefix, shortName),
-      // With several there is no telling which is meant, and the wrong one may be written to.
+      // With several sessions it is ambiguous which one is meant, and a command could write to the wrong one.
       ...(namespace === undefined || others.length > 0 ? {} : { namespace }),
     });
     ctx.type = type;
@@ -51,7 +51,7 @@ export function kubeconfigRoute(deps: HttpDeps): ApiMiddleware {
   };
 }
 
-/** A session that is ready but for the API server's caches becomes usable within moments: worth more than a 202. */
+/** A session that only waits for the API server's caches is usable within moments: better than a 202. */
 async function isUsable(session: SessionView, gone: AbortSignal, deps: HttpDeps): Promise<boolean> {
   if (!session.ready) return false;
   const time = AbortSignal.timeout(deps.settings.readyGraceMs);
@@ -69,7 +69,7 @@ const yamlTypes = ['application/yaml', 'text/yaml', 'application/x-yaml'];
 function acceptedForm(ctx: ApiContext): KubeconfigForm {
   ctx.vary('Accept');
   if (ctx.get('Accept').trim() === '') return 'map';
-  // The first is what a wildcard gets.
+  // A wildcard gets the first.
   const type = ctx.accepts([...yamlTypes, 'application/json']);
   if (type === false) {
     throw new ApiError(406, 'bad_request', 'a kubeconfig comes as application/yaml or application/json');
@@ -77,7 +77,7 @@ function acceptedForm(ctx: ApiContext): KubeconfigForm {
   return type === 'application/json' ? 'json' : 'yaml';
 }
 
-/** Without a wish it is direct, as released clients expect, where the API server's address is known; else proxy. */
+/** The default is direct, as released clients expect, where the API server's address is known; else proxy. */
 function wishedCluster(ctx: ApiContext, deps: HttpDeps): { readonly mode: Mode; readonly cluster: ClusterInfo } {
   const text = ctx.query['mode'];
   const wish = modeSchema.optional().safeParse(text === '' ? undefined : text);

@@ -16,7 +16,7 @@ export function loginStatusRoute(deps: HttpDeps): ApiMiddleware {
     const session = ownSession(deps.sessions, caller, sessionInQuery(ctx.query));
     refuseBrokenSession(session);
     const wait = preferredWait(ctx.get('Prefer'));
-    // Its credential may work and its grant be gone: then it is about to end.
+    // Its credential may work although its grant is gone: then it is about to end.
     const mayWork = coversScope(caller.grants.rules, session);
     const usable = wait === 0 || !mayWork ? undefined : await usableWithin(session, wait, ctx.state.signal, deps);
     if (wait > 0) ctx.set('Preference-Applied', `wait=${wait}`);

@@ -35,7 +35,7 @@ export function loginRoute(deps: HttpDeps): ApiMiddleware {
 async function login(ctx: ApiContext, deps: HttpDeps): Promise<void> {
   const caller = callerOf(ctx);
   const { audit, signal } = ctx.state;
-  // Before anything is counted: whoever may not log in must not use up the logins of those who may.
+  // Before the limit is counted: callers who may not log in must not use up others' logins.
   const { capability } = deps.settings;
   if (caller.grants.rules.length === 0) throw noGrant(caller, capability);
   const hold = deps.loginHold();
@@ -92,7 +92,7 @@ export async function usableWithin(
   }
 }
 
-/** Seconds of the first `wait` preference, at most 60; 0 where there is none that can be read. */
+/** Seconds of the first `wait` preference, at most 60; 0 where there is no valid one. */
 export function preferredWait(header: string): number {
   const wait = /(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=[;,]|$)/i.exec(header)?.[1];
   return wait === undefined ? 0 : Math.min(Number(wait), maxWaitSeconds);
@@ -139,7 +139,7 @@ function refusal(choice: Exclude<Choice, Chosen>, caller: Caller, capability: st
   });
 }
 
-/** Released servers answer 422 to a rule with too short a period, so a grant that fails for nothing else does too. */
+/** Released servers answer 422 to a rule with too short a period, so a grant with only that problem does too. */
 function noGrant(caller: Caller, capability: string): ApiError {
   const { dropped } = caller.grants;
   const reasons = reasonsOf(caller);

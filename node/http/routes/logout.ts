@@ -1,6 +1,6 @@
 /**
- * POST logout: ends the session that the body names, else all of the caller's, and answers once their access is gone. 200 also when
- * there was none. The subject alone decides: it needs no grant to give access back.
+ * POST logout: ends the session that the body names, else all of the caller's, and answers once their access is gone. 200 also without
+ * a session. Only the subject counts: ending access needs no grant.
  */
 import { logoutRequestSchema } from '../contract.ts';
 import type { LoginResponse } from '../contract.ts';

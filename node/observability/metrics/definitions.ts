@@ -1,9 +1,10 @@
 /**
- * Every metric of tka's own, once: its name, what it counts and in which unit, and which values each of its labels can have.
- * node/observability/metrics/index.ts makes them; docs/metrics.md is made from this table, and alerts and dashboard are held to it by tests.
+ * Every metric of tka's own: its name, what it counts and in which unit, and the values that each of its labels can have.
+ * node/observability/metrics/index.ts creates them; docs/metrics.md is made from this table, and tests compare alerts and the dashboard
+ * with it.
  *
- * Base units, `tka_` before each name, `_total` after what only rises. A label's values are a closed list, or bounded by what is said
- * here: never a user, a node or an address. People come and go, and their names are nobody's business here.
+ * Base units, the prefix `tka_`, the suffix `_total` for counters. A label's values are a closed list, or bounded by what is said here:
+ * never a user, a node or an address, because their number is unbounded and metrics must not name people.
  */
 import { errorCodes } from '../../http/contract.ts';
 
@@ -11,13 +12,13 @@ export interface MetricDefinition {
   readonly type: 'counter' | 'gauge' | 'histogram';
   /** One sentence that says what is measured and, unless it is a count, in which unit. */
   readonly help: string;
-  /** By name: all of its values, or in words what bounds them. */
+  /** By name: all of its values, or a description of what bounds them. */
   readonly labels?: Readonly<Record<string, readonly string[] | string>>;
   /** Of a histogram, in its unit. */
   readonly buckets?: readonly number[];
-  /** When there is no sample, in words; absent: there always is one. */
+  /** When the metric has no sample; absent: it always has one. */
   readonly absent?: string;
-  /** What a reader of docs/metrics.md should know besides. */
+  /** A note for docs/metrics.md. */
   readonly note?: string;
 }
 
@@ -174,7 +175,7 @@ export type MetricName = keyof typeof definitions;
 
 export const metricNames = Object.keys(definitions) as readonly MetricName[]; // an object literal's keys are its keys
 
-/** The value if the label may have it, else `fallback`: whatever else a caller could bring in must not become a series. */
+/** The value if the label may have it, else `fallback`: a value that a caller chooses must not become a series. */
 export function bounded<T extends string>(value: string, values: readonly T[], fallback: T): T {
   return values.find((known) => known === value) ?? fallback;
 }

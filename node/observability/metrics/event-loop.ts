@@ -1,10 +1,10 @@
-/** How long the event loop kept others waiting. Whoever starts it stops it. */
+/** The longest delay of the event loop. The caller that starts it stops it. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 export const lagResolutionMs = 100;
 
 export interface EventLoopWatch {
-  /** The longest delay since it was last asked. */
+  /** The longest delay since the last call. */
   takeLagSeconds(): number;
   stop(): void;
 }

@@ -1,9 +1,9 @@
 /**
- * What tka counts, in Prometheus' form, as metrics/definitions.ts has it.
+ * tka's metrics in Prometheus' form, as defined in metrics/definitions.ts.
  *
- * The registry is the caller's own; gauges are read when somebody scrapes, from whatever `sources` knows by then. What a label may
- * not say is counted under another of its values. Series of a closed list are there from the start, so that the first event is
- * an increase and not the appearance of a series.
+ * The registry is the caller's own; gauges are read at each scrape, from what `sources` returns then. A label value that is not allowed
+ * is counted under another one. Series of a closed list exist from the start, so that the first event is an increase and not a new
+ * series.
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { findCondition } from '../../../crd/conditions.ts';
@@ -72,7 +72,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
   const proxied = histogram('tka_proxy_seconds');
   const unrecorded = counter('tka_recording_failures_total');
   for (const reason of definitions.tka_recording_failures_total.labels.reason) unrecorded.inc({ reason }, 0);
-  // Counted for each request, and made a metric when somebody scrapes.
+  // Counted for each request, and turned into a metric at each scrape.
   const bytes = { in: 0, out: 0 };
   const carried = { engine: 0, server: 0 };
   total('tka_proxy_bytes_total', 'direction', bytes);
@@ -131,7 +131,7 @@ export function createMetrics(sources: () => MetricsSources, { version, roles, n
     },
     reconciler: {
       sessionEnded: (reason, lagSeconds) =>
-        // A revocation comes with its reason in words.
+        // A revocation has a free-text reason.
         lag.observe(
           { reason: bounded(reason, definitions.tka_cleanup_lag_seconds.labels.reason, 'revoked') },
           lagSeconds,

@@ -1,4 +1,4 @@
-/** An exporter that says once in the log that spans do not arrive, and once that they do again. */
+/** An exporter that logs once that spans do not arrive, and once that they do again. */
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Logger } from 'pino';
 

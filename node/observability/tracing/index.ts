@@ -1,8 +1,8 @@
 /**
- * Traces of what the server does for its callers, as its parts see them. Off by default: then nothing of OpenTelemetry is loaded, and
- * all work runs as it is.
+ * Traces of what the server does for its callers. Off by default: then nothing of OpenTelemetry is loaded, and all work runs without
+ * it.
  *
- * No span names a person, a machine or a session; docs/tracing.md lists what they do say.
+ * No span names a person, a machine or a session; docs/tracing.md lists their attributes.
  */
 import type { LoadedConfig } from '../../config/index.ts';
 import type { Tracing, TracingOptions } from './otlp.ts';
@@ -32,7 +32,7 @@ export const noTracing: Tracing = {
 };
 
 /**
- * Where spans go: below the endpoint, as the OTLP specification has it, unless the variable that names the place itself said so.
+ * The URL for spans: below the endpoint, as the OTLP specification says, unless it comes from the variable for the full URL.
  */
 export function tracesUrl(endpoint: string, source: string): string {
   if (source === 'environment OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') return endpoint;

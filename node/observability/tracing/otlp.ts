@@ -1,9 +1,9 @@
 /**
  * Traces with OpenTelemetry, sent by OTLP over HTTP. Only loaded where they are on.
  *
- * What is under way is carried along by an AsyncLocalStorage of our own, so that nothing is registered for the whole process. A pass of the
- * reconciler runs on its queue, where no caller's context reaches: the login that asked for it is remembered by session, until a
- * pass has succeeded or a minute is over.
+ * The current span is carried by an AsyncLocalStorage of tka's own, so that nothing is registered for the whole process. A pass of the
+ * reconciler runs on its queue, without a caller's context: the login that requested it is remembered by session, until a pass has
+ * succeeded or a minute has passed.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Attributes, Context, Span } from '@opentelemetry/api';
@@ -43,7 +43,7 @@ export interface TracingOptions {
   readonly now: () => number;
   /** How long spans are gathered before they are sent. */
   readonly delayMs?: number;
-  /** How long sending may take, tries again included. */
+  /** How long sending may take, retries included. */
   readonly timeoutMs?: number;
 }
 
@@ -129,7 +129,7 @@ export function startOtlpTracing(options: TracingOptions): Tracing {
       },
       async pass(session, work) {
         const login = followed.get(session);
-        // Whoever happened to wake the queue has nothing to do with it.
+        // The context that happened to wake the queue is unrelated.
         if (login === undefined || login.until <= now()) return await underWay.run(undefined, work);
         const { context } = login;
         const result = await within(tracer.startSpan('reconcile', {}, context), context, work);
@@ -146,7 +146,7 @@ export function startOtlpTracing(options: TracingOptions): Tracing {
   };
 }
 
-/** W3C Trace Context, version 00; whatever cannot be read begins a trace of its own. */
+/** W3C Trace Context, version 00; an invalid header starts a new trace. */
 function callersContext(traceparent: TracedCall['traceparent']): Context {
   const [, traceId, spanId, flags] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '') ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return ROOT_CONTEXT;

@@ -1,6 +1,6 @@
 /**
- * Which requests are traced: a share of all, chosen here and not by their callers' trace IDs; and those whose callers ask for it, as many as
- * a limit lets through, so that nobody can have everything traced. What belongs to a trace goes with it.
+ * Which requests are traced: a share of all, chosen here and not by the callers' trace IDs; and those whose callers request it, up to a
+ * limit, so that no caller can have every request traced. Spans of a trace are sampled together.
  */
 import { isSpanContextValid, trace, TraceFlags } from '@opentelemetry/api';
 import type { Context } from '@opentelemetry/api';
