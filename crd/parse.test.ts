@@ -85,17 +85,17 @@ test('managed fields are not kept', (t) => {
   t.false('managedFields' in (parseTkaSignin(object)?.metadata ?? {}));
 });
 
-test("an object of the earlier product's schema is none of ours", (t) => {
+test("an object of the earlier product's schema is not a TkaSignin", (t) => {
   t.is(parseTkaSignin({ ...object, spec: { username: 'u', role: 'view', validity_period: '8h0m0s' } }), undefined);
 });
 
-test('garbage is none of ours', (t) => {
+test('garbage is not a TkaSignin', (t) => {
   for (const garbage of [undefined, null, 'x', {}, { ...object, spec: { ...object.spec, expiresAt: 'tomorrow' } }]) {
     t.is(parseTkaSignin(garbage), undefined);
   }
 });
 
-test('a condition of another version is left out, the rest is read', (t) => {
+test('a condition of another version is left out, the rest is parsed', (t) => {
   const condition = {
     type: 'Ready',
     status: 'True',

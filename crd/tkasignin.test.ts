@@ -84,7 +84,7 @@ test('no two lists of parts share a digest input', (t) => {
   t.not(digest(['1:', 'a']), digest(['1', ':a']));
 });
 
-test('names of the earlier product and of people are not ours to sweep', (t) => {
+test('names of the earlier product and of people are not swept', (t) => {
   for (const name of [
     'tka-user-alice',
     'tka-user-alice-binding',
@@ -96,7 +96,7 @@ test('names of the earlier product and of people are not ours to sweep', (t) => 
   }
 });
 
-test('the label of a user is a digest of the subject alone: another role has the same, another subject none of it', (t) => {
+test('the user label is a digest of the subject alone: the same for another role, different for another subject', (t) => {
   t.regex(userLabel(alice), /^[0-9a-f]{16}$/);
   t.is(userLabel({ subject: alice.subject }), userLabel(alice));
   t.not(userLabel({ subject: 'h|user:2' }), userLabel(alice));

@@ -62,7 +62,7 @@ async function kubeconfig(t: { teardown(fn: () => Promise<void>): void }, server
   return file;
 }
 
-/** A port that nobody listens on: taken for a moment, and given back. */
+/** An unused port: opened for a moment, and closed. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -131,14 +131,14 @@ const refused: readonly [title: string, text: string, env: Record<string, string
     /^api\.modes \(file .*\): must name direct, proxy or both, not \[\]; .*TKA_API_MODES/,
   ],
   [
-    'an address that is none',
+    'an invalid address',
     'health: { address: 999.1.1.1 }',
     {},
     /^health\.address .*IP address or a host name.*HEALTH_ADDRESS/,
   ],
   ['an empty address', 'health: { address: "" }', {}, /^health\.address /],
   ['an empty state directory', 'tailscale: { stateDir: "" }', {}, /^tailscale\.stateDir .*must name a directory/],
-  ['a number that is none', 'limits: { streams: .nan }', {}, /^limits\.streams .*, not NaN/],
+  ['a number that is NaN', 'limits: { streams: .nan }', {}, /^limits\.streams .*, not NaN/],
   ['an infinite number', 'tracing: { sampleRatio: .inf }', {}, /^tracing\.sampleRatio .*, not Infinity/],
   ['a negative number', 'limits: { loginsPerMinute: -1 }', {}, /^limits\.loginsPerMinute .*, not -1/],
   [

@@ -50,7 +50,7 @@ const refused: readonly [title: string, text: string, message: RegExp][] = [
     /tailscale\.hostname \(file \/etc\/tka\/config\.yaml\): .*string.*, not 7/,
   ],
   ['a word where a number belongs', 'health: { port: many }', /health\.port .*, not "many"/],
-  ['a port that is none', 'health: { port: 70000 }', /health\.port/],
+  ['an invalid port', 'health: { port: 70000 }', /health\.port/],
   ['a list where a word belongs', 'tailscale: { hostname: [a] }', /tailscale\.hostname/],
   ['a word where a group belongs', 'tailscale: tka', /tailscale must be a map/],
   ['an empty limit', 'limits: { sessionsPerSubject: 0 }', /limits\.sessionsPerSubject/],

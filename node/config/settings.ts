@@ -147,7 +147,7 @@ export const settings = {
   ),
   'roles.clusterWide': list(
     everyRole,
-    'Roles tka may bind in the whole cluster. Must match `manifests/cluster/bindable-roles.yaml`. Whoever has edit, admin or more in the whole cluster can become cluster-admin in almost any cluster.',
+    'Roles tka may bind in the whole cluster. Must match `manifests/cluster/bindable-roles.yaml`. A user with edit, admin or more in the whole cluster can become cluster-admin in almost any cluster.',
     roleName,
   ),
   'roles.namespaced': list(everyRole, 'Roles tka may bind in single namespaces.', roleName),
@@ -176,7 +176,7 @@ export const settings = {
   ),
   'replicas.identity': text(
     '',
-    "This replica's name on the Lease and on its state Secret: another one for each, and the same after a restart in the same pod, which then goes on at once. Empty: the host's name and a random part.",
+    "This replica's name on the Lease and on its state Secret: different for each replica, and the same after a restart in the same pod, which then resumes at once. Empty: the host's name and a random part.",
   ),
   'replicas.leaseSeconds': {
     ...count(

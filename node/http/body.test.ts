@@ -28,7 +28,7 @@ const bodies: readonly [
   ['an unknown field', json, '{"roles":"view"}', 400],
   ['a role that is no string', json, '{"role":1}', 400],
   ['an empty role', json, '{"role":""}', 400],
-  ['a period that is none', json, '{"period":"tomorrow"}', 400],
+  ['an invalid period', json, '{"period":"tomorrow"}', 400],
   ['bytes that are no UTF-8', json, Buffer.from('{"role":"vi\u00ff"}', 'latin1'), 400],
   ['more than 16 KiB', json, JSON.stringify({ role: 'x'.repeat(20_000) }), 413],
   ['10 MB', json, ' '.repeat(10_000_000), 413],

@@ -31,7 +31,7 @@ test('a request that did not come from the tailnet is refused', async (t) => {
   for (const [method, path] of everyCall) t.is((await fixture.call(method, path)).status, 403, path);
 });
 
-test('nobody is served while nobody can say who is calling', async (t) => {
+test('a caller that cannot be identified is answered 503', async (t) => {
   await using fixture = await createFixture({ identity: () => Promise.reject(new Error('engine gone: /secret/path')) });
   for (const [method, path] of everyCall) {
     const answer = await fixture.call(method, path);
@@ -43,8 +43,8 @@ test('nobody is served while nobody can say who is calling', async (t) => {
 });
 
 test('a node of no user and no tag is refused', async (t) => {
-  const nobody = { nodeId: 'n1', nodeName: 'x', tags: [], capabilities: alice().capabilities };
-  await using fixture = await createFixture({ identity: () => Promise.resolve(nobody) });
+  const unnamed = { nodeId: 'n1', nodeName: 'x', tags: [], capabilities: alice().capabilities };
+  await using fixture = await createFixture({ identity: () => Promise.resolve(unnamed) });
   t.is((await fixture.call('POST', paths.login)).status, 403);
 });
 

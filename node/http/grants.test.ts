@@ -78,7 +78,7 @@ const kept: readonly [why: string, text: string, rule: Partial<Rule>][] = [
 ];
 
 for (const [why, text, expected] of kept) {
-  test(`a rule with ${why} is kept`, (t) => {
+  test(`a rule with ${why} is valid`, (t) => {
     const grants = parse(text);
     t.deepEqual(grants.dropped, []);
     t.like(grants.rules[0], expected);
@@ -242,7 +242,7 @@ test('property: no change to a namespaced rule short of leaving its namespaces o
   t.pass();
 });
 
-test('property: a wish never gets more than one rule gives', (t) => {
+test('property: a login never gets more than one rule grants', (t) => {
   const wish = fc.record({
     role: fc.option(roles, { nil: undefined }),
     periodMs: fc.option(fc.nat(40_000_000), { nil: undefined }),

@@ -17,7 +17,7 @@ test("a minute's worth passes at once, then the caller is told when the next one
   t.is(limiter.take('alice'), 1);
 });
 
-test('whoever waits as long as told gets through', (t) => {
+test('a caller that waits for Retry-After gets through', (t) => {
   const clock = { now: 0 };
   const limiter = limiterAt(clock, 1);
   t.is(limiter.take('alice'), undefined);

@@ -90,14 +90,14 @@ test('rubbish behind a request whose answer is under way breaks the connection o
   t.is(await everything(socket), '');
 });
 
-test('whoever is refused and does not hang up is hung up on', async (t) => {
+test('a refused client that does not close is disconnected', async (t) => {
   const { port } = await setup(t, (_req, res) => res.end('ok'));
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.on('error', () => {}).write('rubbish\r\n\r\n');
   const [answer] = (await once(socket, 'data')) as [Buffer];
   t.regex(answer.toString(), /^HTTP\/1\.1 400 /);
-  // A write tells when nobody is there any more.
+  // A write shows that the peer is gone.
   const pump = setInterval(() => socket.write('x'), 5);
   t.teardown(() => clearInterval(pump));
   await closed;
@@ -112,7 +112,7 @@ test('a header behind a thousand others is seen', async (t) => {
   t.regex(answer, /seen$/);
 });
 
-test('a stop lets what is under way finish, and hangs up on the idle', async (t) => {
+test('a stop lets requests under way finish, and closes idle connections', async (t) => {
   const begun = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const { web, dial } = await setup(t, (req, res) => {

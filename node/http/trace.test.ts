@@ -55,7 +55,7 @@ test('a call is a span with its route, its answer and its ID, and the grant a st
   t.notRegex(JSON.stringify(recorded), /alice/);
 });
 
-test('whoever does not come from the tailnet has no say in what is traced', async (t) => {
+test('a connection from outside the tailnet cannot request a trace', async (t) => {
   const { trace, recorded } = recorder();
   await using fixture = await createFixture({ connection: 'none', deps: { trace } });
   await fixture.call('POST', paths.login, { headers: { traceparent } });

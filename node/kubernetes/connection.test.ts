@@ -176,7 +176,7 @@ test("a caller's signal ends its call, with its own reason", async (t) => {
   await t.throwsAsync(call, { message: 'enough' });
 });
 
-test('a missing object is told from a forbidden one', async (t) => {
+test('a missing object and a forbidden one are different errors', async (t) => {
   const { kubernetes } = await start(t, ({ url }, response) => {
     json(response, url === '/here' ? 200 : url === '/missing' ? 404 : 403, { kind: 'Status', message: 'x' });
   });
@@ -256,7 +256,7 @@ test('a kubeconfig that is not there is named, with the key that sets it', (t) =
   });
 });
 
-test('what is asked apart does not wait behind what the others ask', async (t) => {
+test('a separate request does not wait behind the others', async (t) => {
   const waiting: ServerResponse[] = [];
   let isSlow = true;
   const answer = (response: ServerResponse): void =>

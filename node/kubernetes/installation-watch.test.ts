@@ -19,7 +19,7 @@ function setup(t: ExecutionContext) {
   return { world, watch, clock };
 }
 
-test('a whole installation is looked at every 30 s, without a word', async (t) => {
+test('a complete installation is checked every 30 s, and nothing is logged', async (t) => {
   const { world, watch, clock } = setup(t);
   await clock.advance(90_000);
   t.is(world.looks, 3);

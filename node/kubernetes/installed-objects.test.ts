@@ -133,7 +133,7 @@ for (const [title, at, spec, words] of weakened) {
   });
 }
 
-test('what the API server writes into policies and bindings by itself is no change', async (t) => {
+test('defaults that the API server adds to policies and bindings are no change', async (t) => {
   const defaults = { matchPolicy: 'Equivalent', objectSelector: {} };
   const object = (path: string): unknown => {
     const { spec } = installed(path);
@@ -165,7 +165,7 @@ test('a policy with a validation or a condition that always holds beside others 
   t.deepEqual(await missing(object), []);
 });
 
-test('each object is looked at: a missing one is one problem, with its name and the remedy', async (t) => {
+test('each object is checked: a missing one is one problem, with its name and the remedy', async (t) => {
   const paths = new Set<string>();
   await missing((path) => (paths.add(path), installed(path)));
   t.is(paths.size, 12);

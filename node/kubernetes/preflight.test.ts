@@ -53,7 +53,7 @@ test('an old Kubernetes is the only problem, and both versions are named', async
   t.regex(problems.join(), /v1\.29\.4.*1\.30 or newer/);
 });
 
-test('what is not installed is named, with the command that installs it', async (t) => {
+test('a missing object is named, with the command that installs it', async (t) => {
   const { problems } = await check({
     object: (path) =>
       Promise.resolve(/customresourcedefinitions|policies\/tka-bindings/.test(path) ? undefined : installed(path)),

@@ -18,7 +18,7 @@ const held: LegacyObject = {
   finalizers: ['a/b'],
 };
 
-test('what is found is listed, with the command that removes it', (t) => {
+test('found objects are listed, with the command that removes them', (t) => {
   t.deepEqual(describeFindings({ objects: [binding], complete: true }), [
     'ClusterRoleBinding tka-user-alice-binding (cluster-admin)',
     'Remove them with: tka-server legacy --remove',
@@ -30,7 +30,7 @@ test('nothing found is said only where everything could be seen', (t) => {
   t.regex(describeFindings({ objects: [], complete: false }).join(), /^There may be more/);
 });
 
-test('what is removed and what is held are told apart', (t) => {
+test('removed objects and those held by finalizers are listed separately', (t) => {
   const lines = describeRemoval({ objects: [binding, held], complete: true }, { removed: [binding], held: [held] });
   t.deepEqual(lines.slice(0, 2), [
     'removed ClusterRoleBinding tka-user-alice-binding (cluster-admin)',

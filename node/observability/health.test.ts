@@ -49,7 +49,7 @@ for (const [title, sources, words] of missing) {
   });
 }
 
-test('what is wrong without refusing anything is noted, and ready', (t) => {
+test('a problem that refuses nothing is a note, and the server is ready', (t) => {
   const note = 'no contact with the control server https://control.example for 5 s';
   t.deepEqual(readiness({ ...good, notes: () => [note] }, false), { status: 'ready', missing: [], notes: [note] });
   t.deepEqual(readiness(good, false), { status: 'ready', missing: [] });

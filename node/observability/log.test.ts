@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { createLog, withoutMasking } from './log.ts';
 
-test('what is named like a secret is masked, up to two levels down', (t) => {
+test('a field with the name of a secret is masked, up to two levels deep', (t) => {
   let text = '';
   const log = createLog('info', { write: (line: string) => (text += line) });
   log.info(

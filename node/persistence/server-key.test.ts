@@ -113,7 +113,7 @@ test('a directory of the Go tka, which had no key, gets one', (t) => {
   t.is(loadServerKey(dir).length, 32);
 });
 
-test('a rotation makes the key where there is none yet', (t) => {
+test('a rotation creates a missing key', (t) => {
   const dir = directory(t);
   rotateServerKey(dir);
   t.is(loadServerKey(dir).length, 32);

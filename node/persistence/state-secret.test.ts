@@ -46,7 +46,7 @@ async function contentOf(state: StateSecret): Promise<Record<string, string>> {
   return Object.fromEntries([...(await state.read())].map(([key, value]) => [key, value.toString()]));
 }
 
-test('what is written is in the Secret when the write resolves, under a key that a Secret takes', async (t) => {
+test('a value is in the Secret when its write resolves, under a valid key', async (t) => {
   const { secret, state, write } = await open(t);
   t.deepEqual(await contentOf(state), {});
   await write('_serve/1', 'x');
@@ -226,7 +226,7 @@ test('a Secret that is deleted while it is held is written whole once it is made
   t.deepEqual([...secret.content.values].map(String), ['a,1']);
 });
 
-test('a write that fails is tried again until it is there, and whoever waits hears why it is not', async (t) => {
+test('a failed write is retried until it succeeds, and its caller is told why it is pending', async (t) => {
   const { secret, clock, lines, write, troubles } = await open(t);
   secret.trouble = away;
   let isDone = false;
@@ -271,7 +271,7 @@ test('a write that comes while the trouble ends does not wait for the next renew
   t.deepEqual([...secret.content.values.keys()], ['a', 'b']);
 });
 
-test('a state that no Secret could hold is refused, and the rest goes on', async (t) => {
+test('a state that is too large for a Secret is refused, and later writes succeed', async (t) => {
   const { secret, state, write } = await open(t);
   await write('a', '1');
   await t.throwsAsync(
@@ -284,7 +284,7 @@ test('a state that no Secret could hold is refused, and the rest goes on', async
   t.deepEqual([...secret.content.values.keys()], ['a', 'c']);
 });
 
-test('what is not saved yet is saved at the end', async (t) => {
+test('pending changes are saved at the close', async (t) => {
   const { secret, state, write } = await open(t);
   const written = write('a', '1');
   await state.close();

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { hour, session, setup } from '../testing/authorization.ts';
 
-test('of thousands of sessions whose grant has gone, 16 are ended at once, and passes go on meanwhile', async (t) => {
+test('of thousands of sessions whose grant is gone, 16 are ended at once, and passes continue meanwhile', async (t) => {
   let ending = 0;
   let most = 0;
   const ends: (() => void)[] = [];

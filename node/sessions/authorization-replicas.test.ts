@@ -65,7 +65,7 @@ test('news that arrives in time clears the doubt, and a later loss ends the sess
   t.is(changes(world), 1);
 });
 
-test('another session of the same name is looked at anew', async (t) => {
+test('a replaced session of the same name is checked from the start', async (t) => {
   const world = setup(t, { newsMs });
   await world.passes(2);
   world.sessions = [];
@@ -76,7 +76,7 @@ test('another session of the same name is looked at anew', async (t) => {
   t.is(changes(world), 0);
 });
 
-test('what nobody can say anything of falls to the leader to end', async (t) => {
+test('sessions whose grants cannot be confirmed are ended by the leader', async (t) => {
   let isLeading = false;
   const world = setup(t, { newsMs, isLeading: () => isLeading });
   world.isEngineAway = true;

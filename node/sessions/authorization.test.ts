@@ -4,7 +4,7 @@ import { testSignin } from '../../reconciler/testing/signin.ts';
 import { alice, hour, identity, session, setup, type World } from '../testing/authorization.ts';
 import type { Identity } from '../tsnet/node.ts';
 
-test('a session whose grant holds goes on, and open streams are looked at in each pass', async (t) => {
+test('a session whose grant holds stays, and open streams are checked in each pass', async (t) => {
   const world = setup(t);
   await world.passes(5);
   t.deepEqual(world.ended, []);
@@ -27,7 +27,7 @@ const losses: readonly [title: string, lose: (world: World) => void, reason: Reg
     /another user/,
   ],
   [
-    'nobody can say whose the node is',
+    'the owner of the node is unknown',
     (world) => world.identities.set('n1', { ...identity(), user: undefined } as unknown as Identity),
     /owner of the node .* is unknown/,
   ],
@@ -109,7 +109,7 @@ for (const [title, answer] of [
   });
 }
 
-test('a node that was missing once and is back keeps its session, and its next absence starts anew', async (t) => {
+test('a node that was missing once and is back keeps its session, and its next absence counts from the start', async (t) => {
   const world = setup(t);
   for (let i = 0; i < 3; i += 1) {
     world.identities.delete('n1');
@@ -121,7 +121,7 @@ test('a node that was missing once and is back keeps its session, and its next a
   t.deepEqual(world.ended, []);
 });
 
-test('a session of which nobody knows the node ends like one whose node has left', async (t) => {
+test('a session without a recorded node ends like one whose node has left', async (t) => {
   const world = setup(t);
   world.sessions = [testSignin()];
   await world.passes(2);
@@ -188,7 +188,7 @@ test('while the engine is away nothing ends, but not for longer than allowed; th
   );
 });
 
-test('an engine that comes back in time starts the time anew', async (t) => {
+test('an engine that is back in time resets the time without confirmation', async (t) => {
   const world = setup(t);
   world.isEngineAway = true;
   world.now = 900;
@@ -238,7 +238,7 @@ test('a session that cannot be ended is tried again, and keeps no other from its
   t.is(world.log.filter((line) => 'err' in line).length, 3);
 });
 
-test('open streams are looked at though a session takes its time to end', async (t) => {
+test('open streams are checked while a session is still being ended', async (t) => {
   const world = setup(t, {
     end: (_name, _reason, signal) =>
       new Promise((_resolve, reject) => {

@@ -6,7 +6,7 @@ test('logins are served with contact, and without it until their limit', (t) => 
   t.is(loginHoldOf({ contact: { isPastLogins: () => false, describe: () => 'no contact' }, problems: [] }), undefined);
 });
 
-test('past the limit the caller is told what is wrong, and what stays', (t) => {
+test('past the limit the caller is told the reason, and that open sessions stay', (t) => {
   const contact = {
     isPastLogins: () => true,
     describe: () => 'no contact with the control server https://c for 901 s',
@@ -53,12 +53,12 @@ test('problems of the installation, of the persisted state and of the node are a
   t.deepEqual(problemsOf({ node: unsaved }), ['the tailnet state is not saved: disk full']);
 });
 
-test('a tailnet state that is not saved is told once, by the Secret that has its name', (t) => {
+test('an unsaved tailnet state is reported once, by the Secret with its name', (t) => {
   const told = 'Secret tka-0-state: the tailnet state is not saved (403)';
   t.deepEqual(problemsOf({ persistence: listing('key', told), node: unsaved }), ['key', told]);
 });
 
-test('a control server that is away is a note, with contact there is none', (t) => {
+test('an unreachable control server is a note; with contact there is no note', (t) => {
   const contact = { awayMs: () => 0, isPastLogins: () => false, stop: () => {} };
   t.deepEqual(notesOf({ contact: { ...contact, describe: () => 'no contact' } }), ['no contact']);
   t.deepEqual(notesOf({ contact: { ...contact, describe: () => undefined } }), []);

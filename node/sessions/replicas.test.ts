@@ -8,7 +8,7 @@ const cluster = { apart: {} } as Kubernetes;
 const configOf = (env: Record<string, string>) => loadConfig({ env }).values;
 const onTailnet = { stableNodeId: 'nA', dnsName: 'tka-0.tail.example' };
 
-test('a server alone has no replicas: outside of a pod, or where it is told so', (t) => {
+test('a single server has no replicas: outside a pod, or by setting', (t) => {
   t.is(
     replicasOf(configOf({}), cluster, () => onTailnet),
     undefined,
@@ -29,7 +29,7 @@ test('in a pod replicas elect a leader, each under a name of its own, with times
   t.true(newsMs(a) > 0);
 });
 
-test('a name that was given is kept: after a restart it is the same', (t) => {
+test('a configured identity is the same after a restart', (t) => {
   const config = configOf({ TKA_REPLICAS_ELECTION: 'true', TKA_REPLICAS_IDENTITY: 'tka-0_1234' });
   t.is(replicasOf(config, cluster, () => onTailnet)?.identity, 'tka-0_1234');
 });

@@ -110,7 +110,7 @@ test('a session ends 30 s after its period, in whole seconds', async (t) => {
   t.true(endOf(now, 600_000).getTime() - now.getTime() > 629_000);
 });
 
-test('role, scope and node of the rule are what is stored', async (t) => {
+test("the rule's role and scope and the caller's node are stored", async (t) => {
   const { sessions, stored } = setup();
   const rule = { role: 'view', period: '1h', periodMs: 3_600_000, priority: 0, namespaces: ['dev'] };
   await sessions.signIn(request({ rule }), signal);
@@ -221,7 +221,7 @@ const views: readonly [
     { ready: false },
   ],
   [
-    'that the API server goes on refusing has a problem',
+    'that the API server keeps refusing has a problem',
     ready('False', 'Forbidden', 'no', '2026-01-02T03:03:00Z'),
     { ready: false, problem: 'no' },
   ],

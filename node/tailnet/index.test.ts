@@ -24,7 +24,7 @@ test('443 always speaks TLS, and alone where it was asked for', (t) => {
   t.deepEqual(listenersOf(443), [{ port: 443, tls: true }]);
 });
 
-test('a change of the node is told once', (t) => {
+test('a change of the node is logged once', (t) => {
   const lines: Record<string, unknown>[] = [];
   const log = pino(
     { level: 'debug' },

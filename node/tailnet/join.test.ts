@@ -49,7 +49,7 @@ test('a workload identity is the client ID and the token in the file', async (t)
   t.deepEqual(await join(), { clientId: 'k1?ephemeral=false&preauthorized=true', idToken: 'a.b.c' });
 });
 
-test('what is in a file is read anew each time, and what was read last serves while it cannot be', async (t) => {
+test('a file is read again each time, and its last content serves while it cannot be read', async (t) => {
   const path = fileOf(t, 'tskey-auth-1');
   const { log, lines } = listeningLog();
   const join = by({ TKA_TAILSCALE_AUTH_KEY_FILE: path }, log);
@@ -116,7 +116,7 @@ const unusable: typeof refused = [
   ],
 ];
 for (const [title, env, message] of unusable) {
-  test(`${title}: the start goes on, and joining fails with the remedy and without the secret`, async (t) => {
+  test(`${title}: the start continues, and joining fails with the remedy and without the secret`, async (t) => {
     const join = by(env);
     const error = await t.throwsAsync(join(), { instanceOf: ConfigError, message });
     t.notRegex(error.message, /tskey-\w+-1/);

@@ -64,7 +64,7 @@ export function setup(t: ExecutionContext, overrides: Partial<AuthorizationDeps>
       return Promise.resolve(new Map([...world.identities].filter(([node]) => nodes.includes(node))));
     },
     callerFrom(found) {
-      if (found.user === undefined) throw new Error('nobody');
+      if (found.user === undefined) throw new Error('no user');
       // Only what authorization reads.
       return { subject: `h|user:${found.user.id}`, username: found.user.loginName } as Caller;
     },

@@ -113,7 +113,7 @@ test('a leader that cannot renew steps down before another can lead', async (t) 
   t.deepEqual(b.heard, ['leads']);
 });
 
-test('a write whose answer never came counts for nothing: the leader steps down all the same', async (t) => {
+test('a write without an answer does not extend the term: the leader steps down', async (t) => {
   const { lease, run, pass } = world(t);
   const a = await run('a');
   await pass(4000);
@@ -124,7 +124,7 @@ test('a write whose answer never came counts for nothing: the leader steps down 
   a.view.trouble = 'none';
   await pass(5000);
   t.deepEqual(a.heard, ['leads', 'lost', 'leads']);
-  t.is(lease.now?.transitions, 1, 'it was nobody else’s meanwhile');
+  t.is(lease.now?.transitions, 1, 'no other replica held it meanwhile');
 });
 
 test('an API server that is away for a moment is no reason to step down', async (t) => {
@@ -137,7 +137,7 @@ test('an API server that is away for a moment is no reason to step down', async 
   t.deepEqual(a.heard, ['leads']);
 });
 
-test('a leader that was stopped in its tracks does not lead when it goes on, before any of its timers has run', async (t) => {
+test('a suspended leader does not lead when it resumes, before any of its timers has run', async (t) => {
   let slept = 0;
   const { run } = world(t);
   const clock = manualClock(0);
@@ -209,7 +209,7 @@ test('a stop while the API server is away ends, and leaves the Lease to run out'
   t.deepEqual(a.heard, ['leads', 'lost']);
 });
 
-test('the same identity goes on at once: its process is certainly dead', async (t) => {
+test('the same identity leads at once: its old process is certainly dead', async (t) => {
   const { lease, run } = world(t);
   await run('a');
   const again = await run('a', {});
@@ -218,9 +218,9 @@ test('the same identity goes on at once: its process is certainly dead', async (
 });
 
 const edits: readonly [title: string, edit: Parameters<ReturnType<typeof memoryLease>['edit']>[0]][] = [
-  ['another holder', { holder: 'somebody' }],
-  ['nobody', { holder: '' }],
-  ['another holder for years', { holder: 'somebody', durationMs: 1e9 }],
+  ['another holder', { holder: 'another' }],
+  ['no holder', { holder: '' }],
+  ['another holder for years', { holder: 'another', durationMs: 1e9 }],
   ['more transitions', { transitions: 100 }],
   ['another time', { renewedAt: '2100-01-01T00:00:00.000000Z' }],
 ];
@@ -233,12 +233,12 @@ for (const [title, edit] of edits) {
     await pass(7000);
     const before = a.election.term;
     lease.edit(edit);
-    // Two may lead until then, which is why nobody should edit it.
+    // Two may lead until then, which is why it must not be edited.
     for (let i = 0; i < 51; i += 1) {
       await a.clock.advance(100);
       await settled();
     }
-    // Somebody else may have led in between.
+    // Another replica may have led in between.
     if (edit.renewedAt === undefined) t.true(before?.aborted);
     await b.clock.advance(5100);
     await pass(65_000);
@@ -256,7 +256,7 @@ test('a Lease that was deleted is made again', async (t) => {
   t.like(lease.now, { holder: 'a' });
 });
 
-test('what is written beside the record is no sign of life', async (t) => {
+test('annotations beside the record are no renewal', async (t) => {
   const { lease, run, pass } = world(t);
   const a = await run('a');
   const b = await run('b');

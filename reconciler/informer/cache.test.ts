@@ -62,7 +62,7 @@ test('events under way do not bring back what we released', (t) => {
   t.deepEqual(events, ['new a@10', 'released a@10']);
 });
 
-test('a namesake made later takes the place, and the first is told to be gone', (t) => {
+test('a later object of the same name replaces the first, which is reported gone', (t) => {
   const { cache, events } = start();
   cache.watched(at(10, 'a'));
   cache.watched(at(20, 'b'));
@@ -76,7 +76,7 @@ test('a delete of the first does not remove its namesake', (t) => {
   t.is(cache.get('alice')?.metadata.uid, 'b');
 });
 
-test('a list removes what it does not have, but not what is newer than the list', (t) => {
+test('a list removes objects that it lacks, except those newer than the list', (t) => {
   const { cache, events } = start();
   cache.watched(at(10, 'old', 'old'));
   cache.written(at(30, 'new', 'new'));
@@ -107,7 +107,7 @@ test('versions are compared as numbers', (t) => {
   t.is(cache.get('alice')?.metadata.resourceVersion, '10');
 });
 
-test('until resolves with the first change that satisfies it, and with what is there already', async (t) => {
+test('until resolves with the first version that satisfies it, the current one included', async (t) => {
   const { cache } = start();
   const { signal } = new AbortController();
   const seen = cache.until(

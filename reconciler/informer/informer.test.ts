@@ -94,7 +94,7 @@ async function start(t: ExecutionContext, prepare?: (state: ReturnType<typeof sc
 
 function lastOf<T>(list: readonly T[]): T {
   const last = list.at(-1);
-  if (last === undefined) throw new Error('there is none');
+  if (last === undefined) throw new Error('no watch is open');
   return last;
 }
 
@@ -112,7 +112,7 @@ async function endAfter(clock: ManualClock, ms: number, end: () => void): Promis
   await clock.advance(0);
 }
 
-test('what is listed is in the cache, and what is watched comes after', async (t) => {
+test('listed objects are in the cache, then watched changes', async (t) => {
   const { cache, feed, clock, state } = await start(t, (s) => s.items.push(object('a', 5)));
   t.deepEqual(names(cache), ['a']);
   t.deepEqual(state.watchedFrom, ['10']);
@@ -201,7 +201,7 @@ test('an API server that ends each watch at once is not asked in a loop', async 
   t.true(state.watchedFrom.length <= 6, String(state.watchedFrom.length));
 });
 
-test('everything is listed anew each minute, though the watch is silent and well', async (t) => {
+test('a new list is made each minute, though the watch is silent and healthy', async (t) => {
   const { clock, state, cache } = await start(t);
   state.items.push(object('missed', 11));
   state.resourceVersion = 12;

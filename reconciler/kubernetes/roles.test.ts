@@ -3,7 +3,7 @@ import type { Clients } from '../cluster.ts';
 import { createRoles } from './roles.ts';
 import { manualClock } from '../testing/manual-clock.ts';
 
-test('what was found of a role is believed for 10 s, and not longer where the clock was set back', async (t) => {
+test('a role is cached for 10 s, and not longer where the clock was set back', async (t) => {
   const clock = manualClock();
   let reads = 0;
   const readClusterRole = () => {

@@ -11,7 +11,7 @@ function start() {
   return { clock, due, expiry };
 }
 
-test('each end is told at its time, whatever the order they were added in', async (t) => {
+test('each end is due at its time, in whatever order they were added', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 1000 }), { maxLength: 40 }), async (ends) => {
       const { clock, due, expiry } = start();
@@ -28,7 +28,7 @@ test('each end is told at its time, whatever the order they were added in', asyn
   );
 });
 
-test('nothing is told early, and an end in the past is told at once', async (t) => {
+test('no end is due early, and an end in the past is due at once', async (t) => {
   const { clock, due, expiry } = start();
   expiry.add('later', 500);
   expiry.add('past', -1000);
@@ -48,7 +48,7 @@ test('an end beyond the longest timer does not fire at once, and does fire', asy
   t.deepEqual(due, [['far', at]]);
 });
 
-test('a rebuild forgets what was there, and one timer is armed however many ends there are', async (t) => {
+test('a rebuild drops old entries, and one timer is armed for any number of ends', async (t) => {
   const { clock, due, expiry } = start();
   for (let i = 0; i < 100; i += 1) expiry.add('old', 100 + i);
   expiry.rebuild([

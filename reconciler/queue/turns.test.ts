@@ -30,7 +30,7 @@ test('no more than the limit are worked on at once, and all are worked on', asyn
   t.deepEqual([most, done], [3, 20]);
 });
 
-test('the first failure ends the work, after what is under way', async (t) => {
+test('the first failure ends the work, after the items under way', async (t) => {
   const done: number[] = [];
   await t.throwsAsync(
     eachAtMost(2, [1, 2, 3, 4], async (item) => {

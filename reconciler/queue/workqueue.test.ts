@@ -45,7 +45,7 @@ test('a key that waits is not queued twice', async (t) => {
   t.deepEqual(started, ['a', 'b']);
 });
 
-test('adds while a key is processed make it run once more, after, and never twice at once', async (t) => {
+test('adds while a key is processed make it run once more afterwards, never twice at once', async (t) => {
   const { process, started, end } = gated();
   const { queue } = start(process, { concurrency: 8 });
   queue.add('a');
@@ -90,7 +90,7 @@ test('a failing key comes back with a growing delay of its own, which success fo
   t.is(delays.at(-1), 100);
 });
 
-test('a key that fails twice at once waits the second delay, not what is left of the first', async (t) => {
+test('a key that fails twice at once waits the second delay, not the rest of the first', async (t) => {
   const { process, started, end } = gated();
   const { clock, queue } = start(process, { baseDelayMs: 100 });
   queue.add('a');
@@ -135,7 +135,7 @@ test('of several delays the soonest counts, and a direct add overtakes it', asyn
   t.is(runs.length, 2);
 });
 
-test('what process returns is when the key is looked at again', async (t) => {
+test('the number that process returns is the delay until the next run', async (t) => {
   let runs = 0;
   const { clock, queue } = start(() => {
     runs += 1;
@@ -149,7 +149,7 @@ test('what process returns is when the key is looked at again', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('stop waits for what is processed, and nothing is processed after', async (t) => {
+test('stop waits for runs under way, and starts none after', async (t) => {
   const { process, started, end } = gated();
   const { clock, queue } = start(process);
   queue.add('a');

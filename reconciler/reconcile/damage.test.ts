@@ -4,7 +4,7 @@ import { accountKey, bindingKey } from './desired.ts';
 
 const alice = { name: 'alice', uid: '1' };
 
-test('what was found is kept until a pass has repaired it, and the name is told once nothing is wrong', (t) => {
+test("damage stays until a pass has repaired it, and then the session's name is reported", (t) => {
   const whole: string[] = [];
   const damage = createDamage((name) => whole.push(name));
   damage.found(alice, new Map([[accountKey, 'absent']]));
@@ -15,7 +15,7 @@ test('what was found is kept until a pass has repaired it, and the name is told 
   t.deepEqual(whole, ['alice']);
 });
 
-test('what is found while a pass repairs something else stays', (t) => {
+test('damage found while a pass repairs something else stays', (t) => {
   const damage = createDamage(() => t.fail());
   damage.found(alice, new Map([[accountKey, 'absent']]));
   const seen = damage.of('1');
@@ -24,7 +24,7 @@ test('what is found while a pass repairs something else stays', (t) => {
   t.deepEqual([...damage.of('1').keys()], [accountKey, bindingKey('a')]);
 });
 
-test('a subscriber is told what is found, and nothing where nothing is', (t) => {
+test('a subscriber is told of damage, and not of an empty report', (t) => {
   const told: unknown[] = [];
   const damage = createDamage(() => {});
   damage.subscribe(({ uid }, observed) => void told.push(uid, [...observed]));

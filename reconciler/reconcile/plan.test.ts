@@ -63,7 +63,7 @@ const table: readonly (readonly [
     ['delete-signin', ...removal],
   ],
   [
-    'a deleted session loses bindings, then account, then our hold',
+    'a deleted session loses bindings and account, then the finalizer',
     { metadata: deleted },
     [],
     before,
@@ -79,7 +79,7 @@ const table: readonly (readonly [
     ['delete-binding+delete-binding+delete-account', 'remove-finalizer'],
   ],
   [
-    'a deleted session that was never ready is cleaned up all the same',
+    'a deleted session that was never ready is cleaned up too',
     { ...fresh, metadata: deleted },
     [],
     before,

@@ -6,13 +6,13 @@ import { testSignin } from '../testing/signin.ts';
 const now = Date.parse('2026-01-01T00:00:30Z');
 const fresh = testSignin({ status: undefined });
 
-test('a provisioned session is Ready, and says what was applied', (t) => {
+test('a provisioned session is Ready, and its status repeats what was applied', (t) => {
   const status = statusAfter(fresh, { kind: 'provisioned' }, now);
   t.like(status, { observedGeneration: 1, serviceAccountName: accountName(fresh), expiresAt: fresh.spec.expiresAt });
   t.like(status?.conditions?.[0], { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:30Z' });
 });
 
-test('what is written already is not written again', (t) => {
+test('an unchanged status is not written again', (t) => {
   for (const outcome of [
     { kind: 'provisioned' },
     { kind: 'failed', reason: 'Forbidden', message: 'no' },
@@ -36,7 +36,7 @@ test('a moved end is applied: one write, and Ready since before', (t) => {
   t.is(next?.conditions?.[0]?.lastTransitionTime, '2026-01-01T00:00:30Z');
 });
 
-test('a failure is told in the words of its reason, and a changed message is written', (t) => {
+test('a failure is a condition with its reason, and a changed message is written', (t) => {
   const status = statusAfter(fresh, { kind: 'failed', reason: 'RoleNotFound', message: 'no role x' }, now);
   t.like(status?.conditions?.[0], { type: 'Ready', status: 'False', reason: 'RoleNotFound', message: 'no role x' });
   t.not(

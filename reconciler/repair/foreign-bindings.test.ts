@@ -25,7 +25,7 @@ function changed<T extends object | undefined>(object: T, fields: object): T {
   return Object.assign({}, object, fields);
 }
 
-const ours: readonly (readonly [string, V1RoleBinding])[] = [
+const own: readonly (readonly [string, V1RoleBinding])[] = [
   ['of a live session', hers.object],
   [
     'under another of its names',
@@ -35,9 +35,9 @@ const ours: readonly (readonly [string, V1RoleBinding])[] = [
   ['of an account in another namespace', by('x', [changed(account('x'), { namespace: 'default' })])],
   ['of a user with another name', by('x', [{ kind: 'User', name: 'system:serviceaccount:default:x' }])],
   ['of all accounts of the cluster', by('x', [{ kind: 'Group', name: 'system:serviceaccounts' }])],
-  ['of nobody', by('x', [])],
+  ['without subjects', by('x', [])],
 ];
-for (const [title, binding] of ours) {
+for (const [title, binding] of own) {
   test(`not reported: a binding ${title}`, (t) => {
     t.deepEqual(foreignBindings([binding], place, [alice, bob]), []);
   });

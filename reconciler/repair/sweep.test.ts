@@ -36,7 +36,7 @@ test('a binding is forged if its account is not that of the session in its label
   t.false(isForged(account));
 });
 
-const ours: readonly (readonly [string, Owned, boolean])[] = [
+const candidates: readonly (readonly [string, Owned, boolean])[] = [
   ['an account of a session', account, true],
   ['a binding of a session account', withGrant(inA, {}), true],
   ['a name that we do not make', { ...account, name: 'tka-user-alice' }, false],
@@ -47,15 +47,15 @@ const ours: readonly (readonly [string, Owned, boolean])[] = [
     false,
   ],
   ['a binding of a session account and a user', withGrant(inA, { subjects: [session, user] }), false],
-  ['a binding of nobody', withGrant(inA, { subjects: [] }), false],
+  ['a binding without subjects', withGrant(inA, { subjects: [] }), false],
   ['a binding of two session accounts', withGrant(inA, { subjects: [session, session] }), false],
   ['a binding by another name', { ...withGrant(inA, {}), name: 'tka-user-alice' }, false],
   ['a binding by the second name', { ...withGrant(inA, {}), name: `${base.name}-2` }, true],
   ['a binding of an account of another session', { ...withGrant(inA, {}), signin: 'bob-0123456789' }, false],
   ['a binding of an account that its labels do not lead to', forgedBinding(), true],
 ];
-for (const [title, object, expected] of ours) {
-  test(`${title} is ${expected ? 'ours' : 'not ours'} to remove`, (t) => {
+for (const [title, object, expected] of candidates) {
+  test(`${title} is ${expected ? 'removable' : 'not removable'}`, (t) => {
     t.is(isOurs(object, 'tka-sessions'), expected);
   });
 }
@@ -75,7 +75,7 @@ const damage: readonly (readonly [string, readonly (Owned | undefined)[], Readon
     [account, inA, withGrant(inB, { subjects: [session, user] })],
     { [bindingKey('b')]: 'drifted' },
   ],
-  ['a binding of nobody', [account, inA, withGrant(inB, { subjects: [] })], { [bindingKey('b')]: 'drifted' }],
+  ['a binding without subjects', [account, inA, withGrant(inB, { subjects: [] })], { [bindingKey('b')]: 'drifted' }],
   ['everything missing', [], { [accountKey]: 'absent', [bindingKey('a')]: 'absent', [bindingKey('b')]: 'absent' }],
 ];
 for (const [title, owned, expected] of damage) {

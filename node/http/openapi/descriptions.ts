@@ -69,12 +69,12 @@ export type ParameterName = keyof typeof parameters;
 
 /** Answers that any call may give before its route is reached, or when something is away. */
 export const everyCall: Readonly<Record<number, Answer>> = {
-  400: { description: 'The request is not as it should be: its target, its query or its body.' },
+  400: { description: 'Invalid request: its target, its query or its body.' },
   403: {
     description:
       'Refused: the node (Funnel, shared in, expired, a router, unknown), or a web page of another origin, or what is asked for is not granted.',
   },
-  421: { description: 'The Host is none of this server’s names.' },
+  421: { description: 'The Host is not a name of this server.' },
   500: { description: 'A bug in tka: the log has the details under the request’s ID.' },
   503: { description: 'The tailnet node or the API server is away.', headers: ['Retry-After'] },
 };

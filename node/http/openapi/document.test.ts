@@ -28,7 +28,7 @@ test('every reference leads to a schema, and every schema is led to', (t) => {
   t.deepEqual([...new Set(named)].sort(), Object.keys(schemas).sort());
 });
 
-test('what is described is what is there: each call is routed, and no other method on its path', async (t) => {
+test('each described call is routed, and no other method on its path', async (t) => {
   await using fixture = await createFixture();
   const described = Object.entries(document.paths).flatMap(([path, item]) =>
     Object.keys(item).map((method) => ({ path, method })),
@@ -71,7 +71,7 @@ const answers: readonly [what: string, answered: Partial<Answered>, problem: Reg
   ['another type', { headers: { ...whoami.headers, 'content-type': 'text/html' } }, /text\/html/],
   ['no request ID', { headers: { 'content-type': 'application/json' } }, /X-Request-Id/],
   ['a refusal without advice', { status: 403, body: '{"message":"no"}' }, /advice/],
-  ['a path of nobody’s', { path: '/other', status: 404 }, undefined],
+  ['an unknown path', { path: '/other', status: 404 }, undefined],
 ];
 for (const [what, answered, problem] of answers) {
   test(`an answer is held to the description: ${what}`, (t) => {

@@ -31,7 +31,7 @@ const head = {
 const requests = { LoginRequest: loginRequestSchema, LogoutRequest: logoutRequestSchema };
 const answers = {
   Session: loginResponseSchema.describe(
-    'A session. `until` is RFC 3339; without `namespaces` the role holds in the whole cluster. `dropped` has the rules of the policy for this caller that cannot be used, each with its reason; absent where there are none.',
+    'A session. `until` is RFC 3339; without `namespaces` the role holds in the whole cluster. `dropped` has the rules of the policy for this caller that cannot be used, each with its reason; absent for none.',
   ),
   Sessions: sessionsResponseSchema,
   Whoami: whoamiResponseSchema,

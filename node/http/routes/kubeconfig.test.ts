@@ -78,7 +78,7 @@ for (const [accept, form] of forms) {
   });
 }
 
-test('nobody logged in is answered 401', async (t) => {
+test('a caller without a session is answered 401', async (t) => {
   await using fixture = await createFixture();
   t.is((await fixture.call('GET', paths.kubeconfig)).status, 401);
 });

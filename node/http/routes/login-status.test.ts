@@ -14,7 +14,7 @@ const stored = (name: string, fields: Partial<StoredSession> = {}): StoredSessio
   ...fields,
 });
 
-test('nobody logged in is answered 401', async (t) => {
+test('a caller without a session is answered 401', async (t) => {
   await using fixture = await createFixture();
   const answer = await fixture.call('GET', paths.login);
   t.is(answer.status, 401);

@@ -112,7 +112,7 @@ test('a login names the rules that were dropped, at once, when it waited, and wh
   t.false('dropped' in loginResponseSchema.parse((await at.call('POST', paths.logout)).json));
 });
 
-test('a login that waits in vain is answered 202', async (t) => {
+test('a login whose wait ends first is answered 202', async (t) => {
   await using fixture = await createFixture({ isInstant: false });
   const answer = await fixture.call('POST', paths.login, { headers: { Prefer: 'wait=1' } });
   t.is(answer.status, 202);
@@ -120,7 +120,7 @@ test('a login that waits in vain is answered 202', async (t) => {
   t.is(answer.headers['preference-applied'], 'wait=1');
 });
 
-test('a login that waits hears why the session will never be usable', async (t) => {
+test('a waiting login is answered why the session cannot become usable', async (t) => {
   await using fixture = await createFixture({
     isInstant: false,
     deps: {
@@ -179,7 +179,7 @@ test('a flood of logins is answered 429 with the time to wait, and stores nothin
   t.is(answer.headers['retry-after'], '20');
 });
 
-test('a login that is held is answered 503 with the reason, stores nothing and takes none of the logins there are', async (t) => {
+test('a held login is answered 503 with the reason, stores nothing and does not count against the limit', async (t) => {
   let taken = 0;
   const limiter = { take: () => void (taken += 1) };
   const hold = { code: 'control_unreachable', message: 'no contact for 901 s', advice: 'retry later' } as const;
@@ -191,22 +191,22 @@ test('a login that is held is answered 503 with the reason, stores nothing and t
   t.is(answer.headers['retry-after'], '30');
   t.deepEqual([fixture.sessions.length, taken], [0, 0]);
   t.deepEqual(fixture.logins, ['failed control_unreachable']);
-  await using stranger = await createFixture({ ...grantedBy(), deps: { loginHold: () => hold } });
-  t.like((await stranger.call('POST', paths.login)).json, { code: 'no_grant' });
+  await using ungranted = await createFixture({ ...grantedBy(), deps: { loginHold: () => hold } });
+  t.like((await ungranted.call('POST', paths.login)).json, { code: 'no_grant' });
 });
 
 test('callers without a grant leave everybody the logins there are', async (t) => {
   let taken = 0;
   const limiter = { take: () => void (taken += 1) };
-  await using stranger = await createFixture({ ...grantedBy(), deps: { limiter } });
-  t.is((await stranger.call('POST', paths.login)).status, 403);
+  await using ungranted = await createFixture({ ...grantedBy(), deps: { limiter } });
+  t.is((await ungranted.call('POST', paths.login)).status, 403);
   t.is(taken, 0);
   await using friend = await createFixture({ deps: { limiter } });
   t.is((await friend.call('POST', paths.login)).status, 202);
   t.is(taken, 1);
 });
 
-test('an error nobody foresaw is answered 500 without its details, which are in the log', async (t) => {
+test('an unexpected error is answered 500 without its details, which are in the log', async (t) => {
   await using fixture = await createFixture({
     deps: {
       limiter: {

@@ -11,7 +11,7 @@ async function exposed() {
   return parseExposition(text);
 }
 
-test('what is exposed is what is defined, with its help, its type and its labels', async (t) => {
+test('the exposed metrics are the defined ones, with help, type and labels', async (t) => {
   const own = (await exposed()).filter(({ name }) => name.startsWith('tka_'));
   t.deepEqual(own.map(({ name }) => name).sort(), metricNames.toSorted());
   for (const { name, type, help, samples } of own) {

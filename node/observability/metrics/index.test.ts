@@ -44,7 +44,7 @@ async function scraped(
   return (await metrics.scrape()).text;
 }
 
-test('gauges are read when somebody asks', async (t) => {
+test('gauges are read at each scrape', async (t) => {
   const text = await scraped(t, {
     isReady: true,
     node: {

@@ -4,7 +4,7 @@ import { tellingExporter } from './exporter.ts';
 
 type Result = Parameters<Parameters<SpanExporter['export']>[1]>[0];
 
-test('a receiver that does not take spans is told once, and once when it does again, without the credentials of its URL', (t) => {
+test("a failing receiver is logged once, and once when it accepts spans again, without its URL's credentials", (t) => {
   const results: Result[] = [];
   const said: string[] = [];
   const log = {

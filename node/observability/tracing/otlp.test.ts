@@ -99,7 +99,7 @@ test('a login is one trace, from the request to the credential that works', asyn
   t.notRegex(receiver.bodies.join(), /alice/);
 });
 
-test("a caller's trace goes on", async (t) => {
+test("a caller's trace is continued", async (t) => {
   const receiver = await received(t, (tracing) => login(tracing, `00-${traceId}-${parentId}-01`));
   t.like(named(receiver, 'POST /api/v1alpha1/login'), { traceId, parentSpanId: parentId });
   t.like(named(receiver, 'reconcile'), { traceId });
