@@ -218,6 +218,17 @@ func TestANodeThatHasJoinedIsGivenNoCredential(t *testing.T) {
 	}
 }
 
+func TestAResumedFirstJoinIsGivenNoAuthKeyButMakesAnother(t *testing.T) {
+	server := &tsnet.Server{}
+	request := &startRequest{AuthKey: "tskey-once", ClientSecret: "tskey-client-x", ClientID: "k1", IDToken: "a.b.c"}
+	if madeFrom := credentials(server, request, false, true); madeFrom == "" || server.AuthKey != "" {
+		t.Errorf("made from %q, auth key %q", madeFrom, server.AuthKey)
+	}
+	if server.ClientSecret != request.ClientSecret || server.ClientID != request.ClientID || server.IDToken != request.IDToken {
+		t.Error("what a fresh key is made from is not given")
+	}
+}
+
 func TestWithoutACredentialANodeThatHasNotJoinedIsRefused(t *testing.T) {
 	c, _ := tellEngine(t, "http://127.0.0.1:1", func(start *startRequest) {
 		start.State = map[string][]byte{}
