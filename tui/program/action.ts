@@ -37,6 +37,11 @@ export function createAct(runtime: Runtime, end: (exitCode: number) => void): Ac
     };
 }
 
+/** A command's function, loaded when the command runs. */
+export function lazily<T>(load: () => Promise<(runtime: Runtime, flags: T) => Promise<number | void>>): Perform<T> {
+  return async (runtime, flags) => (await load())(runtime, flags);
+}
+
 export interface ReadFlags {
   /** Those of the command and of the root. */
   readonly flags: GlobalFlags;

@@ -1,7 +1,7 @@
 /** The commands that say what there is, and what the caller may have of it. */
 import type { Command } from 'commander';
-import type { ClusterInfoFlags, ClustersFlags, GlobalFlags, RolesFlags, WhoamiFlags } from '../flags.ts';
-import { example, type Program } from './action.ts';
+import type { GlobalFlags } from '../flags.ts';
+import { example, lazily, type Program } from './action.ts';
 import { outputOption } from './options.ts';
 
 export function declareClusters(program: Command, { act }: Program): void {
@@ -12,11 +12,7 @@ export function declareClusters(program: Command, { act }: Program): void {
       .command('clusters')
       .description('list the clusters on this tailnet')
       .addOption(outputOption())
-      .action(
-        act<ClustersFlags>(async (runtime, flags) =>
-          (await import('../commands/clusters.ts')).clusters(runtime, flags),
-        ),
-      ),
+      .action(act(lazily(async () => (await import('../commands/clusters.ts')).clusters))),
     'tka clusters',
   );
   example(
@@ -37,11 +33,7 @@ export function declareClusters(program: Command, { act }: Program): void {
       .command('cluster-info')
       .description('show the cluster of a server: address, CA and labels')
       .addOption(outputOption())
-      .action(
-        act<ClusterInfoFlags>(async (runtime, flags) =>
-          (await import('../commands/cluster-info.ts')).clusterInfo(runtime, flags),
-        ),
-      ),
+      .action(act(lazily(async () => (await import('../commands/cluster-info.ts')).clusterInfo))),
     'tka cluster-info -o yaml',
   );
 
@@ -50,9 +42,7 @@ export function declareClusters(program: Command, { act }: Program): void {
       .command('whoami')
       .description('show your identity at a server')
       .addOption(outputOption())
-      .action(
-        act<WhoamiFlags>(async (runtime, flags) => (await import('../commands/whoami.ts')).whoami(runtime, flags)),
-      ),
+      .action(act(lazily(async () => (await import('../commands/whoami.ts')).whoami))),
     'tka whoami --server tka-prod',
   );
 
@@ -61,7 +51,7 @@ export function declareClusters(program: Command, { act }: Program): void {
       .command('roles')
       .description('list the roles you may use and the rules that were dropped')
       .addOption(outputOption())
-      .action(act<RolesFlags>(async (runtime, flags) => (await import('../commands/roles.ts')).roles(runtime, flags))),
+      .action(act(lazily(async () => (await import('../commands/roles.ts')).roles))),
     'tka roles',
   );
 }

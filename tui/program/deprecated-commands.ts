@@ -4,17 +4,9 @@
  */
 import { type Command, Option } from 'commander';
 import { exitCodes, RefusedError, usageError, UserError } from '../errors.ts';
-import type {
-  ConfigFlags,
-  GlobalFlags,
-  KubeconfigFlags,
-  OutputFlags,
-  RenewFlags,
-  Shell,
-  StatusFlags,
-} from '../flags.ts';
+import type { ConfigFlags, GlobalFlags, KubeconfigFlags, OutputFlags, RenewFlags, Shell } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Act, Program } from './action.ts';
+import { type Act, lazily, type Program } from './action.ts';
 import { kubeconfigOption, outputOption, sessionOption, shellArgument } from './options.ts';
 
 export function declareDeprecated(program: Command, { act }: Program): void {
@@ -73,17 +65,13 @@ function declareGet(get: Command, act: Act): void {
     .alias('signin')
     .description('list your sessions')
     .addOption(outputOption())
-    .action(act<StatusFlags>(async (runtime, flags) => (await import('../commands/status.ts')).status(runtime, flags)));
+    .action(act(lazily(async () => (await import('../commands/status.ts')).status)));
 
   get
     .command('cluster-info')
     .description('show the cluster of a server: address, CA and labels')
     .addOption(outputOption())
-    .action(
-      act<GlobalFlags & OutputFlags>(async (runtime, flags) =>
-        (await import('../commands/cluster-info.ts')).clusterInfo(runtime, flags),
-      ),
-    );
+    .action(act(lazily(async () => (await import('../commands/cluster-info.ts')).clusterInfo)));
 
   declareKubeconfig(get, act);
 

@@ -1,7 +1,7 @@
 /** The commands about this machine: its configuration, its shells, its kubectl. */
 import { type Command, Option } from 'commander';
-import type { ConfigFlags, DoctorFlags, GlobalFlags, OutputFlags, OutputForm, Shell } from '../flags.ts';
-import { type Act, example, type Program } from './action.ts';
+import type { ConfigFlags, GlobalFlags, OutputFlags, OutputForm, Shell } from '../flags.ts';
+import { type Act, example, lazily, type Program } from './action.ts';
 import { kubeconfigOption, modeOption, outputOption, sessionOption, shellArgument } from './options.ts';
 
 export function declareMachine(program: Command, { act }: Program): void {
@@ -14,9 +14,7 @@ export function declareMachine(program: Command, { act }: Program): void {
       .description('check this machine and its server for problems')
       .addOption(kubeconfigOption('the kubeconfig to read'))
       .addOption(outputOption(['json', 'yaml']))
-      .action(
-        act<DoctorFlags>(async (runtime, flags) => (await import('../commands/doctor.ts')).doctor(runtime, flags)),
-      ),
+      .action(act(lazily(async () => (await import('../commands/doctor.ts')).doctor))),
     'tka doctor',
   );
 

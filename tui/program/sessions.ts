@@ -1,18 +1,7 @@
 /** The commands that open, use and end sessions. */
 import { type Command, Option } from 'commander';
-import type {
-  ExecFlags,
-  GlobalFlags,
-  KubeconfigFlags,
-  LoginFlags,
-  LogoutFlags,
-  RenewFlags,
-  ShellFlags,
-  StatusFlags,
-  UseFlags,
-  LoginRequestFlags,
-} from '../flags.ts';
-import { example, type Program } from './action.ts';
+import type { ExecFlags, GlobalFlags, LoginFlags, ShellFlags, UseFlags, LoginRequestFlags } from '../flags.ts';
+import { example, lazily, type Program } from './action.ts';
 import { childCommandOf, withChildCommand } from './child-command.ts';
 import {
   insecureOption,
@@ -36,7 +25,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .option('--period <duration>', 'new duration, from now: 8h, 90m')
       .addOption(kubeconfigOption('the kubeconfig to read'))
       .addOption(outputOption())
-      .action(act<RenewFlags>(async (runtime, flags) => (await import('../commands/renew.ts')).renew(runtime, flags))),
+      .action(act(lazily(async () => (await import('../commands/renew.ts')).renew))),
     'tka renew --period 2h',
   );
 
@@ -50,9 +39,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .option('--local', 'only remove local data; do not contact the server')
       .addOption(kubeconfigOption())
       .addOption(outputOption())
-      .action(
-        act<LogoutFlags>(async (runtime, flags) => (await import('../commands/logout.ts')).logout(runtime, flags)),
-      ),
+      .action(act(lazily(async () => (await import('../commands/logout.ts')).logout))),
     'tka logout',
   );
 
@@ -65,9 +52,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .option('-w, --watch', 'keep running and show changes')
       .addOption(kubeconfigOption('the kubeconfig to read'))
       .addOption(outputOption())
-      .action(
-        act<StatusFlags>(async (runtime, flags) => (await import('../commands/status.ts')).status(runtime, flags)),
-      ),
+      .action(act(lazily(async () => (await import('../commands/status.ts')).status))),
     'tka status --watch',
   );
 
@@ -96,11 +81,7 @@ export function declareSessions(program: Command, { act, argv }: Program): void 
       .addOption(modeOption())
       .addOption(insecureOption())
       .addOption(outputOption(['json', 'yaml']))
-      .action(
-        act<KubeconfigFlags>(async (runtime, flags) =>
-          (await import('../commands/kubeconfig.ts')).kubeconfig(runtime, flags),
-        ),
-      ),
+      .action(act(lazily(async () => (await import('../commands/kubeconfig.ts')).kubeconfig))),
     'tka kubeconfig > ci.kubeconfig',
   );
 }
