@@ -7,8 +7,8 @@ import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes } from '../errors.ts';
 import type { LogoutFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { ownContexts, lastServer } from '../kubeconfig/entries.ts';
+import { readOwnContexts } from '../kubeconfig/own-contexts.ts';
+import { lastServer } from '../kubeconfig/entries.ts';
 import { logOut } from '../sessions/logout.ts';
 import { createWords, type Words } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
@@ -18,7 +18,7 @@ import { forEachServer } from '../sessions/for-each-server.ts';
 
 export async function logout(runtime: Runtime, flags: LogoutFlags): Promise<ExitCode> {
   const words = createWords(runtime, flags.quiet === true);
-  const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
+  const contexts = readOwnContexts(runtime.env, flags.kubeconfig);
   const done: Ended[] = [];
   const end = async (server: string): Promise<void> => void done.push(await endAt(runtime, flags, { server, words }));
   let code: ExitCode = exitCodes.ok;
@@ -99,7 +99,7 @@ function describe({ server, session, local, ended }: Outcome): string {
 /** The session that is named tells its server; else the current context does. */
 function lastServerOf(
   { session }: LogoutFlags,
-  contexts: ReturnType<typeof ownContexts>,
+  contexts: ReturnType<typeof readOwnContexts>,
   isSame: SameServer,
 ): string | undefined {
   return contexts.find((context) => context.session === session)?.server ?? lastServer(contexts, isSame);

@@ -11,8 +11,8 @@ import { writeData } from '../terminal/structured-output.ts';
 import { type ExitCode, exitCodes, UserError } from '../errors.ts';
 import type { StatusFlags } from '../flags.ts';
 import { plainInteraction } from '../terminal/interaction.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { type OwnContext, ownContexts, lastServer } from '../kubeconfig/entries.ts';
+import { readOwnContexts } from '../kubeconfig/own-contexts.ts';
+import { type OwnContext, lastServer } from '../kubeconfig/entries.ts';
 import { createWords, printable, renderError, widthOf } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 import { distinctServers, sameServers } from '../trust/same-server.ts';
@@ -20,7 +20,7 @@ import { asData, createReporter, renderReports, type ServerReport, sessionNames 
 
 export async function status(runtime: Runtime, flags: StatusFlags): Promise<ExitCode> {
   const words = createWords(runtime, flags.quiet === true);
-  const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
+  const contexts = readOwnContexts(runtime.env, flags.kubeconfig);
   const servers = await serversOf(runtime, flags, contexts);
   const warn = (line: string): void => words.warn(line);
   const onWait = (line: string): void => (flags.watch === true ? undefined : words.say(line));

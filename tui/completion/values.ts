@@ -110,12 +110,8 @@ async function pinned(runtime: Runtime): Promise<Values> {
 }
 
 async function sessions(runtime: Runtime, given: Position['given']): Promise<Values> {
-  const [{ kubeconfigPaths, readKubeconfig }, { ownContexts }] = await Promise.all([
-    import('../kubeconfig/file.ts'),
-    import('../kubeconfig/entries.ts'),
-  ]);
-  const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, given['kubeconfig'])).files);
-  return { values: contexts.map(({ session }) => session) };
+  const { readOwnContexts } = await import('../kubeconfig/own-contexts.ts');
+  return { values: readOwnContexts(runtime.env, given['kubeconfig']).map(({ session }) => session) };
 }
 
 /** By their names alone; clusters' and sessions' names would be the same once more. */

@@ -1,7 +1,7 @@
 /** The server that the user's kubeconfig has sessions of, for commands that go on from a login. */
 import { UserError } from '../errors.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { type OwnContext, ownContexts, lastServer } from '../kubeconfig/entries.ts';
+import { readOwnContexts } from '../kubeconfig/own-contexts.ts';
+import { type OwnContext, lastServer } from '../kubeconfig/entries.ts';
 import type { Runtime } from '../runtime.ts';
 import { sameServers } from '../trust/same-server.ts';
 
@@ -18,7 +18,7 @@ export function lastServerHere(env: Runtime['env'], kubeconfig?: string): string
 /** None where the kubeconfig cannot be read. */
 export function ownContextsHere(env: Runtime['env'], kubeconfig?: string): readonly OwnContext[] {
   try {
-    return ownContexts(readKubeconfig(kubeconfigPaths(env, kubeconfig)).files);
+    return readOwnContexts(env, kubeconfig);
   } catch (error) {
     if (error instanceof UserError) return [];
     throw error;

@@ -3,8 +3,8 @@ import type { WhoamiResponse } from '../../node/http/contract.ts';
 import { printableWhoami } from './identity.ts';
 import type { Api } from '../api/api.ts';
 import { skewOf } from '../api/clock-skew.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { type OwnContext, ownContexts } from '../kubeconfig/entries.ts';
+import { readOwnContexts } from '../kubeconfig/own-contexts.ts';
+import type { OwnContext } from '../kubeconfig/entries.ts';
 import type { Runtime } from '../runtime.ts';
 import { listSessions, type SessionRow } from './session-list.ts';
 
@@ -26,7 +26,7 @@ export async function readAccess(
   { api, server, signal, contexts }: AccessOptions,
 ): Promise<Access> {
   const [whoami, { sessions }] = await Promise.all([api.whoami({ signal }), api.sessions({ signal })]);
-  const own = contexts ?? ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, undefined)).files);
+  const own = contexts ?? readOwnContexts(runtime.env, undefined);
   const skewMs = skewOf(api, runtime.now);
   return {
     whoami: printableWhoami(whoami),

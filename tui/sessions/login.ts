@@ -13,6 +13,7 @@ import type { Runtime } from '../runtime.ts';
 import { readSettings } from '../config/settings.ts';
 import { createStages, type StageReport, type Stages } from './login-stages.ts';
 import { checkNamespace, readLoginRequest } from './login-request.ts';
+import type { LiveSession } from './session-data.ts';
 
 export type { LoginStage, StageReport } from './login-stages.ts';
 
@@ -29,19 +30,7 @@ export interface LogInOptions {
 }
 
 /** A session that works, and where kubectl finds it. Texts are fit to be shown. */
-export interface LoggedIn {
-  readonly server: string;
-  /** What the server calls its cluster, `[a-z0-9.-]{1,63}`. */
-  readonly cluster: string;
-  readonly session: string;
-  readonly username: string;
-  readonly role: string;
-  /** Absent: the whole cluster. */
-  readonly namespaces?: readonly string[];
-  /** By the server's clock. */
-  readonly until: Date;
-  /** How far the server's clock is ahead of this machine's; 0 within a minute. */
-  readonly skewMs?: number;
+export interface LoggedIn extends LiveSession {
   readonly mode: Mode;
   /** Where kubectl goes. */
   readonly url: string;

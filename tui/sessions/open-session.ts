@@ -21,19 +21,11 @@ import type { Runtime } from '../runtime.ts';
 import { type Deadline, fetchAccess, withinDeadline } from '../credential/fetch-access.ts';
 import type { Stages } from './login-stages.ts';
 import { isSessionName } from '../api/token.ts';
+import type { LiveSession } from './session-data.ts';
 
 /** A session that works, and the way to its cluster. Texts are fit to be shown. */
-export interface OpenedSession {
-  readonly session: string;
-  readonly username: string;
-  readonly role: string;
-  readonly namespaces?: readonly string[];
-  /** By the server's clock. */
-  readonly until: Date;
-  /** How far the server's clock is ahead of ours; 0 within a minute. */
+export interface OpenedSession extends Omit<LiveSession, 'server'> {
   readonly skewMs: number;
-  /** `[a-z0-9.-]{1,63}`. */
-  readonly cluster: string;
   /** What was asked for; undefined: the server chose. */
   readonly mode: Mode | undefined;
   readonly access: ClusterAccess;

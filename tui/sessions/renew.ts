@@ -22,6 +22,7 @@ import { createStages, type StageReport } from './login-stages.ts';
 import { readCredential } from '../credential/cache.ts';
 import { isSessionName } from '../api/token.ts';
 import { readLoginRequest } from './login-request.ts';
+import type { LiveSession } from './session-data.ts';
 
 export interface RenewOptions {
   readonly flags: GlobalFlags & { readonly session?: string; readonly period?: string; readonly kubeconfig?: string };
@@ -32,15 +33,7 @@ export interface RenewOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Texts are fit to be shown. */
-export interface Renewed {
-  readonly server: string;
-  readonly cluster: string;
-  readonly session: string;
-  readonly username: string;
-  readonly role: string;
-  readonly namespaces?: readonly string[];
-  readonly until: Date;
+export interface Renewed extends LiveSession {
   readonly skewMs: number;
   readonly contexts: readonly string[];
   /** One of them is the current one. */

@@ -19,20 +19,25 @@ export interface SessionData {
   readonly current: boolean;
 }
 
+/** A session that was opened or renewed. Texts are printable. */
 export interface LiveSession {
   readonly server: string;
   readonly session: string;
   readonly username: string;
   readonly role: string;
+  /** Absent: the whole cluster. */
   readonly namespaces?: readonly string[];
   /** By the server's clock. */
   readonly until: Date;
+  /** How far the server's clock is ahead of this machine's; 0 within a minute. */
   readonly skewMs?: number;
+  /** What the server calls its cluster, `[a-z0-9.-]{1,63}`. */
+  readonly cluster: string;
 }
 
 /** Of a session that has just been opened or renewed. */
 export function liveSessionData(
-  { server, session, username, role, namespaces, until, skewMs = 0 }: LiveSession,
+  { server, session, username, role, namespaces, until, skewMs = 0 }: Omit<LiveSession, 'cluster'>,
   { contexts, current, now }: Pick<SessionData, 'contexts' | 'current'> & { readonly now: Date },
 ): SessionData {
   return {

@@ -6,23 +6,11 @@ import type { Session } from '../../node/http/contract.ts';
 import { readCredential } from '../credential/cache.ts';
 import type { OwnContext } from '../kubeconfig/entries.ts';
 import { printable } from '../terminal/output.ts';
+import type { SessionData } from './session-data.ts';
 import type { Runtime } from '../runtime.ts';
 import { type SameServer, sameServers } from '../trust/same-server.ts';
 
-export interface SessionRow {
-  readonly session: string;
-  readonly state: 'ready' | 'provisioning' | 'ended' | 'unknown';
-  readonly contexts: readonly string[];
-  /** One of the contexts is the current one. */
-  readonly current: boolean;
-  readonly username?: string;
-  readonly role?: string;
-  /** Absent: the whole cluster. */
-  readonly namespaces?: readonly string[];
-  /** RFC 3339, by the server's clock. */
-  readonly until?: string;
-  readonly remainingSeconds?: number;
-}
+export type SessionRow = Omit<SessionData, 'server'>;
 
 export interface SessionSources {
   readonly server: string;

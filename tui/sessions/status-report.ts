@@ -4,8 +4,7 @@ import { describeSkew, skewOf } from '../api/clock-skew.ts';
 import { lookMs, type Reached, reach } from '../connection/connect.ts';
 import { exitCodes, UserError } from '../errors.ts';
 import type { GlobalFlags } from '../flags.ts';
-import { kubeconfigPaths, readKubeconfig } from '../kubeconfig/file.ts';
-import { ownContexts } from '../kubeconfig/entries.ts';
+import { readOwnContexts } from '../kubeconfig/own-contexts.ts';
 import { nameScope } from './grant.ts';
 import { formatRemaining, renderTableWithin } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
@@ -65,7 +64,7 @@ export function createReporter(runtime: Runtime, options: ReporterOptions): Repo
       if (!(error instanceof UserError)) throw error;
       failure = error;
     }
-    const contexts = ownContexts(readKubeconfig(kubeconfigPaths(runtime.env, flags.kubeconfig)).files);
+    const contexts = readOwnContexts(runtime.env, flags.kubeconfig);
     const warning = describeSkew(skewMs, server);
     const rows = listSessions(runtime, { server, sessions, contexts, isSame, skewMs });
     return {

@@ -4,17 +4,13 @@
  */
 import type { GrantedRule } from '../../../node/http/contract.ts';
 import type { Cluster } from '../../discovery/index.ts';
+import type { SessionRow as ListedSession } from '../../sessions/session-list.ts';
 
 /** A session, as the access to a cluster lists it. */
-export interface HomeSession {
-  readonly session: string;
-  readonly state: 'ready' | 'provisioning' | 'ended' | 'unknown';
-  readonly contexts: readonly string[];
-  /** One of the contexts is the current one. */
-  readonly current: boolean;
-  readonly role?: string;
-  /** Absent: the whole cluster. */
-  readonly namespaces?: readonly string[];
+export interface HomeSession extends Pick<
+  ListedSession,
+  'session' | 'state' | 'contexts' | 'current' | 'role' | 'namespaces'
+> {
   /** By this machine's clock, in ms. */
   readonly endsAt?: number;
   /** How long it was opened for, else how long the policy lets such a session last: a full bar. */
