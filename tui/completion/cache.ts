@@ -7,6 +7,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../files/atomic-write.ts';
 import { cacheDirectory, isOurs } from '../files/directories.ts';
+import { fieldsOf } from '../files/json.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -72,9 +73,7 @@ function read(path: string): Answer | undefined {
 }
 
 function isAnswer(value: unknown): value is Answer {
-  if (typeof value !== 'object' || value === null) return false;
-  // Every field is checked here.
-  const { at, isAnswer, values } = value as Record<string, unknown>;
+  const { at, isAnswer, values } = fieldsOf(value);
   return (
     typeof at === 'number' &&
     typeof isAnswer === 'boolean' &&

@@ -10,7 +10,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../files/atomic-write.ts';
 import { cacheDirectory, isOurs } from '../files/directories.ts';
-import { systemCode } from '../errors.ts';
+import { ifSystemAllows } from '../errors.ts';
+import { fieldsOf, readJson } from '../files/json.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 import { isSessionName, isToken } from '../api/token.ts';
 
@@ -32,13 +33,8 @@ export interface Credential extends SessionKey {
 export function readCredential(env: Environment, key: SessionKey): Credential | undefined {
   const path = credentialPath(env, key);
   if (!isOurs(cacheDirectory(env))) return undefined;
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    return isCredential(value) && value.server === key.server && value.session === key.session ? value : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
-    throw error;
-  }
+  const value = readJson(path);
+  return isCredential(value) && value.server === key.server && value.session === key.session ? value : undefined;
 }
 
 /** False where the directory cannot be written, or by others too: the plugin then asks the server each time, which is slow but works. */
@@ -78,15 +74,9 @@ export function writeUntil(env: Environment, key: SessionKey, { until, role, clu
 
 /** Undefined where nothing is known of the session. */
 export function readUntil(env: Environment, key: SessionKey): Ending | undefined {
-  try {
-    const [seconds = '', role, cluster] = readFileSync(untilPath(env, key), 'utf8').trim().split(' ');
-    const until = new Date(Number(seconds) * 1000);
-    if (role === undefined || cluster === undefined || !/^\d{1,12}$/.test(seconds)) return undefined;
-    return { until, role: word(role), cluster: word(cluster) };
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  const [seconds = '', role, cluster] = readText(untilPath(env, key)).split(' ');
+  if (role === undefined || cluster === undefined || !/^\d{1,12}$/.test(seconds)) return undefined;
+  return { until: new Date(Number(seconds) * 1000), role: word(role), cluster: word(cluster) };
 }
 
 /** How long the session was opened for, which its end alone does not tell. */
@@ -96,13 +86,13 @@ export function writePeriod(env: Environment, key: SessionKey, periodMs: number)
 
 /** Undefined where this machine did not open it. */
 export function readPeriodMs(env: Environment, key: SessionKey): number | undefined {
-  try {
-    const text = readFileSync(sessionPath(env, key, 'period'), 'utf8').trim();
-    return /^[1-9]\d{0,8}$/.test(text) ? Number(text) * 1000 : undefined;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  const text = readText(sessionPath(env, key, 'period'));
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) * 1000 : undefined;
+}
+
+/** Empty if it cannot be read. */
+function readText(path: string): string {
+  return ifSystemAllows(() => readFileSync(path, 'utf8'))?.trim() ?? '';
 }
 
 /** What a shell may print as it is: a role's name has no other characters, and a server's other names are not shown. */
@@ -118,13 +108,7 @@ function write(env: Environment, path: string, line: string): boolean {
 }
 
 function succeeds(work: () => void): boolean {
-  try {
-    work();
-    return true;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false;
-  }
+  return ifSystemAllows(() => ({ done: work() })) !== undefined;
 }
 
 function serverDirectory(env: Environment, server: string): string {
@@ -141,9 +125,7 @@ function sessionPath(env: Environment, { server, session }: SessionKey, suffix: 
 }
 
 function isCredential(value: unknown): value is Credential {
-  if (typeof value !== 'object' || value === null) return false;
-  // Every field is checked below.
-  const { server, session, token, expiresAt, until } = value as Record<string, unknown>;
+  const { server, session, token, expiresAt, until } = fieldsOf(value);
   return (
     typeof server === 'string' &&
     typeof session === 'string' &&

@@ -3,12 +3,13 @@
  * takes over where the holder is dead, or has not been done for longer than any holder may be. Without a place for the lock each does
  * the work itself.
  */
-import { closeSync, linkSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, linkSync, openSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemCode } from '../errors.ts';
+import { ifSystemAllows, systemCode } from '../errors.ts';
+import { readJson } from '../files/json.ts';
 import { makeDirectories } from '../files/make-directory.ts';
-import { isOwner, ownerOf, stateOf } from '../files/process-owner.ts';
+import { isOwner, type Owner, ownerOf, stateOf } from '../files/process-owner.ts';
 
 export interface FlightOptions<T> {
   /** The lock file; its directory is made. */
@@ -45,7 +46,7 @@ export async function singleFlight<T>(options: FlightOptions<T>): Promise<T> {
 const pollMs = 20;
 
 function take(path: string, pid: number): 'taken' | 'held' | 'impossible' {
-  const directory = ignoringSystem(() => ({ made: makeDirectories(dirname(path)) }));
+  const directory = ifSystemAllows(() => ({ made: makeDirectories(dirname(path)) }));
   if (directory === undefined) return 'impossible';
   try {
     const fd = openSync(path, 'wx', 0o600);
@@ -64,7 +65,7 @@ function take(path: string, pid: number): 'taken' | 'held' | 'impossible' {
 
 /** Ours alone: it may have been taken from us for being slow. */
 function release(path: string, pid: number): void {
-  ignoringSystem(() => {
+  ifSystemAllows(() => {
     if (holderOf(path)?.pid === pid) unlinkSync(path);
   });
 }
@@ -72,36 +73,22 @@ function release(path: string, pid: number): void {
 function isLeft(path: string, staleMs: number): boolean {
   const holder = holderOf(path);
   if (holder !== undefined && stateOf(holder) === 'dead') return true;
-  const stat = ignoringSystem(() => statSync(path));
+  const stat = ifSystemAllows(() => statSync(path));
   return stat !== undefined && Date.now() - stat.mtimeMs > staleMs;
 }
 
 /** Another may be removing it too, and have its own in place already: what was moved away by mistake goes back. */
 function remove(path: string, pid: number, staleMs: number): void {
   const aside = `${path}.${pid}`;
-  ignoringSystem(() => {
+  ifSystemAllows(() => {
     renameSync(path, aside);
     if (!isLeft(aside, staleMs)) linkSync(aside, path);
   });
-  ignoringSystem(() => unlinkSync(aside));
+  ifSystemAllows(() => unlinkSync(aside));
 }
 
 /** Undefined also in the moment between the file's making and its content. */
-function holderOf(path: string) {
-  try {
-    const holder: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    return isOwner(holder) ? holder : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
-    throw error;
-  }
-}
-
-function ignoringSystem<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+function holderOf(path: string): Owner | undefined {
+  const holder = readJson(path);
+  return isOwner(holder) ? holder : undefined;
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { KubeconfigDocument, OwnContext } from '../kubeconfig/entries.ts';
 import type { Runtime } from '../runtime.ts';
+import { fieldsOf } from '../files/json.ts';
 import { findProgram } from '../files/programs.ts';
 
 /** What is wrong, a line each. */
@@ -11,7 +12,7 @@ export function brokenEntries(
   own: readonly OwnContext[],
   env: Runtime['env'],
 ): readonly string[] {
-  const contents = files.map(({ document }) => record(document.toJS()));
+  const contents = files.map(({ document }) => fieldsOf(document.toJS()));
   return own.flatMap(({ context: name }) => {
     const context = find(contents, 'context', name);
     const missing = (['cluster', 'user'] as const).filter((kind) => find(contents, kind, context[kind]) === empty);
@@ -22,7 +23,7 @@ export function brokenEntries(
 
 function brokenPlugin(context: string, user: Fields, env: Runtime['env']): string | undefined {
   if (user['exec'] === undefined) return undefined;
-  const { command, args } = record(user['exec']);
+  const { command, args } = fieldsOf(user['exec']);
   if (typeof command !== 'string') return `the user of ${context} runs a plugin without a name`;
   if (isAbsolute(command) ? !existsSync(command) : findProgram(env, command) === undefined) {
     return `the user of ${context} runs ${command}, which does not exist`;
@@ -41,12 +42,8 @@ function find(contents: readonly Fields[], kind: 'context' | 'cluster' | 'user',
   for (const content of contents) {
     const list: unknown = content[`${kind}s`];
     if (!Array.isArray(list)) continue;
-    const found = list.map(record).find((item) => item['name'] === name);
-    if (found !== undefined) return record(found[kind]);
+    const found = list.map(fieldsOf).find((item) => item['name'] === name);
+    if (found !== undefined) return fieldsOf(found[kind]);
   }
   return empty;
-}
-
-function record(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }

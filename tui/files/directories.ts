@@ -6,7 +6,7 @@ import { lstatSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import process from 'node:process';
-import { systemCode, UserError } from '../errors.ts';
+import { ifSystemAllows, UserError } from '../errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -22,14 +22,9 @@ export function homeDirectory(env: Environment): string {
 export function knownHome(env: Environment): string | undefined {
   const { HOME } = env;
   if (HOME !== undefined && isAbsolute(HOME)) return HOME;
-  try {
-    // Not homedir(), which returns an empty or relative HOME as it is.
-    const { homedir } = userInfo();
-    return isAbsolute(homedir) ? homedir : undefined;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  // Not homedir(), which returns an empty or relative HOME as it is.
+  const { homedir = '' } = ifSystemAllows(() => userInfo()) ?? {};
+  return isAbsolute(homedir) ? homedir : undefined;
 }
 
 export function configDirectory(env: Environment): string {
@@ -47,15 +42,13 @@ export function cacheDirectory(env: Environment): string {
 export function isOurs(path: string): boolean {
   // Undefined where the system has no such numbers.
   const uid = process.getuid?.();
-  try {
+  const isSafe = ifSystemAllows(() => {
     const link = lstatSync(path);
     const stat = link.isSymbolicLink() ? statSync(path) : link;
     if (uid === undefined) return stat.isDirectory();
     return stat.isDirectory() && link.uid === uid && stat.uid === uid && (stat.mode & 0o022) === 0;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false;
-  }
+  });
+  return isSafe === true;
 }
 
 function xdg(env: Environment, variable: string, fallback: string): string {

@@ -7,7 +7,8 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { systemCode } from '../errors.ts';
+import { ifSystemAllows, systemCode } from '../errors.ts';
+import { fieldsOf } from './json.ts';
 
 export interface Owner {
   readonly pid: number;
@@ -30,9 +31,7 @@ export function stateOf(owner: Owner): 'alive' | 'dead' | 'unknown' {
 }
 
 export function isOwner(value: unknown): value is Owner {
-  if (typeof value !== 'object' || value === null) return false;
-  // Every field is checked below.
-  const { pid, started, machine } = value as Record<string, unknown>;
+  const { pid, started, machine } = fieldsOf(value);
   return (
     typeof pid === 'number' &&
     Number.isSafeInteger(pid) &&
@@ -43,11 +42,11 @@ export function isOwner(value: unknown): value is Owner {
 }
 
 function thisMachine(): string {
-  return `${hostname()} ${ifReadable(() => readlinkSync('/proc/self/ns/pid')) ?? ''}`.trim();
+  return `${hostname()} ${ifSystemAllows(() => readlinkSync('/proc/self/ns/pid')) ?? ''}`.trim();
 }
 
 function startOf(pid: number): string | undefined {
-  const stat = ifReadable(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  const stat = ifSystemAllows(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
   // The second field is the program's name in parentheses, which may hold anything; the start is the 22nd of all.
   return stat
     ?.slice(stat.lastIndexOf(')') + 2)
@@ -61,14 +60,5 @@ function exists(pid: number): boolean {
     return true;
   } catch (error) {
     return systemCode(error) === 'EPERM';
-  }
-}
-
-function ifReadable(read: () => string): string | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
   }
 }

@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq } from 'yaml';
 import { UserError } from '../errors.ts';
+import { fieldsOf } from '../files/json.ts';
 import type { SameServer } from '../trust/same-server.ts';
 import { isSessionName } from '../api/token.ts';
 
@@ -180,7 +181,7 @@ export function ownEntries(
   const user = findOwn(files, 'user', marker, isSame)?.body;
   const cluster = findOwn(files, 'cluster', marker, isSame)?.body;
   if (user === undefined || cluster === undefined) return undefined;
-  const { args } = toRecord(user['exec']);
+  const { args } = fieldsOf(user['exec']);
   const { 'proxy-url': proxyUrl, extensions } = cluster;
   const { proxyUrl: loginsProxyUrl } = ourExtension(extensions);
   return {
@@ -210,8 +211,8 @@ function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
   const node = file.document.get(`${kind}s`, true);
   const list: unknown = isSeq(node) ? node.toJS(file.document) : [];
   return (Array.isArray(list) ? list : []).map((item: unknown, index) => {
-    const { name, [kind]: body } = toRecord(item);
-    const fields = toRecord(body);
+    const { name, [kind]: body } = fieldsOf(item);
+    const fields = fieldsOf(body);
     return {
       file,
       kind,
@@ -224,12 +225,12 @@ function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
 }
 
 function extensionIndex({ extensions }: Entry['body']): number {
-  return Array.isArray(extensions) ? extensions.map(toRecord).findIndex(({ name }) => name === extensionName) : -1;
+  return Array.isArray(extensions) ? extensions.map(fieldsOf).findIndex(({ name }) => name === extensionName) : -1;
 }
 
 function ourExtension(extensions: unknown): Readonly<Record<string, unknown>> {
   if (!Array.isArray(extensions)) return {};
-  return toRecord(extensions.map(toRecord).find(({ name }) => name === extensionName)?.['extension']);
+  return fieldsOf(extensions.map(fieldsOf).find(({ name }) => name === extensionName)?.['extension']);
 }
 
 function readMarker(extensions: unknown): Marker | undefined {
@@ -336,9 +337,4 @@ function setCurrent(file: KubeconfigDocument, name: string): void {
 
 function hasContext(files: readonly KubeconfigDocument[], name: string): boolean {
   return files.some((file) => entriesOf(file, 'context').some((entry) => entry.name === name));
-}
-
-function toRecord(value: unknown): Readonly<Record<string, unknown>> {
-  // Checked to be a plain object; its fields are unknown until looked at.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

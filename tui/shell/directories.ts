@@ -6,7 +6,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { cacheDirectory, isOurs } from '../files/directories.ts';
-import { systemCode, UserError } from '../errors.ts';
+import { ifSystemAllows, systemCode, UserError } from '../errors.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 import type { Runtime } from '../runtime.ts';
 import { reasonOf } from '../files/system-error.ts';
@@ -64,34 +64,19 @@ function isPrivate(path: string): boolean {
 export function listDirectories(env: Environment, kind: Kind): readonly string[] {
   return runDirectories(env).flatMap((run) => {
     if (!isPrivate(run)) return [];
-    try {
-      return readdirSync(join(run, kind), { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => join(run, kind, entry.name));
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return [];
-    }
+    const entries = ifSystemAllows(() => readdirSync(join(run, kind), { withFileTypes: true })) ?? [];
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => join(run, kind, entry.name));
   });
 }
 
 /** A file or a directory. What cannot be removed stays, and is tried again by each later start. */
 export function remove(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-  }
+  ifSystemAllows(() => rmSync(path, { recursive: true, force: true }));
 }
 
 function isOursAlone(path: string): boolean {
-  try {
-    const stat = statSync(path);
-    // Undefined where the system has no such numbers.
-    const uid = process.getuid?.();
-    return stat.isDirectory() && (uid === undefined || (stat.uid === uid && (stat.mode & 0o077) === 0));
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false;
-  }
+  const stat = ifSystemAllows(() => statSync(path));
+  // Undefined where the system has no such numbers.
+  const uid = process.getuid?.();
+  return stat?.isDirectory() === true && (uid === undefined || (stat.uid === uid && (stat.mode & 0o077) === 0));
 }

@@ -5,11 +5,11 @@
  * Decisions that depend on the records are taken, and their results written, inside `withRecords`.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { writeFileAtomically } from '../files/atomic-write.ts';
 import { readUntil } from '../credential/cache.ts';
 import { systemCode, UserError } from '../errors.ts';
+import { fieldsOf, readJson } from '../files/json.ts';
 import { withFileLocks } from '../files/lock.ts';
 import type { Runtime } from '../runtime.ts';
 import { listDirectories, makePrivateDirectory, runDirectories, runDirectory } from './directories.ts';
@@ -96,13 +96,8 @@ export function listBroken(env: Runtime['env']): readonly string[] {
 }
 
 export function readRecord(directory: string): ShellRecord | undefined {
-  try {
-    const value: unknown = JSON.parse(readFileSync(join(directory, 'record.json'), 'utf8'));
-    return isRecord(value) ? value : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
-    throw error;
-  }
+  const value = readJson(join(directory, 'record.json'));
+  return isRecord(value) ? value : undefined;
 }
 
 /** Its session has ended, as far as this machine knows: renewals move the end in the until-file alone. */
@@ -113,12 +108,7 @@ export function isOver({ server, session, until }: ShellRecord, { env, now }: Pi
 }
 
 function isRecord(value: unknown): value is ShellRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  // Every field is checked below.
-  const { owner, phase, server, kubeconfigs, before, session, opened, until, notBefore } = value as Record<
-    string,
-    unknown
-  >;
+  const { owner, phase, server, kubeconfigs, before, session, opened, until, notBefore } = fieldsOf(value);
   return (
     isOwner(owner) &&
     phases.some((known) => known === phase) &&

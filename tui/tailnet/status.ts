@@ -3,6 +3,7 @@
  * library would cost a scripted login more than all its requests; what does not fit is left out, never guessed.
  */
 import { isIP } from 'node:net';
+import { fieldsOf } from '../files/json.ts';
 import { printable } from '../terminal/output.ts';
 import { type Peer, type Tailnet, TailnetError } from './types.ts';
 
@@ -15,18 +16,18 @@ export function readStatus(status: unknown, prefs?: unknown): Tailnet {
     Peer: peers,
     CurrentTailnet,
     TUN: hasInterface,
-  } = fields(status);
+  } = fieldsOf(status);
   if (state !== 'Running') throw notRunning(state, hasKey === true);
-  const { MagicDNSSuffix, MagicDNSEnabled } = fields(CurrentTailnet);
+  const { MagicDNSSuffix, MagicDNSEnabled } = fieldsOf(CurrentTailnet);
   const suffix = dnsName(MagicDNSSuffix);
   const self = readNode(Self, suffix);
   if (self === undefined) throw notRunning('Starting', true);
   const userspace = hasInterface !== true;
   return {
     self: { ...self, online: self.expired !== true },
-    peers: Object.values(fields(peers)).flatMap((peer) => readNode(peer, suffix) ?? []),
+    peers: Object.values(fieldsOf(peers)).flatMap((peer) => readNode(peer, suffix) ?? []),
     // `tailscale up --accept-dns=false` is told by the settings alone.
-    namesResolve: MagicDNSEnabled === true && !userspace && fields(prefs)['CorpDNS'] !== false,
+    namesResolve: MagicDNSEnabled === true && !userspace && fieldsOf(prefs)['CorpDNS'] !== false,
     ...(userspace ? { userspace } : {}),
     suffix,
     ...controlIn(prefs),
@@ -34,13 +35,13 @@ export function readStatus(status: unknown, prefs?: unknown): Tailnet {
 }
 
 function controlIn(prefs: unknown): { readonly control?: string } {
-  const { ControlURL } = fields(prefs);
+  const { ControlURL } = fieldsOf(prefs);
   const url = typeof ControlURL === 'string' ? URL.parse(ControlURL) : null;
   return url === null || url.host === '' ? {} : { control: url.host };
 }
 
 function readNode(node: unknown, suffix: string): Peer | undefined {
-  const { ID, DNSName, HostName, TailscaleIPs, Tags, Online, Expired, ShareeNode, AltSharerUserID } = fields(node);
+  const { ID, DNSName, HostName, TailscaleIPs, Tags, Online, Expired, ShareeNode, AltSharerUserID } = fieldsOf(node);
   // Nodes of users with whom one of our nodes is shared: they may reach us, but are not peers of this tailnet.
   if (typeof ID !== 'string' || !/^[\w.:-]{1,64}$/.test(ID) || ShareeNode === true) return undefined;
   const name = dnsName(DNSName);
@@ -88,9 +89,4 @@ function dnsName(value: unknown): string {
 
 function strings(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
-}
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  // Checked to be a plain object; its fields are unknown until looked at.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

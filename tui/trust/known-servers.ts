@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../files/atomic-write.ts';
 import { configDirectory } from '../files/directories.ts';
 import { systemCode, UserError } from '../errors.ts';
+import { fieldsOf } from '../files/json.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 import type { Runtime } from '../runtime.ts';
 import { reasonOf } from '../files/system-error.ts';
@@ -84,7 +85,7 @@ function parse(text: string, path: string): readonly KnownServer[] {
   } catch (cause) {
     throw broken(path, 'it is not valid JSON', cause);
   }
-  const servers = typeof value === 'object' && value !== null && 'servers' in value ? value.servers : undefined;
+  const { servers } = fieldsOf(value);
   if (!Array.isArray(servers)) throw broken(path, 'it has no list of servers');
   return servers.map((entry: unknown, index) => {
     if (!isKnownServer(entry)) throw broken(path, `servers[${index}] is not a server`);
@@ -106,9 +107,7 @@ function isOrigin(value: unknown): value is string {
 }
 
 function isKnownServer(value: unknown): value is KnownServer {
-  if (typeof value !== 'object' || value === null) return false;
-  // Every field is checked here, the cluster's name by the caller.
-  const { server, nodeId, tags, tailnet, control } = value as Record<string, unknown>;
+  const { server, nodeId, tags, tailnet, control } = fieldsOf(value);
   return (
     isOrigin(server) &&
     typeof nodeId === 'string' &&

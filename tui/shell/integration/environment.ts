@@ -5,9 +5,10 @@
  *
  * The session's entries go to a kubeconfig of that shell alone, which is removed when a later command finds the shell gone.
  */
-import { constants, fstatSync, ftruncateSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, openSync, closeSync, writeFileSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
 import { writeFileAtomically } from '../../files/atomic-write.ts';
+import { readJson } from '../../files/json.ts';
 import { systemCode, UserError } from '../../errors.ts';
 import { type Shell, shells } from '../../flags.ts';
 import type { LoggedIn } from '../../sessions/login.ts';
@@ -74,13 +75,8 @@ function shellDirectories(env: Runtime['env']): { directory: string; isGone: boo
 }
 
 function readOwner(directory: string): Owner | undefined {
-  try {
-    const owner: unknown = JSON.parse(readFileSync(join(directory, 'owner.json'), 'utf8'));
-    return isOwner(owner) && String(owner.pid) === basename(directory) ? owner : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
-    throw error;
-  }
+  const owner = readJson(join(directory, 'owner.json'));
+  return isOwner(owner) && String(owner.pid) === basename(directory) ? owner : undefined;
 }
 
 function linesOf(env: Runtime['env'], shell: Shell, change: EnvironmentChange): string[] {
