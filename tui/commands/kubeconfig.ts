@@ -21,7 +21,7 @@ export async function kubeconfig(runtime: Runtime, flags: KubeconfigFlags): Prom
   const reached = await reach(runtime, flags, {
     purpose: 'act',
     interaction,
-    warn: (line) => words.warn(line),
+    warn: words.warn,
     signal,
   });
   try {

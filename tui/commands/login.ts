@@ -56,7 +56,7 @@ async function logInHere(runtime: Runtime, flags: LoginFlags, words: Words): Pro
 
 async function inLines(runtime: Runtime, flags: LoginFlags, words: Words): Promise<LoggedIn> {
   const interaction = plainInteraction(runtime, flags);
-  const loggedIn = await logIn(runtime, { flags, interaction, warn: (line) => words.warn(line) });
+  const loggedIn = await logIn(runtime, { flags, interaction, warn: words.warn });
   const { username, role, namespaces, until, skewMs = 0, context, current, kubeconfig } = loggedIn;
   const scope = namespaces === undefined ? '' : ` ${describeScope(namespaces)}`;
   const left = formatRemaining(until.getTime() - skewMs - runtime.now().getTime());

@@ -69,8 +69,8 @@ async function endAt(runtime: Runtime, flags: LogoutFlags, { server, words }: At
     local,
     timeoutMs,
     flags: config === undefined ? {} : { config },
-    warn: (line) => words.warn(line),
-    onWait: (line) => words.say(line),
+    warn: words.warn,
+    onWait: words.say,
   });
   await leaveShell(runtime, server, session);
   words.say(describe({ server, session, local, ended }));

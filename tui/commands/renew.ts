@@ -11,7 +11,7 @@ import { liveSessionData } from '../sessions/session-data.ts';
 export async function renew(runtime: Runtime, flags: RenewFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
   const interaction = plainInteraction(runtime, flags);
-  const renewed = await renewSession(runtime, { flags, interaction, warn: (line) => words.warn(line) });
+  const renewed = await renewSession(runtime, { flags, interaction, warn: words.warn });
   const { server, session, role, namespaces, until, skewMs } = renewed;
   if (runtime.env['TKA_ENV_FILE']) {
     const { writeEnvironment } = await import('../shell/integration/environment.ts');

@@ -13,7 +13,7 @@ import { askWhoami } from './whoami.ts';
 
 export async function roles(runtime: Runtime, flags: RolesFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
-  const { server, answer } = await askWhoami(runtime, flags, words);
+  const { server, answer } = await askWhoami(runtime, flags);
   const { username, rules, dropped } = answer;
   const rows = rules.map((rule) => ({ ...rule, state: stateOf(rule, rules) }));
   if (flags.output !== undefined) {

@@ -80,24 +80,12 @@ function numberOf(flag: string, text: string, pattern: RegExp, read: (text: stri
 }
 
 async function askServer(runtime: Runtime, flags: GlobalFlags): Promise<{ url: string; version: string }> {
-  const [{ lookMs, reach }, { createWords, printable }, { plainInteraction }] = await Promise.all([
-    import('../connection/connect.ts'),
+  const [{ lookAt }, { printable }] = await Promise.all([
+    import('../connection/look.ts'),
     import('../terminal/output.ts'),
-    import('../terminal/interaction.ts'),
   ]);
-  const { signal } = runtime;
-  const words = createWords(runtime, flags.quiet === true);
-  const reached = await reach(runtime, flags, {
-    purpose: 'look',
-    interaction: plainInteraction(runtime, flags),
-    warn: (line) => words.warn(line),
-    onWait: (line) => words.say(line),
-    signal,
+  return lookAt(runtime, flags, async ({ server, api }, call) => {
+    const { version } = await api.wellKnown(call);
+    return { url: server, version: printable(version, 80) };
   });
-  try {
-    const { version } = await reached.api.wellKnown({ signal, timeoutMs: flags.timeoutMs ?? lookMs });
-    return { url: reached.server, version: printable(version, 80) };
-  } finally {
-    reached.close();
-  }
 }

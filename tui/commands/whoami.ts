@@ -1,9 +1,8 @@
 /** `tka whoami`: who the caller is to a server. What that grants is another question: `tka roles`. */
-import { lookMs, reach } from '../connection/connect.ts';
+import { lookAt } from '../connection/look.ts';
 import { writeData } from '../terminal/structured-output.ts';
 import type { WhoamiFlags } from '../flags.ts';
-import { plainInteraction } from '../terminal/interaction.ts';
-import { createWords, renderTable, type Words } from '../terminal/output.ts';
+import { createWords, renderTable } from '../terminal/output.ts';
 import { skewOf } from '../api/clock-skew.ts';
 import { printableWhoami } from '../sessions/identity.ts';
 import { ownContextsHere } from '../connection/last-server.ts';
@@ -13,7 +12,7 @@ import { listSessions } from '../sessions/session-list.ts';
 
 export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void> {
   const words = createWords(runtime, flags.quiet === true);
-  const { server, answer, sessions } = await askWhoami(runtime, flags, words, {
+  const { server, answer, sessions } = await askWhoami(runtime, flags, {
     withSessions: flags.output === 'json' || flags.output === 'yaml',
   });
   const { username, node, tags, subject, rules, dropped } = answer;
@@ -32,16 +31,9 @@ export async function whoami(runtime: Runtime, flags: WhoamiFlags): Promise<void
   words.say(`The policy ${granted} there${left}: tka roles`);
 }
 
-/** Made printable. */
-export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, words: Words, { withSessions = false } = {}) {
-  const { signal } = runtime;
-  const interaction = plainInteraction(runtime, flags);
-  const warn = (line: string): void => words.warn(line);
-  const onWait = (line: string): void => words.say(line);
-  const reached = await reach(runtime, flags, { purpose: 'look', interaction, warn, onWait, signal });
-  try {
-    const { server, api } = reached;
-    const call = { signal, timeoutMs: flags.timeoutMs ?? lookMs };
+/** Printable. */
+export function askWhoami(runtime: Runtime, flags: WhoamiFlags, { withSessions = false } = {}) {
+  return lookAt(runtime, flags, async ({ server, api }, call) => {
     const [answer, sessions] = await Promise.all([
       api.whoami(call),
       withSessions ? api.sessions(call).then((listed) => listed.sessions) : [],
@@ -53,7 +45,5 @@ export async function askWhoami(runtime: Runtime, flags: WhoamiFlags, words: Wor
       answer: printableWhoami(answer),
       sessions: rows.filter(({ state }) => state !== 'ended').map((row): SessionData => ({ server, ...row })),
     };
-  } finally {
-    reached.close();
-  }
+  });
 }

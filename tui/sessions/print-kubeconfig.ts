@@ -13,7 +13,7 @@ export async function printKubeconfig(runtime: Runtime, flags: LoginFlags, words
   const form = flags.output ?? 'yaml';
   if (form === 'name') throw usageError('-o name is not supported for a kubeconfig', ['Use -o yaml or -o json.']);
   const interaction = plainInteraction(runtime, flags);
-  const options: LogInOptions = { flags, interaction, warn: (line) => words.warn(line) };
+  const options: LogInOptions = { flags, interaction, warn: words.warn };
   await withOpenSession(runtime, options, async ({ opened, reached, contextName }) => {
     const { access, username, role, until, skewMs } = opened;
     checkTls(access, flags, reached.server);

@@ -25,7 +25,7 @@ export async function runShell(runtime: Runtime, flags: RunShellFlags, options: 
   const words = createWords(runtime, flags.quiet === true);
   const session = await openPrivateSession(runtime, flags, {
     interaction: options.interaction,
-    warn: (line) => words.warn(line),
+    warn: words.warn,
     quiet: flags.quiet === true,
   });
   const { login } = session;
@@ -63,7 +63,7 @@ export async function runCommand(
   try {
     session = await openPrivateSession(runtime, flags, {
       interaction,
-      warn: (line) => silent.warn(line),
+      warn: silent.warn,
       quiet: true,
     });
   } catch (error) {

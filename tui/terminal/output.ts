@@ -21,9 +21,9 @@ export function printable(text: string, limit = 500): string {
 
 export interface Words {
   /** A line on stderr; nothing with --quiet. */
-  say(line: string): void;
+  readonly say: (line: string) => void;
   /** A line on stderr that --quiet does not silence. */
-  warn(line: string): void;
+  readonly warn: (line: string) => void;
 }
 
 export function createWords({ stderr }: Pick<Runtime, 'stderr'>, quiet: boolean): Words {
