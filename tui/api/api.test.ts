@@ -1,6 +1,6 @@
 /** The calls of a server, each a single exchange: what is asked, and what becomes of the answer. Connections: transport.test.ts. */
 import test from 'ava';
-import { NotTkaError } from './api.ts';
+import { NotTkaError } from './answer.ts';
 import { type ExitCode, RefusedError, UnreachableError, UserError } from '../errors.ts';
 import { nockServer } from '../testing/nock-server.ts';
 

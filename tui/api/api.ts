@@ -15,25 +15,14 @@ import type {
   WellKnown,
   WhoamiResponse,
 } from '../../node/http/contract.ts';
-import { exitCodes, PassingError, RefusedError, UnreachableError, UserError } from '../errors.ts';
-import { printable } from '../terminal/output.ts';
+import { RefusedError, UserError } from '../errors.ts';
+import { checked, decode, isGatewayError, type NotTkaError, retryAfterMs, type Schema } from './answer.ts';
 import { type Answer, type Exchange, type Transport } from './transport.ts';
 
 /** `pending`: ask again after so many milliseconds; `value` is what is known by then. */
 export type Eventually<T> =
   | { readonly state: 'ready'; readonly value: T }
   | { readonly state: 'pending'; readonly retryAfterMs: number; readonly value?: T | undefined };
-
-/** Something answers, and it is no tka server, or one that has no such call yet. */
-export class NotTkaError extends UserError {
-  readonly status: number;
-
-  constructor(status: number, message: string, advice: readonly string[]) {
-    super(message, advice, exitCodes.unreachable);
-    this.name = 'NotTkaError';
-    this.status = status;
-  }
-}
 
 /** A tka of before this API: the Go server. It opens sessions that this command can neither name nor use. */
 export class OlderServerError extends UserError {
@@ -177,14 +166,6 @@ interface Call extends Pick<Exchange, 'method' | 'path' | 'headers'> {
   readonly prefer?: string;
 }
 
-interface Schema<T> {
-  safeParse(
-    value: unknown,
-  ):
-    | { success: true; data: T }
-    | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } };
-}
-
 function isMode(text: string): text is Mode {
   return text === 'direct' || text === 'proxy';
 }
@@ -221,11 +202,6 @@ async function sendThroughGateway(transport: Transport, call: Call, options: Cal
   return send(transport, call, { ...options, timeoutMs: left() });
 }
 
-/** The word of a proxy, not of a server: tka's own errors are JSON. */
-function isGatewayError(answer: Answer): boolean {
-  return (answer.status === 502 || answer.status === 504) && parse(answer) === undefined;
-}
-
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
@@ -259,68 +235,4 @@ async function send(transport: Transport, call: Call, options: CallOptions): Pro
   const meanwhile = Promise.race([sent, answer.then(() => {})]).then(options.meanwhile);
   const [result] = await Promise.all([answer, meanwhile]);
   return result;
-}
-
-/** The answer's JSON; throws where it is an error, or no answer of tka's. */
-async function checked({ server }: Transport, answer: Answer): Promise<{ value: unknown }> {
-  const value = parse(answer);
-  if (answer.status < 400) {
-    if (value === undefined && answer.status !== 202) throw notTka(server, answer);
-    return { value };
-  }
-  const { errorResponseSchema } = await contract();
-  const result = errorResponseSchema.safeParse(value);
-  if (!result.success) {
-    if (answer.status === 404 || answer.status >= 500 || value === undefined) throw notTka(server, answer);
-    throw new RefusedError(answer.status, undefined, `${server.origin} answered ${answer.status}`, []);
-  }
-  const { message, advice, code } = result.data;
-  throw new RefusedError(
-    answer.status,
-    code,
-    printable(message),
-    advice.slice(0, 10).map((line) => printable(line)),
-  );
-}
-
-function parse(answer: Answer): unknown {
-  if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(answer.headers['content-type'] ?? '')) return undefined;
-  try {
-    return JSON.parse(answer.text);
-  } catch {
-    return undefined;
-  }
-}
-
-function notTka(server: URL, answer: Answer): UserError {
-  if (isGatewayError(answer)) {
-    return new PassingError(`a proxy on the way cannot reach ${server.origin} (status ${answer.status})`, [
-      'See that the server runs, and that HTTP_PROXY and NO_PROXY name the proxy into your tailnet.',
-    ]);
-  }
-  if (answer.status === 400 && /HTTP request to an HTTPS server/i.test(answer.text)) {
-    return new UnreachableError(`${server.origin} speaks TLS on this port, not plain HTTP`, [
-      `Name it with https: --server https://${server.host}`,
-    ]);
-  }
-  const type = printable(answer.headers['content-type'] ?? 'no content type', 80);
-  return new NotTkaError(answer.status, `${server.origin} is not a tka server (status ${answer.status}, ${type})`, [
-    'Check the name of the server, and that no proxy or captive portal answers in its place.',
-  ]);
-}
-
-function decode<T>({ server }: Transport, schema: Schema<T>, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const where = issue === undefined ? '' : ` (${printable([...issue.path, issue.message].join(' '), 120)})`;
-  throw new UserError(`the answer of ${server.origin} was not understood${where}`, [
-    'The command and the server may be too far apart in age: compare them with `tka version`.',
-  ]);
-}
-
-/** Between 100 ms and 10 s, whatever the server asks for. */
-function retryAfterMs(answer: Answer): number {
-  const seconds = Number(answer.headers['retry-after'] ?? 1);
-  return Math.min(10_000, Math.max(100, Number.isFinite(seconds) ? seconds * 1000 : 1000));
 }

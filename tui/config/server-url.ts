@@ -59,3 +59,8 @@ export function parseServer(text: string, source: string): string {
   }
   return url.origin;
 }
+
+/** Reached without a tailnet. */
+export function isThisMachine(server: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(server).hostname);
+}

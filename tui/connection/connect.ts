@@ -8,22 +8,21 @@
 import type { Replica } from '../../node/http/contract.ts';
 import { checkTrust } from '../trust/consent.ts';
 import { type Api, createApi, explainAbsent } from '../api/api.ts';
-import { type ChooseFlags, type Chosen, chooseServer } from './choose-server.ts';
-import { UserError } from '../errors.ts';
+import { type ChooseFlags, chooseServer } from './choose-server.ts';
 import { explainUnreachable, isDown, mayBeOnTailnet } from './explain-unreachable.ts';
-import type { GlobalFlags } from '../flags.ts';
 import type { Interaction } from '../terminal/interaction.ts';
-import { isClusterName, type KnownServer, readKnownServers, rememberServer } from '../trust/known-servers.ts';
+import { isClusterName } from '../trust/known-servers.ts';
 import { withoutSecrets } from '../api/proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import { type KubectlAddress, kubectlAddress } from '../kubeconfig/kubectl-address.ts';
 import { observeApi } from './observed-api.ts';
-import { readTailnet } from '../tailnet/tailnet.ts';
-import { type Peer, type Tailnet, TailnetError } from '../tailnet/types.ts';
-import { learnReplicas, type Sibling, siblingsOf } from './replicas.ts';
+import type { Peer } from '../tailnet/types.ts';
+import { createPin } from './pin.ts';
+import { learnReplicas } from './replicas.ts';
+import { findTarget, sameAs, suffixesOf, type Target } from './target.ts';
 import { type SameServer, sameServersAmong } from '../trust/same-server.ts';
 import { createTransport, type Transport } from '../api/transport.ts';
-import { describeNode, isOfTailnet, judge, type Judgement, tailnetOf, type Trust } from '../trust/trust.ts';
+import { describeNode, type Judgement, type Trust } from '../trust/trust.ts';
 import { isDirect, routeTo } from '../tailnet/route.ts';
 
 export interface Connection {
@@ -175,73 +174,6 @@ async function transportTo(
 /** What tailscaled says may be a moment old, so it is still tried, but not for long. */
 const hopelessMs = 1500;
 
-/** Of the tailnets that this machine has pinned servers on. */
-function suffixesOf({ known }: Target): readonly string[] {
-  return known.flatMap(({ tailnet = '' }) => (tailnet === '' ? [] : tailnet));
-}
-
-interface Target extends Pick<Chosen, 'server' | 'byHand'> {
-  /** What the local tailscaled said, or why it said nothing; undefined where it has no say. */
-  readonly tailnet: Tailnet | TailnetError | undefined;
-  readonly network: Tailnet | undefined;
-  readonly problem: TailnetError | undefined;
-  readonly known: readonly KnownServer[];
-  readonly judged: Judgement;
-  /** Its replicas, if it is trusted. */
-  readonly siblings: readonly Sibling[];
-  /** Its node has left the tailnet, and a replica is there. */
-  readonly isGone: boolean;
-}
-
-async function findTarget(
-  runtime: Runtime,
-  { config }: GlobalFlags,
-  { server, byHand, found }: Chosen,
-  signal: AbortSignal,
-): Promise<Target> {
-  const tailnet = isThisMachine(server) ? undefined : (heardBy(found) ?? (await askTailnet(runtime, config, signal)));
-  const problem = tailnet instanceof TailnetError ? tailnet : undefined;
-  const network = tailnet instanceof TailnetError ? undefined : tailnet;
-  const known = readKnownServers(runtime.env);
-  const judged = judge(server, known, network);
-  const isAbsent = judged.trust === 'changed' && judged.peer === undefined;
-  const siblings = isAbsent || judged.trust === 'pinned' ? siblingsOf(server, known, network) : [];
-  const isGone = isAbsent && siblings.length > 0;
-  return { server, byHand, tailnet, network, problem, known, judged, siblings, isGone };
-}
-
-/** As if the server were pinned by this name already. */
-function sameAs({ server, known, network, judged: { peer } }: Target): SameServer {
-  if (network === undefined || peer === undefined) return sameServersAmong(known);
-  const others = known.filter((one) => one.server !== server || !isOfTailnet(one, network));
-  const { id: nodeId, tags } = peer;
-  const before = known.find((one) => one.server === server && one.nodeId === nodeId && isOfTailnet(one, network));
-  return sameServersAmong([...others, before ?? { server, nodeId, tags, ...tailnetOf(network) }]);
-}
-
-/** Reached without a tailnet, whatever there is of one. */
-function isThisMachine(server: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(server).hostname);
-}
-
-/** What the search for the server heard already. */
-function heardBy(found: Chosen['found']): Tailnet | TailnetError | undefined {
-  return found?.problem instanceof TailnetError ? found.problem : found?.tailnet;
-}
-
-async function askTailnet(
-  runtime: Runtime,
-  config: string | undefined,
-  signal: AbortSignal,
-): Promise<Tailnet | TailnetError> {
-  try {
-    return await readTailnet(runtime, { signal, config });
-  } catch (error) {
-    if (error instanceof TailnetError) return error;
-    throw error;
-  }
-}
-
 function warnOfChange({ server, judged: { trust, peer } }: Target, warn: ReachOptions['warn']): void {
   if (trust !== 'changed') return;
   const now = peer === undefined ? 'no machine of this tailnet' : describeNode(peer);
@@ -251,57 +183,6 @@ function warnOfChange({ server, judged: { trust, peer } }: Target, warn: ReachOp
 /** Pinned by a version that did not record the tailnet: now it is known. */
 function isOfBefore({ pin }: Judgement): boolean {
   return pin !== undefined && pin.tailnet === undefined;
-}
-
-interface Pin {
-  keep(): void;
-  /** Warns where something cannot be written. */
-  tries(write: () => void): void;
-  keepOnce(): void;
-  name(cluster: string): void;
-}
-
-/** What is known of the server from now on. That it cannot be written is no reason to stop. */
-function createPin(
-  { env }: Pick<Runtime, 'env'>,
-  { server, network, judged: { peer, pin, elsewhere } }: Target,
-  warn: ReachOptions['warn'],
-): Pin {
-  // What another tailnet's machine called its cluster says nothing of this one's.
-  let known = elsewhere === undefined ? pin?.cluster : undefined;
-  let isKept = false;
-  const tries = (write: () => void): void => {
-    try {
-      write();
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      warn(`could not save trust for ${server}: ${error.message}`);
-    }
-  };
-  const keep = (): void => {
-    isKept = true;
-    if (peer === undefined || network === undefined) return;
-    const { id: nodeId, tags } = peer;
-    const replicaOf = elsewhere === undefined && pin?.nodeId === nodeId ? pin.replicaOf : undefined;
-    const more = {
-      ...tailnetOf(network),
-      ...(known === undefined ? {} : { cluster: known }),
-      ...(replicaOf === undefined ? {} : { replicaOf }),
-    };
-    tries(() => rememberServer(env, { server, nodeId, tags, ...more }));
-  };
-  return {
-    keep,
-    tries,
-    keepOnce: () => {
-      if (!isKept) keep();
-    },
-    name: (cluster) => {
-      if (cluster === known) return;
-      known = cluster;
-      keep();
-    },
-  };
 }
 
 /** Timeout of read-only calls: an unreachable server must not block them for long. */

@@ -1,5 +1,6 @@
 /** An API whose calls are watched: what waits long says so, the first answer is noticed, and a failure is explained. */
-import { type Api, NotTkaError } from '../api/api.ts';
+import type { Api } from '../api/api.ts';
+import { NotTkaError } from '../api/answer.ts';
 import { UnreachableError, type UserError } from '../errors.ts';
 
 /** Longer than an answer takes, shorter than a person thinks that nothing happens. */

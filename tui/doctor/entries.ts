@@ -1,7 +1,8 @@
 /** Whether the entries that tka made are still whole: a context without its user, or a plugin that is not there any more. */
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import type { KubeconfigDocument, OwnContext } from '../kubeconfig/entries.ts';
+import type { OwnContext } from '../kubeconfig/entries.ts';
+import type { KubeconfigDocument } from '../kubeconfig/entry.ts';
 import type { Runtime } from '../runtime.ts';
 import { fieldsOf } from '../files/json.ts';
 import { findProgram } from '../files/programs.ts';

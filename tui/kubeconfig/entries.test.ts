@@ -1,14 +1,8 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { type Document, parse, parseDocument, stringify } from 'yaml';
-import {
-  type KubeconfigDocument,
-  mergeEntries,
-  ownContexts,
-  lastServer,
-  removeEntries,
-  type SessionEntries,
-} from './entries.ts';
+import { mergeEntries, ownContexts, lastServer, removeEntries, type SessionEntries } from './entries.ts';
+import type { KubeconfigDocument } from './entry.ts';
 import { renderYaml } from './text.ts';
 
 const marker = { server: 'http://tka', session: 'alice-0123456789' };

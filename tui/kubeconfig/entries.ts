@@ -7,26 +7,25 @@
  * content stay everywhere.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Document, isMap, isSeq } from 'yaml';
+import { isMap, isSeq } from 'yaml';
 import { UserError } from '../errors.ts';
 import { fieldsOf } from '../files/json.ts';
 import type { SameServer } from '../trust/same-server.ts';
-import { isSessionName } from '../api/token.ts';
-
-export interface KubeconfigDocument {
-  readonly path: string;
-  /** What the file holds; absent: it is not there yet. */
-  readonly text?: string;
-  readonly document: Document;
-  /** Whether it has to be written back. */
-  changed: boolean;
-}
-
-/** What ties an entry to a session. */
-export interface Marker {
-  readonly server: string;
-  readonly session: string;
-}
+import {
+  currentContext,
+  entriesOf,
+  type Entry,
+  extensionIndex,
+  extensionName,
+  findOwn,
+  hasContext,
+  isEqual,
+  type Kind,
+  kinds,
+  type KubeconfigDocument,
+  type Marker,
+  ourExtension,
+} from './entry.ts';
 
 export interface SessionEntries {
   readonly marker: Marker;
@@ -135,8 +134,6 @@ export function lastServer(contexts: readonly OwnContext[], isSame: SameServer =
   return current?.server ?? (isOne ? only?.server : undefined);
 }
 
-const isEqual: SameServer = (one, other) => one === other;
-
 export interface OwnContext extends Marker {
   readonly context: string;
   readonly current: boolean;
@@ -191,67 +188,6 @@ export function ownEntries(
     ...(typeof proxyUrl === 'string' ? { proxyUrl } : {}),
     ...(typeof loginsProxyUrl === 'string' ? { loginsProxyUrl } : {}),
   };
-}
-
-const kinds = ['cluster', 'user', 'context'] as const;
-type Kind = (typeof kinds)[number];
-
-const extensionName = 'tka.specht-labs.de/session';
-
-interface Entry {
-  readonly file: KubeconfigDocument;
-  readonly kind: Kind;
-  readonly index: number;
-  readonly name: string;
-  readonly body: Readonly<Record<string, unknown>>;
-  readonly marker: Marker | undefined;
-}
-
-function entriesOf(file: KubeconfigDocument, kind: Kind): Entry[] {
-  const node = file.document.get(`${kind}s`, true);
-  const list: unknown = isSeq(node) ? node.toJS(file.document) : [];
-  return (Array.isArray(list) ? list : []).map((item: unknown, index) => {
-    const { name, [kind]: body } = fieldsOf(item);
-    const fields = fieldsOf(body);
-    return {
-      file,
-      kind,
-      index,
-      name: typeof name === 'string' ? name : name === undefined ? '' : JSON.stringify(name),
-      body: fields,
-      marker: readMarker(fields['extensions']),
-    };
-  });
-}
-
-function extensionIndex({ extensions }: Entry['body']): number {
-  return Array.isArray(extensions) ? extensions.map(fieldsOf).findIndex(({ name }) => name === extensionName) : -1;
-}
-
-function ourExtension(extensions: unknown): Readonly<Record<string, unknown>> {
-  if (!Array.isArray(extensions)) return {};
-  return fieldsOf(extensions.map(fieldsOf).find(({ name }) => name === extensionName)?.['extension']);
-}
-
-function readMarker(extensions: unknown): Marker | undefined {
-  const { server, session } = ourExtension(extensions);
-  // They become names of files, arguments and lines on a terminal.
-  if (typeof server !== 'string' || URL.parse(server)?.origin !== server) return undefined;
-  return typeof session === 'string' && isSessionName(session) ? { server, session } : undefined;
-}
-
-/** One that has the very marker comes before one of the same server by another name. */
-function findOwn(
-  files: readonly KubeconfigDocument[],
-  kind: Kind,
-  { server, session }: Marker,
-  isSame: SameServer = isEqual,
-): Entry | undefined {
-  const own = files.flatMap((file) => entriesOf(file, kind)).filter(({ marker }) => marker?.session === session);
-  return (
-    own.find(({ marker }) => marker?.server === server) ??
-    own.find(({ marker }) => marker !== undefined && isSame(marker.server, server))
-  );
 }
 
 /** The first of some names that no entry has, in any file, for each kind that is to be added. */
@@ -321,20 +257,8 @@ function recordProxy({ file, index, body }: Entry, proxyUrl: unknown): void {
   file.changed = true;
 }
 
-function currentContext(files: readonly KubeconfigDocument[]): { file: KubeconfigDocument; name: string } | undefined {
-  for (const file of files) {
-    const name = file.document.get('current-context');
-    if (typeof name === 'string' && name !== '') return { file, name };
-  }
-  return undefined;
-}
-
 function setCurrent(file: KubeconfigDocument, name: string): void {
   if (file.document.get('current-context') === name) return;
   file.document.set('current-context', name);
   file.changed = true;
-}
-
-function hasContext(files: readonly KubeconfigDocument[], name: string): boolean {
-  return files.some((file) => entriesOf(file, 'context').some((entry) => entry.name === name));
 }

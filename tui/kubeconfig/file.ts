@@ -12,7 +12,7 @@ import { Document } from 'yaml';
 import { homeDirectory, knownHome } from '../files/directories.ts';
 import { systemCode, UserError } from '../errors.ts';
 import { type LockOptions, withFileLocks } from '../files/lock.ts';
-import type { KubeconfigDocument } from './entries.ts';
+import type { KubeconfigDocument } from './entry.ts';
 import { decodeKubeconfig, parseKubeconfig, skeleton } from './parse.ts';
 import { checkWritable, makeDirectoryOf, writeKubeconfig } from './write.ts';
 import type { Runtime } from '../runtime.ts';

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { parse } from 'yaml';
-import { type KubeconfigDocument, mergeEntries, removeEntries, type SessionEntries } from './entries.ts';
+import { mergeEntries, removeEntries, type SessionEntries } from './entries.ts';
+import type { KubeconfigDocument } from './entry.ts';
 import { parseKubeconfig } from './parse.ts';
 import { rewriteKubeconfig } from './text.ts';
 

@@ -6,7 +6,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { tryWriting, writeFileAtomically } from '../files/atomic-write.ts';
 import { systemCode, UserError } from '../errors.ts';
-import type { KubeconfigDocument } from './entries.ts';
+import type { KubeconfigDocument } from './entry.ts';
 import { rewriteKubeconfig } from './text.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 

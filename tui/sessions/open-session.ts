@@ -6,7 +6,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoginRequest, LoginResponse, Mode, Replica, WhoamiResponse } from '../../node/http/contract.ts';
-import { type Api, NotTkaError, OlderServerError, type ServerFacts } from '../api/api.ts';
+import { type Api, OlderServerError, type ServerFacts } from '../api/api.ts';
+import { NotTkaError } from '../api/answer.ts';
 import { skewOf } from '../api/clock-skew.ts';
 import type { ClusterAccess } from '../kubeconfig/cluster-access.ts';
 import { exitCodes, RefusedError, UserError } from '../errors.ts';

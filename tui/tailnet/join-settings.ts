@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { namedServer } from '../config/server-url.ts';
+import { isThisMachine, namedServer } from '../config/server-url.ts';
 import { systemCode, usageError, UserError } from '../errors.ts';
 import type { ExecFlags } from '../flags.ts';
 import { proxyFor } from '../api/proxy.ts';
@@ -124,9 +124,4 @@ async function readServer(
     ]);
   }
   return { server, isDefaultServer: named === undefined };
-}
-
-/** Reached without a tailnet. */
-export function isThisMachine(server: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(server).hostname);
 }

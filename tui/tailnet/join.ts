@@ -10,8 +10,9 @@ import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { Identity, NodeState, TailnetNode } from '../../node/tsnet/index.ts';
 import { exitCodes, UnreachableError, UserError } from '../errors.ts';
+import { isThisMachine } from '../config/server-url.ts';
 import type { ExecFlags } from '../flags.ts';
-import { isThisMachine, type JoinSettings, keyVariables, readJoinSettings } from './join-settings.ts';
+import { type JoinSettings, keyVariables, readJoinSettings } from './join-settings.ts';
 import { createWords, printable } from '../terminal/output.ts';
 import type { Runtime } from '../runtime.ts';
 
