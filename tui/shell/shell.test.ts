@@ -73,7 +73,7 @@ test('where others can write to the cache no private files are made there, and n
   chmodSync(join(cache, 'tka'), 0o777);
   const ran = await cli.run(['exec', '-s', server.url, '--', 'true'], { XDG_CACHE_HOME: cache });
   t.is(ran.code, 1);
-  t.regex(ran.stderr, /others on this machine can write to one above it\n.*XDG_CACHE_HOME/);
+  t.regex(ran.stderr, /others on this machine can write to a parent directory\n.*XDG_CACHE_HOME/);
   t.is(sessions.sessions.size, 0);
 });
 

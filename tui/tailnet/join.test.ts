@@ -182,7 +182,7 @@ test.serial('a refused key: denied, and how to get another', async (t) => {
 test.serial('a rejected key: it does not wait for a person to open a page', async (t) => {
   const error = await refused(t, machine(t, {}, 'login'));
   t.is(error.exitCode, 3);
-  t.regex(error.message, /did not take the auth key/);
+  t.regex(error.message, /rejected the auth key/);
   t.regex(error.advice.join(' '), /pre-approved/);
 });
 

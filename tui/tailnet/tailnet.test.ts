@@ -19,7 +19,7 @@ const states: readonly [string, object, TailnetProblem, RegExp][] = [
   ['Starting', { HaveNodeKey: true }, 'starting', /still starting/],
   ['InUseOtherUser', {}, 'forbidden', /another user/],
   ['Running', { HaveNodeKey: true, Self: undefined }, 'starting', /still starting/],
-  ['Dreaming', {}, 'absent', /not understood/],
+  ['Dreaming', {}, 'absent', /unexpected answer/],
 ];
 for (const [state, more, problem, message] of states) {
   test(`a tailscaled that is ${state} ${JSON.stringify(more)} is ${problem}, with a remedy and exit code 4`, async (t) => {
@@ -34,7 +34,7 @@ for (const [state, more, problem, message] of states) {
 for (const [what, answer, problem, message] of [
   ['refuses this user', 403, 'forbidden', /refuses this user/],
   ['is something else', 'hello', 'absent', /not its kind of answer/],
-  ['answers a list', '[]', 'absent', /not understood/],
+  ['answers a list', '[]', 'absent', /unexpected answer/],
 ] as const) {
   test(`a socket that ${what} is ${problem}`, async (t) => {
     const { socket } = await startTailscaled(t, undefined, (_, response) => {
