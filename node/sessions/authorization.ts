@@ -49,8 +49,6 @@ export interface AuthorizationDeps extends VerdictDeps {
 }
 
 export interface Authorization {
-  /** When every grant was last known, milliseconds of `now`. */
-  readonly knownAt: number;
   /** This replica has admitted the session: it has seen the grant. */
   admitted(uid: string): void;
   stop(): Promise<void>;
@@ -230,9 +228,6 @@ export function startAuthorization(deps: AuthorizationDeps): Authorization {
   const unsubscribe = deps.onHint(() => schedule(hintDelayMs));
   schedule(everyMs);
   return {
-    get knownAt() {
-      return knownAt;
-    },
     admitted: (uid) => void seen.add(uid),
     async stop() {
       stopping.abort(new Error('authorization was stopped'));
