@@ -69,7 +69,7 @@ export async function measureCommand(stack: Stack, { user, rounds, onRound }: Co
       // The title is in the first frame that is drawn.
       'tka, first frame in a terminal': () => inTerminal([command], /tka/),
       'tka login --non-interactive': async () => {
-        // Whoever is logged in already gets the same session again, which is quicker.
+        // A second login gets the same session again, which is quicker.
         await run([command, 'logout']);
         return run([command, 'login', '--non-interactive']);
       },

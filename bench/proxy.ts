@@ -90,7 +90,7 @@ const known: readonly Measurement[] = [
     path: smallPath,
     order: { concurrency, durationMs },
   })),
-  // As kubectl asks, without compression, and as nobody does who knows Kubernetes: Go's HTTP client asks the API server for gzip
+  // As kubectl asks, without compression, and as no Kubernetes client does: Go's HTTP client asks the API server for gzip
   // where its caller does not say, so that a reverse proxy in Go then reads less than it passes on.
   ...[
     { what: 'LIST of 2 MB, gzip', path: wordsPath, encoding: 'gzip' },

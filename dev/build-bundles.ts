@@ -39,7 +39,7 @@ async function bundle(name: keyof typeof entries, outdir: string, version: strin
     target: 'node22',
     minifySyntax: true,
     minifyWhitespace: true,
-    // The command is read anew at each start; the server is read once, and its stack traces by people.
+    // The command is read at each start; the server is read once, and its stack traces are for people.
     minifyIdentifiers: name === 'tka',
     legalComments: 'none',
     metafile: true,

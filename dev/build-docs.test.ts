@@ -6,11 +6,11 @@ import { metricsReferencePath, renderMetricsReference } from './metrics-referenc
 
 test('docs/cli.md is what the commands say of themselves', async (t) => {
   const made = await renderCliReference();
-  t.is(await readFile(cliReferencePath, 'utf8'), made, 'make it anew: npm run docs');
+  t.is(await readFile(cliReferencePath, 'utf8'), made, 'write it again: npm run docs');
 });
 
 test('docs/metrics.md is what the metrics are defined as', async (t) => {
-  t.is(await readFile(metricsReferencePath, 'utf8'), await renderMetricsReference(), 'make it anew: npm run docs');
+  t.is(await readFile(metricsReferencePath, 'utf8'), await renderMetricsReference(), 'write it again: npm run docs');
 });
 
 test('every piece of prose belongs to a command, or begins or ends the file', async (t) => {

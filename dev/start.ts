@@ -21,7 +21,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifests = join(root, 'manifests/cluster');
 const replicas = 'jsonpath={.spec.replicas}';
 const ownAccount = 'system:serviceaccount:tka-system:tka';
-/** By this field of a user the admission policies tell the account from somebody who may impersonate it alone. */
+/** By this field of a user the admission policies distinguish the account from its impersonation. */
 const credentialId = 'authentication.kubernetes.io/credential-id';
 
 const { values, positionals } = parseArgs({
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   const file = join(directory, 'kubeconfig');
   writeFileSync(file, asOwnAccount(kubeconfig), { mode: 0o600 });
 
-  // In this process, so that it gets each signal once and from nobody else.
+  // In this process, so that it gets each signal once.
   const server = join(root, 'dist/tka-server.js');
   process.argv = [process.execPath, server, 'serve', '--kubernetes-kubeconfig', file, ...positionals];
   await import(pathToFileURL(server).href);

@@ -1,7 +1,7 @@
 /**
  * `npm test`: everything that must hold before a change lands, in order of what fails fastest.
  *
- * Runs each step to its end even if an earlier one failed, so that one run shows all there is to mend, and closes with
+ * Runs each step to its end even if an earlier one failed, so that one run shows every failure, and ends with
  * the line `N passed, N failed` over all test runners and checks. Exit code 1 if anything failed.
  */
 import { spawn } from 'node:child_process';

@@ -43,7 +43,7 @@ ${rows.join('\n')}
   return format(text, { ...(await resolveConfig(join(chart, 'README.md'))), parser: 'markdown' });
 }
 
-/** Each value with the comment before it; throws where there is none. */
+/** Each value with the comment before it; throws if one has none. */
 export function readValues(text: string): readonly Row[] {
   const { contents } = parseDocument(text);
   if (!isMap(contents)) throw new Error('values.yaml is not a mapping');

@@ -43,7 +43,7 @@ test('a record of a decision has at most 60 lines, a status and the sections of 
   }
 });
 
-test('headings are linked as GitHub links them, links in code are none', (t) => {
+test('headings are linked as GitHub links them, links in code do not count', (t) => {
   const page = parsePage('x.md', '# `tka exec` (also)\n## It’s *so*: 1.5\n## Two\n## Two\n`[a](b)` [c](d#e)\n```\n[f](g)\n```\n');
   t.deepEqual([...page.anchors], ['tka-exec-also', 'its-so-15', 'two', 'two-1']);
   t.deepEqual(page.links, ['d#e']);

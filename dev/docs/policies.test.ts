@@ -33,7 +33,7 @@ function parse({ text }: Block, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new Error(`${path} has JSON that is none: ${text.slice(0, 80)}`, { cause });
+    throw new Error(`${path} has invalid JSON: ${text.slice(0, 80)}`, { cause });
   }
 }
 
@@ -59,7 +59,7 @@ test('no rule is dropped, and no two tie for the one that a login without a wish
   for (const { path, value } of alone) rules([value], path);
 });
 
-test('groups, tags and postures that are named are there, and whoever is granted something can get there', (t) => {
+test('groups, tags and postures that are named exist, and every grant has network access', (t) => {
   for (const { path, value } of policies) {
     const { groups, tagOwners, postures, grants, tests = [] } = policySchema.parse(value);
     const known = new Set([...Object.keys(groups), ...Object.keys(tagOwners), ...Object.keys(postures)]);

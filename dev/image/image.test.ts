@@ -91,7 +91,7 @@ test('what is no program for the processor is refused, and a root without a libr
   t.throws(() => sharedLibraries(process.execPath, architecture, parts(t)), { message: /needs lib.* has nowhere/ });
 });
 
-test('the engine and the server may be run by anybody, and changed by nobody', async (t) => {
+test('the engine and the server are executable for everyone, and writable for no one', async (t) => {
   const dir = parts(t);
   await build(dir);
   const index = JSON.parse(readFileSync(join(dir, 'image/index.json'), 'utf8'));

@@ -2,7 +2,7 @@ import test from 'ava';
 import { accepted, licenceOf, sorted } from './component.ts';
 import { packageFolder } from './bundled-packages.ts';
 
-test('a licence that nobody has looked at stops the build, and the message says where to go on', (t) => {
+test('an unreviewed licence stops the build, and the message names the file to edit', (t) => {
   t.is(accepted('MIT', 'koa 3'), 'MIT');
   for (const licence of ['GPL-3.0-only', 'UNLICENSED', undefined]) {
     t.throws(() => accepted(licence, 'koa 3'), { message: /^koa 3 is under .*dev\/release\/component\.ts/ });
@@ -22,7 +22,7 @@ test('a licence is known by its words, however they are wrapped', (t) => {
   for (const [text, licence] of texts) t.is(licenceOf(text), licence, text);
 });
 
-test('a file belongs to the innermost package, whoever owns it', (t) => {
+test('a file belongs to the innermost package, also a nested one', (t) => {
   t.is(packageFolder('node_modules/koa/lib/application.js'), 'node_modules/koa');
   t.is(packageFolder('node_modules/koa/node_modules/mime-db/db.json'), 'node_modules/koa/node_modules/mime-db');
   t.is(packageFolder('node_modules/@koa/router/dist/index.mjs'), 'node_modules/@koa/router');

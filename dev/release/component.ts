@@ -1,5 +1,5 @@
 /**
- * One piece of somebody else's that is in what we publish: an npm package in a bundle, a Go module in the engine. Notices and
+ * A third-party component of what we publish: an npm package in a bundle, a Go module in the engine. Notices and
  * the bill of materials are made from these alone.
  */
 import { readFile, readdir } from 'node:fs/promises';
@@ -39,7 +39,7 @@ export async function noticesIn(folder: string): Promise<readonly string[]> {
   return Promise.all(files.map(async (name) => (await readFile(join(folder, name), 'utf8')).trim()));
 }
 
-/** Throws for a licence that nobody has looked at yet. */
+/** Throws for a licence that has not been reviewed. */
 export function accepted(licence: string | undefined, of: string): string {
   if (licence !== undefined && acceptedLicences.includes(licence)) return licence;
   throw new Error(

@@ -35,7 +35,8 @@ export async function engineModules(binary: string, module: string, platform: Pl
   ]);
   const modules = Deps.map(async ({ Path: name, Version: version, Sum: goSum }): Promise<Component> => {
     const known = folders.get(name);
-    if (known === undefined) throw new Error(`${name} is in the engine and no package of it is: build it anew`);
+    if (known === undefined)
+      throw new Error(`${name} is in the engine, but none of its packages is: build the engine again`);
     const texts = [...new Set((await Promise.all(known.map(noticesIn))).flat())];
     const licence = accepted(
       texts.map(licenceOf).find((id) => id !== undefined),

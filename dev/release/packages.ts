@@ -30,7 +30,7 @@ export const platforms: readonly Platform[] = [
 const installation = ['charts', 'crd', 'manifests'];
 
 export interface PackagesOptions {
-  /** Made anew: what is in it goes. */
+  /** Emptied first. */
   readonly outdir: string;
   /** Of the engines to build; `tka` asks for all of them whichever are built. */
   readonly platforms: readonly Platform[];

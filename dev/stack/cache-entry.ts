@@ -30,7 +30,7 @@ export async function makeOnce(
   const lock = supervise === undefined ? undefined : await acquire(supervise, `${into}.lock`, signal);
   try {
     if (existsSync(into)) return;
-    // Under the lock nobody else uses this name, and what a killed process left there goes.
+    // Under the lock no other process uses this name; what a killed process left there is removed.
     const temporary = lock === undefined ? await mkdtemp(`${into}.`) : `${into}.part`;
     try {
       await rm(temporary, { recursive: true, force: true });

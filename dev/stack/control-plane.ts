@@ -54,7 +54,7 @@ export function kubeDir({ processes }: ControlPlaneOptions): string {
   return join(processes.dir, 'kube');
 }
 
-/** On unix sockets, whose names are relative to its directory: nobody else can take or reach them. */
+/** On unix sockets, whose names are relative to its directory: no other process can take or reach them. */
 const etcdClient = 'unix://etcd:0';
 const etcdPeer = 'unix://peer:0';
 

@@ -25,7 +25,7 @@ export interface HeadscaleOptions {
 }
 
 export interface AuthKeyOptions {
-  /** A login name or a tag. A machine with a tag is nobody's. */
+  /** A login name or a tag. A tagged machine belongs to no user. */
   readonly owner: string;
   readonly ephemeral?: boolean;
   /** As Go writes durations. Default 24h. */
@@ -156,7 +156,7 @@ export function headscaleConfig(options: ConfigOptions): Record<string, unknown>
     server_url: `https://${address}:${port}`,
     listen_addr: `${address}:${port}`,
     metrics_listen_addr: '',
-    // Nobody uses it, and it cannot be switched off.
+    // Not used, and it cannot be switched off.
     grpc_listen_addr: '127.0.0.1:0',
     noise: { private_key_path: join(dir, 'noise.key') },
     prefixes: { v4: '100.64.0.0/10', v6: 'fd7a:115c:a1e0::/48', allocation: 'sequential' },
@@ -171,7 +171,7 @@ export function headscaleConfig(options: ConfigOptions): Record<string, unknown>
         private_key_path: join(dir, 'derp.key'),
         automatically_add_embedded_derp_region: true,
         ipv4: address,
-        // Says that there is none: clients would else ask over IPv6 and wait 3 s for an answer before they are Running.
+        // Without this, clients ask over IPv6 and wait 3 s for an answer before they are Running.
         ipv6: 'none',
       },
       urls: [],

@@ -152,7 +152,7 @@ export class Kubernetes {
     this.#apiServer.signal('SIGCONT');
   }
 
-  /** At once, as in a crash: etcd and the controllers go on. */
+  /** At once, as in a crash: etcd and the controllers keep running. */
   async stop(): Promise<void> {
     await this.#apiServer.kill();
   }

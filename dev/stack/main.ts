@@ -80,7 +80,7 @@ function parse(args: readonly string[]): { readonly values: Values; readonly pos
 
 async function up({ user, policy, 'no-tka': noTka, 'with-node': node }: Values, ended: AbortSignal): Promise<void> {
   const own = noTka ? undefined : buildOwn(progress, ended);
-  // Whoever awaits it first reports it; until then it is not unhandled.
+  // Reported where it is awaited; until then it must not count as unhandled.
   own?.catch(() => undefined);
   await using stack = await startStack({
     progress,

@@ -12,7 +12,7 @@ import type { Policy } from './policy.ts';
 export interface PolicyFileDependencies {
   /** Puts the file in force; rejects with why not. */
   readonly apply: (file: string) => Promise<void>;
-  /** Hears of refusals that nobody waits for. */
+  /** Called with refusals that no caller waits for. */
   readonly onRefused: (reason: Error) => void;
   /** Ends the watch. */
   readonly signal: AbortSignal;

@@ -48,7 +48,7 @@ export function policyOf(rules: Readonly<Record<string, readonly Rule[]>> = defa
   };
 }
 
-/** The people whom a policy names, wherever it does: the control server refuses a policy with a stranger in it. */
+/** Every user that a policy names: the control server refuses a policy with an unknown user. */
 export function peopleIn(policyText: string): string[] {
   const names = [...policyText.matchAll(/"([^"\s:]+@[^"\s]*)"/g)].map(([, name = '']) => name.replace(/@$/, ''));
   return [...new Set(names)].sort();

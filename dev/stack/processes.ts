@@ -95,7 +95,7 @@ export class Processes {
     return this.#disposed.signal;
   }
 
-  /** Whoever shares the lock of this file keeps the directory. */
+  /** A process that shares the lock of this file keeps the directory. */
   get alive(): string {
     return join(this.dir, 'alive');
   }

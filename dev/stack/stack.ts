@@ -2,7 +2,7 @@
  * A tailnet and a cluster of one's own, in a temporary directory, on free loopback ports: what tests and the demo run on.
  *
  * `startStack` compiles what is missing, starts everything at once and resolves when it is usable; on any failure nothing
- * is left. Whoever started a stack closes it (`await using`), and if that process dies instead, however it does, the
+ * is left. The process that started a stack closes it (`await using`); if it dies in any way, the
  * stack dies with it, temporary directory included. TKA_STACK_KEEP=1 keeps the directory, for its logs.
  */
 import { randomBytes } from 'node:crypto';
@@ -74,7 +74,7 @@ export async function startStack(
   const keep = process.env['TKA_STACK_KEEP'] === '1';
   if (keep) progress.note(`keeping ${dir}`);
   const processes = new Processes({ dir, supervise: tools.supervise, keep });
-  // What one part's failure makes pointless must not go on while the processes are being ended.
+  // The other parts must not keep starting while the processes are being ended.
   const failed = new AbortController();
   try {
     // First of all, because certificates have its addresses in them.

@@ -1,6 +1,6 @@
 /**
  * The names and addresses of a stack's node. Several stacks run on one machine, so all that the machine would see twice
- * follows from a number, which belongs to whoever holds the network interface of that name.
+ * follows from a number, which belongs to the stack that holds the network interface of that name.
  *
  * Both ranges are those set apart for benchmarks (RFC 2544): no network that a machine is in has them.
  */

@@ -26,7 +26,7 @@ test('nothing of one node is named in the files of another', (t) => {
   t.is(files.replaceAll('/stacks/b', '/stacks/a'), filesOf('/stacks/a', nodeAddresses(1)));
 });
 
-test('the kubelet lets in who the API server vouches for, and nobody without a name', (t) => {
+test('the kubelet authenticates by the API server, and refuses anonymous requests', (t) => {
   const paths = { dir: '/d', caFile: '/ca', certFile: '/cert', keyFile: '/key', resolvConf: '/d/resolv.conf' };
   const config = kubeletConfig(paths, nodeAddresses(0));
   t.like(config, {
