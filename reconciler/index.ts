@@ -113,8 +113,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     clock,
     random,
     concurrency,
-    backgroundConcurrency: () =>
-      logins.underWay > 0 ? backgroundConcurrency.whileLoggingIn : backgroundConcurrency.usually,
+    backgroundConcurrency: () => logins.backgroundSlots(backgroundConcurrency),
     // A replica that follows does nothing for a login.
     process: async (name) =>
       isLeading() ? await trace.pass(name, async () => await worker.process(name)) : await worker.process(name),
