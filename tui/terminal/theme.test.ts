@@ -15,7 +15,7 @@ test('the flag comes before TKA_THEME, that before the configuration, that befor
 test('a theme that does not exist is a usage error from the flag and TKA_THEME, and ignored in the configuration', (t) => {
   const error = t.throws(() => make({}, 'solarised'));
   t.like(error, { message: '--theme is not a theme: "solarised"', exitCode: 2 });
-  t.throws(() => make({ TKA_THEME: 'solarised' }), { message: /^TKA_THEME names no theme/ });
+  t.throws(() => make({ TKA_THEME: 'solarised' }), { message: /^TKA_THEME is not a theme/ });
   t.is(make({}, undefined, 'solarised').name, 'auto');
 });
 

@@ -103,10 +103,10 @@ test('without the integration nothing is written and nothing is placed', (t) => 
 });
 
 const broken: readonly [string, (file: string) => Record<string, string>, RegExp][] = [
-  ['another shell', () => ({ TKA_ENV_SHELL: 'tcsh' }), /names no shell/],
-  ['a relative file', () => ({ TKA_ENV_FILE: 'x' }), /no absolute path/],
+  ['another shell', () => ({ TKA_ENV_SHELL: 'tcsh' }), /an unsupported shell/],
+  ['a relative file', () => ({ TKA_ENV_FILE: 'x' }), /not an absolute path/],
   ['a file that is not there', (file) => ({ TKA_ENV_FILE: `${file}.not` }), /ENOENT/],
-  ['a file that others may write', (file) => (chmodSync(file, 0o622), {}), /no private file/],
+  ['a file that others may write', (file) => (chmodSync(file, 0o622), {}), /not a private file/],
   ['a link', (file) => (symlinkSync(file, `${file}.link`), { TKA_ENV_FILE: `${file}.link` }), /ELOOP/],
 ];
 for (const [title, change, message] of broken) {
