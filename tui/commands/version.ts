@@ -4,6 +4,7 @@
  * It reads its own arguments: with --client it loads nothing.
  */
 import { parseArgs } from 'node:util';
+import { parsePort, parseTimeoutMs } from '../config/flag-values.ts';
 import { usageError } from '../errors.ts';
 import type { GlobalFlags, OutputForm } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
@@ -53,8 +54,8 @@ function readArguments(args: readonly string[]): Arguments {
   }
   const flags = {
     ...rest,
-    ...(port === undefined ? {} : { port: numberOf('--port', port, /^\d{1,5}$/, Number) }),
-    ...(timeout === undefined ? {} : { timeoutMs: numberOf('--timeout', timeout, /^(?:\d{1,3}m)?(?:\d{1,5}s)?$/, ms) }),
+    ...(port === undefined ? {} : { port: read('--port', port, parsePort) }),
+    ...(timeout === undefined ? {} : { timeoutMs: read('--timeout', timeout, parseTimeoutMs) }),
     ...(nonInteractive === undefined ? {} : { nonInteractive }),
   };
   return { client: client === true, output, flags };
@@ -68,14 +69,9 @@ function parse(args: readonly string[]) {
   }
 }
 
-function ms(text: string): number {
-  const [, minutes = 0, seconds = 0] = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(text) ?? [];
-  return (Number(minutes) * 60 + Number(seconds)) * 1000;
-}
-
-function numberOf(flag: string, text: string, pattern: RegExp, read: (text: string) => number): number {
-  const value = pattern.test(text) ? read(text) : 0;
-  if (value <= 0) throw usageError(`${flag} ${JSON.stringify(text)} is not understood`);
+function read(flag: string, text: string, parseValue: (text: string) => number | undefined): number {
+  const value = parseValue(text);
+  if (value === undefined) throw usageError(`invalid ${flag} ${JSON.stringify(text)}`);
   return value;
 }
 

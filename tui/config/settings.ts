@@ -13,6 +13,7 @@ import { configDirectory } from '../files/directories.ts';
 import { systemCode, UserError, usageError } from '../errors.ts';
 import type { GlobalFlags } from '../flags.ts';
 import type { Runtime } from '../runtime.ts';
+import { parsePort } from './flag-values.ts';
 import { defaultDiscovery, serverOf, type Settings } from './types.ts';
 
 /** Throws UserError where the file cannot be read or understood, a usage error where the file of --config is not there. */
@@ -45,8 +46,8 @@ function settingsInEnvironment(env: Runtime['env']): Pick<Settings, 'path' | 'se
 /** Kubernetes sets such a variable to `tcp://…` for a Service of that name: not meant for this command. */
 function portIn(text: string | undefined): number | undefined {
   if (text === undefined || text.startsWith('tcp://')) return undefined;
-  const port = Number(text);
-  if (/^\d{1,5}$/.test(text) && port >= 1 && port <= 65_535) return port;
+  const port = parsePort(text);
+  if (port !== undefined) return port;
   throw usageError(`invalid TKA_TAILSCALE_PORT ${JSON.stringify(text)} (1 to 65535)`);
 }
 

@@ -2,6 +2,7 @@
  * The keys of the configuration file that the command knows: what they mean, what holds without them, and which values they
  * take. `tka config` shows and checks by it.
  */
+import { parsePort } from './flag-values.ts';
 import { parseServer } from './server-url.ts';
 import { levenshtein } from './levenshtein.ts';
 import { usageError } from '../errors.ts';
@@ -77,8 +78,8 @@ function path(text: string, key: string): string {
 }
 
 function port(text: string, key: string): number {
-  const number = Number(text);
-  if (/^\d{1,5}$/.test(text) && number >= 1 && number <= 65_535) return number;
+  const number = parsePort(text);
+  if (number !== undefined) return number;
   throw usageError(`${key} is a number from 1 to 65535, not ${JSON.stringify(text)}`);
 }
 

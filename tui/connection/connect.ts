@@ -11,7 +11,7 @@ import { type Api, createApi, explainAbsent } from '../api/api.ts';
 import { type ChooseFlags, chooseServer } from './choose-server.ts';
 import { explainUnreachable, isDown, mayBeOnTailnet } from './explain-unreachable.ts';
 import type { Interaction } from '../terminal/interaction.ts';
-import { isClusterName } from '../trust/known-servers.ts';
+import { isClusterName } from '../config/flag-values.ts';
 import { withoutSecrets } from '../api/proxy.ts';
 import type { Runtime } from '../runtime.ts';
 import { type KubectlAddress, kubectlAddress } from '../kubeconfig/kubectl-address.ts';

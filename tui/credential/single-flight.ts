@@ -3,11 +3,12 @@
  * takes over where the holder is dead, or has not been done for longer than any holder may be. Without a place for the lock each does
  * the work itself.
  */
-import { closeSync, linkSync, openSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ifSystemAllows, systemCode } from '../errors.ts';
+import { ifSystemAllows } from '../errors.ts';
 import { readJson } from '../files/json.ts';
+import { takeLock } from '../files/lock.ts';
 import { makeDirectories } from '../files/make-directory.ts';
 import { isOwner, type Owner, ownerOf, stateOf } from '../files/process-owner.ts';
 
@@ -45,22 +46,9 @@ export async function singleFlight<T>(options: FlightOptions<T>): Promise<T> {
 
 const pollMs = 20;
 
-function take(path: string, pid: number): 'taken' | 'held' | 'impossible' {
+function take(path: string, pid: number): ReturnType<typeof takeLock> {
   const directory = ifSystemAllows(() => ({ made: makeDirectories(dirname(path)) }));
-  if (directory === undefined) return 'impossible';
-  try {
-    const fd = openSync(path, 'wx', 0o600);
-    try {
-      writeFileSync(fd, JSON.stringify(ownerOf(pid)));
-    } finally {
-      closeSync(fd);
-    }
-    return 'taken';
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    return code === 'EEXIST' ? 'held' : 'impossible';
-  }
+  return directory === undefined ? 'impossible' : takeLock(path, JSON.stringify(ownerOf(pid)));
 }
 
 /** Ours alone: it may have been taken from us for being slow. */

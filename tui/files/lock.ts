@@ -8,7 +8,7 @@
 import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemCode, UserError } from '../errors.ts';
+import { ifSystemAllows, systemCode, UserError } from '../errors.ts';
 import { printable } from '../terminal/output.ts';
 import { posixWord } from '../terminal/posix-word.ts';
 
@@ -47,7 +47,7 @@ function tryLocked<T>(paths: readonly string[], work: () => T): Outcome<T> {
   try {
     for (const path of paths) {
       const lock = `${path}.lock`;
-      const state = take(lock);
+      const state = takeLock(lock, `tka ${process.pid} ${hostname()}\n`);
       if (state === 'held') return { done: false, held: lock };
       if (state === 'taken') taken.push(lock);
     }
@@ -57,23 +57,19 @@ function tryLocked<T>(paths: readonly string[], work: () => T): Outcome<T> {
   }
 }
 
-function take(lock: string): 'taken' | 'held' | 'impossible' {
+/** Creates the lock exclusively, with `text` in it; `impossible`: nothing can be created there. */
+export function takeLock(lock: string, text: string): 'taken' | 'held' | 'impossible' {
+  let fd: number;
   try {
-    const fd = openSync(lock, 'wx', 0o600);
-    try {
-      // For those who wait; client-go leaves it empty. A full disk is not the lock's matter.
-      writeSync(fd, `tka ${process.pid} ${hostname()}\n`);
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-    } finally {
-      closeSync(fd);
-    }
-    return 'taken';
+    fd = openSync(lock, 'wx', 0o600);
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return 'held';
-    // The directory is not writable: an attempt to change the file itself fails, with its own message.
-    return 'impossible';
+    // A directory that is not writable: an attempt to change the file itself fails, with its own message.
+    return systemCode(error) === 'EEXIST' ? 'held' : 'impossible';
   }
+  // The text is for those who wait; a full disk must not stop the holder.
+  ifSystemAllows(() => writeSync(fd, text));
+  closeSync(fd);
+  return 'taken';
 }
 
 function lockedError(lock: string): UserError {

@@ -6,6 +6,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import * as z from 'zod';
+import { isDnsLabel } from '../config/flag-values.ts';
 import { UserError } from '../errors.ts';
 import { printable } from '../terminal/output.ts';
 import { slug } from './slug.ts';
@@ -47,7 +48,7 @@ export function readClusterAccess(kubeconfig: unknown, server: string): ClusterA
     ...(ca === undefined ? {} : { ca }),
     insecureSkipTlsVerify: cluster['insecure-skip-tls-verify'] === true,
     token: user.token,
-    ...(namespace !== undefined && isLabel(namespace) ? { namespace } : {}),
+    ...(namespace !== undefined && isDnsLabel(namespace) ? { namespace } : {}),
   };
 }
 
@@ -98,10 +99,6 @@ function readCa(base64: string | undefined, server: string): string | undefined 
   } catch {
     throw refuse(server, 'its CA is not a PEM certificate');
   }
-}
-
-function isLabel(text: string): boolean {
-  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
 }
 
 function refuse(server: string, reason: string): UserError {

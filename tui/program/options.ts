@@ -1,5 +1,6 @@
 /** The flags that several commands have, each declared once. */
 import { Argument, InvalidArgumentError, Option } from 'commander';
+import { parsePort, parseTimeoutMs } from '../config/flag-values.ts';
 import { usageError } from '../errors.ts';
 import { type OutputForm, shells } from '../flags.ts';
 
@@ -7,10 +8,10 @@ import { type OutputForm, shells } from '../flags.ts';
 export function globalOptions(): readonly Option[] {
   return [
     new Option('-s, --server <url>', 'the tka server: host name or URL'),
-    new Option('-p, --port <port>', 'its port, if --server is only a host name').argParser(parsePort),
+    new Option('-p, --port <port>', 'its port, if --server is only a host name').argParser(readPort),
     new Option('--cluster <name>', 'a cluster that `tka clusters` lists'),
     new Option('-c, --config <file>', 'the configuration file to use'),
-    new Option('--timeout <duration>', 'time limit: 30s, 2m').argParser(parseTimeout),
+    new Option('--timeout <duration>', 'time limit: 30s, 2m').argParser(readTimeout),
     new Option('--non-interactive', 'no prompts, no interactive output'),
     new Option('-q, --quiet', 'only print data and errors'),
     new Option('-t, --theme <name>', 'colours: auto, dark, light, none, ...'),
@@ -66,16 +67,14 @@ export function parseList(text: string): readonly string[] {
   return items;
 }
 
-function parsePort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw new InvalidArgumentError('A port is a number from 1 to 65535.');
+function readPort(text: string): number {
+  const port = parsePort(text);
+  if (port === undefined) throw new InvalidArgumentError('A port is a number from 1 to 65535.');
   return port;
 }
 
-/** Not the contract's parser, which would load its schemas before the first request. */
-function parseTimeout(text: string): number {
-  const match = /^(?:(\d{1,3})m)?(?:(\d{1,5})s)?$/.exec(text);
-  const ms = (Number(match?.[1] ?? 0) * 60 + Number(match?.[2] ?? 0)) * 1000;
-  if (match === null || ms === 0) throw new InvalidArgumentError('A duration looks like 30s or 2m.');
+function readTimeout(text: string): number {
+  const ms = parseTimeoutMs(text);
+  if (ms === undefined) throw new InvalidArgumentError('A duration looks like 30s or 2m.');
   return ms;
 }

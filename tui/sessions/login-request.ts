@@ -1,6 +1,7 @@
 /** Which session the flags ask for, checked. The contract's schemas load only where there is something to check. */
 import type { LoginRequest } from '../../node/http/contract.ts';
 import { parseDurationMs } from '../../node/http/rules.ts';
+import { isDnsLabel } from '../config/flag-values.ts';
 import { usageError } from '../errors.ts';
 import type { LoginRequestFlags } from '../flags.ts';
 
@@ -21,7 +22,7 @@ export async function readLoginRequest({
 
 /** Throws a usage error where it is no name of a namespace. */
 export function checkNamespace(namespace: string | undefined): void {
-  if (namespace === undefined || /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) return;
+  if (namespace === undefined || isDnsLabel(namespace)) return;
   throw usageError(`--namespace ${JSON.stringify(namespace)} is not a valid namespace name`, [
     'Use lower-case letters, digits and dashes, at most 63.',
   ]);

@@ -4,6 +4,7 @@
  * Names come from a server, so each is validated; an invalid one is left out.
  */
 import { existsSync } from 'node:fs';
+import { isClusterName } from '../config/flag-values.ts';
 import { untilPath } from '../credential/cache.ts';
 import type { LoggedIn } from '../sessions/login.ts';
 import type { Runtime } from '../runtime.ts';
@@ -39,10 +40,6 @@ export function sessionVariables(env: Runtime['env'], login: LoggedIn, kubeconfi
     // Without it (the cache cannot be written) a prompt shows no time, instead of an end that never was.
     ...(existsSync(untilFile) ? { TKA_UNTIL_FILE: untilFile } : {}),
   };
-}
-
-function isClusterName(text: string): boolean {
-  return /^[a-z0-9.-]{1,63}$/.test(text);
 }
 
 /** Roles have colons besides (`system:basic-user`), and letters of both cases. */

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isDnsLabel } from '../config/flag-values.ts';
 import { isThisMachine, namedServer } from '../config/server-url.ts';
 import { systemCode, usageError, UserError } from '../errors.ts';
 import type { ExecFlags } from '../flags.ts';
@@ -31,7 +32,7 @@ export interface JoinSettings {
 export async function readJoinSettings(runtime: Pick<Runtime, 'env'>, flags: ExecFlags): Promise<JoinSettings> {
   const authKey = readAuthKey(runtime.env, flags.authKeyFile);
   const hostname = flags.hostname ?? `tka-exec-${randomBytes(3).toString('hex')}`;
-  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(hostname)) {
+  if (!isDnsLabel(hostname.toLowerCase())) {
     throw usageError(`--hostname ${JSON.stringify(hostname)} is not a valid host name`, [
       'Use letters, digits and hyphens, at most 63.',
     ]);

@@ -7,6 +7,7 @@
  */
 import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isClusterName } from '../config/flag-values.ts';
 import { writeFileAtomically } from '../files/atomic-write.ts';
 import { configDirectory } from '../files/directories.ts';
 import { systemCode, UserError } from '../errors.ts';
@@ -65,10 +66,6 @@ export function forgetServer(env: Environment, server: string, of: TailnetName =
 
 export function knownServersPath(env: Environment): string {
   return join(configDirectory(env), 'known-servers.json');
-}
-
-export function isClusterName(text: unknown): text is string {
-  return typeof text === 'string' && /^[a-z0-9.-]{1,63}$/.test(text);
 }
 
 /** IDs of nodes are unique in one tailnet alone. A pin of before, which does not say of which it is, is taken for any once. */
