@@ -112,7 +112,6 @@ export async function serve({ loaded, version, log, stop }: ServeOptions): Promi
 
     const proxy = (server.proxy = createClusterProxy({
       config,
-      node,
       reconciler,
       endpoint: kubernetes.endpoint,
       identify: createIdentify({ settings }),

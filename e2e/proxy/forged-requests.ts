@@ -9,22 +9,6 @@ import { logged } from './server-log.ts';
 
 const path = '/k8s/api/v1/namespaces/default/configmaps';
 
-/** What is plain is carried by the engine, and refused or forwarded as it was decided; the rest is read by the server. */
-const carried: Readonly<Record<string, 'engine' | 'server'>> = {
-  'none of it': 'engine',
-  Impersonate: 'engine',
-  'two credentials': 'engine',
-  'a way out upwards': 'engine',
-  'a foreign name': 'engine',
-  'a page of another origin': 'engine',
-  'Impersonate in another spelling': 'engine',
-  'Impersonate by way of Connection': 'engine',
-  'a credential as subprotocol': 'server',
-  'an upgrade to another protocol': 'server',
-  'an upgrade that the API server has not': 'server',
-  'a method of its own': 'engine',
-};
-
 interface Forged {
   readonly line?: string;
   /** Instead of the server's own name. */
@@ -107,11 +91,8 @@ export function forgedRequests(stackOf: () => Stack, user: string): void {
         const [, id] = /x-request-id: (\S+)/i.exec(answer) ?? [];
         t.like(await logged(stack, { event: 'k8s', requestId: id }), { result: 'refused', status });
       }
-      const by = carried[title];
-      if (by !== undefined) {
-        const [, id] = /x-request-id: (\S+)/i.exec(answer) ?? [];
-        t.like(await logged(stack, { event: 'k8s', requestId: id }), { by });
-      }
+      const [, id] = /x-request-id: (\S+)/i.exec(answer) ?? [];
+      if (id !== undefined) t.like(await logged(stack, { event: 'k8s', requestId: id }), { by: 'engine' });
     });
   }
 

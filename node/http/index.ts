@@ -1,13 +1,14 @@
 /**
- * The HTTP API as configured, on a server for the tailnet's listeners. Requests for the Kubernetes API go to the proxy.
+ * The HTTP API as configured, on a server for the tailnet's listeners. Requests for the Kubernetes API are refused here: on the port that
+ * has it, the engine asks the proxy.
  */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/settings.ts';
 import { createApp } from './app.ts';
 import type { HttpDeps, HttpSettings } from './deps.ts';
 import { createLoginLimiter } from './limits.ts';
-import { type TailnetHandlers, type TailnetServer, createTailnetServer } from './server.ts';
+import { type TailnetServer, createTailnetServer } from './server.ts';
 import { controlHost } from './subject.ts';
 
 export function httpSettings(config: Config, version: string): HttpSettings {
@@ -29,8 +30,9 @@ export function httpSettings(config: Config, version: string): HttpSettings {
 
 export interface HttpOptions extends Omit<HttpDeps, 'limiter' | 'now' | 'newRequestId'> {
   readonly config: Config;
-  readonly proxy: Omit<TailnetHandlers, 'isProxied'> & {
+  readonly proxy: {
     handles(req: Pick<IncomingMessage, 'rawHeaders'> & { readonly url: string }): boolean;
+    refuse(req: IncomingMessage, res: ServerResponse): void;
   };
 }
 
@@ -50,9 +52,5 @@ export function createHttp({ config, proxy, ...deps }: HttpOptions): TailnetServ
   const handle = app.callback();
   const isProxied = ({ url = '', rawHeaders }: IncomingMessage): boolean =>
     deps.settings.modes.includes('proxy') && proxy.handles({ url, rawHeaders });
-  return createTailnetServer({
-    request: (req, res) => (isProxied(req) ? proxy.request(req, res) : void handle(req, res)),
-    upgrade: (req, socket, head) => proxy.upgrade(req, socket, head),
-    isProxied,
-  });
+  return createTailnetServer((req, res) => (isProxied(req) ? proxy.refuse(req, res) : void handle(req, res)));
 }

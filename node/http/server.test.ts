@@ -12,10 +12,7 @@ async function setup(
   listener: RequestListener,
   overrides: Parameters<typeof createTailnetServer>[1] = {},
 ) {
-  const web = createTailnetServer(
-    { request: listener, upgrade: (_req, socket) => void socket.destroy(), isProxied: () => false },
-    overrides,
-  );
+  const web = createTailnetServer(listener, overrides);
   const front = createServer({ allowHalfOpen: true }, (socket) => web.server.emit('connection', socket));
   web.server.emit('listening');
   front.listen(0, '127.0.0.1');

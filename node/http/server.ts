@@ -4,7 +4,7 @@
  * `close()` answers requests under way with `Connection: close`, waits for them until the signal aborts, then closes what is left.
  */
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { hangUp } from './linger-close.ts';
 
@@ -23,23 +23,14 @@ const limits = {
   insecureHTTPParser: false,
 } as const;
 
-export interface TailnetHandlers {
-  request(req: IncomingMessage, res: ServerResponse): void;
-  /** The handler owns the rest of the connection. */
-  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Whether Expect and Upgrade are left to `request`; otherwise they are ignored. */
-  isProxied(req: IncomingMessage): boolean;
-}
-
 export function createTailnetServer(
-  handlers: TailnetHandlers,
+  listener: RequestListener,
   overrides: Partial<Record<keyof typeof limits, number>> = {},
 ): TailnetServer {
   let underWay = 0;
   let isClosing = false;
   const idle = Promise.withResolvers<void>();
-  const shouldUpgradeCallback = (req: IncomingMessage): boolean => handlers.isProxied(req);
-  const options = { ...limits, ...overrides, insecureHTTPParser: false, shouldUpgradeCallback };
+  const options = { ...limits, ...overrides, insecureHTTPParser: false };
   /** How many answers each connection owes. */
   const owed = new WeakMap<Duplex, number>();
   const owe = (socket: Duplex, change: 1 | -1): void => void owed.set(socket, (owed.get(socket) ?? 0) + change);
@@ -53,16 +44,11 @@ export function createTailnetServer(
       owe(socket, -1);
       if (isClosing && underWay === 0) idle.resolve();
     });
-    handlers.request(req, res);
+    listener(req, res);
   };
   const server = createServer(options, serve);
   // A maximum count would silently drop headers; their size is limited anyway.
   server.maxHeadersCount = 0;
-  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-    if (!handlers.isProxied(req)) res.writeContinue();
-    serve(req, res);
-  });
-  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => handlers.upgrade(req, socket, head));
   // A client that disconnects needs no handling; the parser's own answer (400, 431) was sent where possible.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // During an answer, a second one would be read as part of it.

@@ -5,9 +5,8 @@
  */
 import { attributesOf } from './attributes.ts';
 import type { Audited } from './audit.ts';
-import type { ProxyRequest } from './carrier.ts';
 import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
-import type { Outcome } from './forward.ts';
+import type { Outcome, ProxyRequest } from './forwarder.ts';
 import {
   bearerTokenIn,
   forwardHeaders,
@@ -41,7 +40,7 @@ export interface Admitted {
 
 export interface Admission {
   /** Everything up to the session, noted in `entry` step by step; throws Refusal. */
-  admit(request: ProxyRequest, isUpgrade: boolean, entry: Entry): Promise<Admitted>;
+  admit(request: ProxyRequest, entry: Entry): Promise<Admitted>;
   /** Every header that the API server gets, the credential among them. */
   authorize(admitted: Admitted, requestId: string): Promise<Record<string, string>>;
   /** How it ended: a 401 of the API server's own means that it does not accept the session's token. */
@@ -54,12 +53,13 @@ const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 const tokenDeadlineMs = 10_000;
 
 export function createAdmission(deps: ProxyDeps): Admission {
-  const admit = async (request: ProxyRequest, isUpgrade: boolean, entry: Entry): Promise<Admitted> => {
+  const admit = async (request: ProxyRequest, entry: Entry): Promise<Admitted> => {
+    const isUpgrade = request.upgrade !== undefined;
     const onReject = (kind: HeaderReject): void => deps.metrics.headerRejected(kind);
     deps.refuseForeignRequest(request);
     // Before 1.1, an answer that breaks off looks like one that is over.
     if (request.httpVersion !== '1.1') throw new Refusal(400, 'the Kubernetes API is served over HTTP/1.1 alone');
-    if (request.connection?.tls !== true) throw new Refusal(403, 'the Kubernetes API is served over https alone');
+    if (!request.connection.tls) throw new Refusal(403, 'the Kubernetes API is served over https alone');
     const target = targetOf(request.url);
     const { method } = request;
     entry.what = attributesOf(method, target, isUpgrade);
@@ -74,6 +74,8 @@ export function createAdmission(deps: ProxyDeps): Admission {
     const { subject, username, node } = caller;
     entry.who = { subject, username, node, session: session.name, role: session.role };
     const isApplication = isToApplication(target);
+    if (request.upgrade !== undefined && request.upgrade.protocol === undefined)
+      throw new Refusal(400, 'a connection can be upgraded to websocket or SPDY/3.1, and to nothing else');
     const { basePath, url } = deps.upstream;
     return {
       session,
@@ -81,7 +83,10 @@ export function createAdmission(deps: ProxyDeps): Admission {
       path: `${basePath}${target}`,
       isApplication,
       withCookies: isApplication && mayKeepCookies(headers),
-      headers: forwardHeaders(headers, { isUpgrade, isApplication, origin: url.origin }),
+      headers: {
+        ...forwardHeaders(headers, { isUpgrade, isApplication, origin: url.origin }),
+        ...upgradeHeaders(request),
+      },
     };
   };
 
@@ -118,6 +123,10 @@ export function createAdmission(deps: ProxyDeps): Admission {
   };
 
   return { admit, authorize, answered, stillHolds };
+}
+
+function upgradeHeaders({ upgrade }: ProxyRequest): Record<string, string> {
+  return upgrade?.protocol === undefined ? {} : { connection: 'Upgrade', upgrade: upgrade.protocol };
 }
 
 /** Errors of what was injected say by `status` and `expose` what a caller may hear. */

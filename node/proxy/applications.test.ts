@@ -1,8 +1,8 @@
 /** Applications behind `pods/proxy` and `services/proxy`, by whichever carrier: their own headers, cookies and paths. */
 import test from 'ava';
-import type { StandIn } from './fixture.ts';
-import { createFixture, statusOf } from './fixture.ts';
-import { switches, switching } from './fixture-upgrades.ts';
+import type { StandIn } from './testing/fixture.ts';
+import { createFixture, statusOf } from './testing/fixture.ts';
+import { switches, switching } from './testing/upgrades.ts';
 
 const web = '/api/v1/namespaces/a/services/http:web:80/proxy';
 const cookies: StandIn = {

@@ -1,7 +1,7 @@
 /** What is written down about requests, and what never is. */
 import test from 'ava';
 import type { Duplex } from 'node:stream';
-import { createFixture, serviceAccountToken, turns, until } from './fixture.ts';
+import { createFixture, serviceAccountToken, turns, until } from './testing/fixture.ts';
 
 const lines = (log: readonly Record<string, unknown>[]): Record<string, unknown>[] =>
   log
@@ -29,7 +29,7 @@ test('a request has one line, with who, what and how much', async (t) => {
       group: 'apps',
       resource: 'deployments',
       namespace: 'web',
-      by: 'server',
+      by: 'engine',
       requestId: 'request-1',
       status: 200,
       sentBytes: 4,

@@ -10,7 +10,7 @@
  * error is refused there; none gets to tka's own API by looking like both.
  */
 import type { RequestMatch } from '../tsnet/decider.ts';
-import type { ProxyRequest } from './carrier.ts';
+import type { ProxyRequest } from './forwarder.ts';
 
 /** Where kubeconfigs that were written before the API was served at the root have it. */
 export const prefix = '/k8s';

@@ -26,11 +26,9 @@ import { createRecorder } from './recording.ts';
 import { Refusal } from './refusal.ts';
 import type { SessionKeys } from './session-key.ts';
 import { createUpstream } from './upstream.ts';
-import type { TailnetNode } from '../tsnet/node.ts';
 
 export interface ClusterProxyDeps {
   readonly config: Config;
-  readonly node: Pick<TailnetNode, 'connectionOf'>;
   readonly reconciler: Pick<Reconciler, 'get' | 'keptToken' | 'tokenRefused'>;
   readonly endpoint: ClusterEndpoint;
   readonly identify: Identify;
@@ -43,7 +41,7 @@ export interface ClusterProxyDeps {
 }
 
 export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
-  const { config, node, reconciler, endpoint, metrics, log, audit } = deps;
+  const { config, reconciler, endpoint, metrics, log, audit } = deps;
   const upstream = createUpstream({
     server: endpoint.server,
     insecureSkipTlsVerify: endpoint.insecureSkipTlsVerify,
@@ -55,7 +53,6 @@ export function createClusterProxy(deps: ClusterProxyDeps): Proxy {
   const callers = new WeakMap<Caller, ProxyCaller>();
   const origin = { ownNames: () => deps.ownNames(), metrics };
   return createProxy({
-    connectionOf: (socket) => node.connectionOf(socket),
     async caller(connection) {
       const found = await deps.identify(connection);
       let caller = callers.get(found);

@@ -1,6 +1,6 @@
 /** What a caller brings besides the session's token: refused, or never passed on. */
 import test from 'ava';
-import { bodyOf, createFixture, serviceAccountToken, statusOf } from './fixture.ts';
+import { bodyOf, createFixture, serviceAccountToken, statusOf } from './testing/fixture.ts';
 
 const impersonations = [
   'Impersonate-User: root',
@@ -143,8 +143,8 @@ test('the API server gets the session account and no other identity', async (t) 
       'accept: application/json',
       'audit-id: request-1',
       `authorization: Bearer ${serviceAccountToken('alice')}`,
-      'connection: keep-alive',
-      lines.find((line) => line.startsWith('host: 127.0.0.1:')) ?? 'a host',
+      'Connection: keep-alive',
+      lines.find((line) => line.startsWith('Host: 127.0.0.1:')) ?? 'a host',
     ].toSorted(),
   );
 });

@@ -8,7 +8,7 @@ import { isScalar, parseDocument, visit } from 'yaml';
 import type { Attributes } from './attributes.ts';
 import type { Entry } from './admission.ts';
 import type { AuditLog } from './audit.ts';
-import type { Carrier } from './carrier.ts';
+import type { Forwarder } from './forwarder.ts';
 import { type HeaderPairs, pairsOf } from './headers.ts';
 import type { Recorder } from './recording.ts';
 import { hasRepeatedKey } from './repeated-keys.ts';
@@ -26,12 +26,12 @@ export function isEphemeral({ resource, subresource, verb }: Attributes): boolea
 
 /** Notes in the entry what is to run; throws Refusal where that cannot be told and has to be. */
 export async function auditEphemeral(
-  carrier: Carrier,
+  forwarder: Pick<Forwarder, 'request' | 'readBody'>,
   entry: Entry,
   { recorder, log }: { readonly recorder?: Recorder; readonly log: AuditLog },
 ): Promise<void> {
-  const body = await carrier.readBody(mostBodyBytes);
-  const found = body === undefined ? undefined : ephemeralContainersIn(body, pairsOf(carrier.request.rawHeaders));
+  const body = await forwarder.readBody(mostBodyBytes);
+  const found = ephemeralContainersIn(body, pairsOf(forwarder.request.rawHeaders));
   if (found !== undefined) entry.what = { ...entry.what, ...found };
   else if (recorder !== undefined) recorder.passUnread(entry);
   else log.warn({ requestId: entry.requestId }, 'the command of an ephemeral container could not be read');

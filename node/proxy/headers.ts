@@ -88,7 +88,7 @@ const withheld: ReadonlySet<string> = new Set([
 
 const withheldPrefixes = ['access-control-'];
 
-/** The same rules, for the engine, which writes most answers' heads. */
+/** For the engine, which writes answers' heads; what their Connection names is left out as well. */
 export const answerRules = { withheld: [...withheld], withheldPrefixes } as const;
 
 /**
@@ -213,34 +213,6 @@ function connectionTokens(headers: HeaderPairs): ReadonlySet<string> {
     if (name === 'connection') for (const token of value.split(',')) tokens.add(token.trim().toLowerCase());
   }
   return tokens;
-}
-
-/** What the caller gets of the API server's headers, as flat pairs for `writeHead`. `origin`: the API server's own. */
-export function returnHeaders(
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-  { origin, prefix, withCookies }: { readonly origin: string; readonly prefix: string; readonly withCookies: boolean },
-): string[] {
-  const connection = headers['connection'];
-  const dropped = connection === undefined ? undefined : connectionTokens([['connection', String(connection)]]);
-  const out: string[] = [];
-  for (const name in headers) {
-    const value = headers[name];
-    if (
-      value === undefined ||
-      (withheld.has(name) && !(withCookies && name === 'set-cookie')) ||
-      withheldPrefixes.some((start) => name.startsWith(start)) ||
-      dropped?.has(name)
-    )
-      continue;
-    if (name === 'location') {
-      const location = ownLocation(String(value), origin, prefix);
-      if (location !== undefined) out.push(name, location);
-      continue;
-    }
-    if (typeof value === 'string') out.push(name, value);
-    else for (const one of value) out.push(name, one);
-  }
-  return out;
 }
 
 /** A redirect within the API server comes back through us; one to elsewhere is nobody's to follow with a session's token. */

@@ -1,42 +1,38 @@
 /**
- * The Kubernetes API on the TLS port (classify.ts): (request, connection) → decided (admission.ts) → forwarded, by this process
- * for upgrades and for bodies that it has to read, by the engine for all else (carrier.ts).
+ * The Kubernetes API on the TLS port (classify.ts): the engine asks about each request, (request, connection) → decided
+ * (admission.ts) → forwarded by the engine (forwarder.ts).
  *
  * Nothing is ever forwarded with a credential of tka's. Each request has one line of audit, a stream two. A stream is
  * registered before its session is looked at for the last time, so that a cut misses none.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { Decider } from '../tsnet/decider.ts';
 import type { TailnetConnection } from '../tsnet/node.ts';
 import { type Admitted, createAdmission, type Entry, refusalOf } from './admission.ts';
 import { createAccounts } from './accounts.ts';
-import { type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
-import type { Carrier, ProxyRequest } from './carrier.ts';
+import { type Audited, type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
 import { isForKubernetes } from './classify.ts';
-import { Connections } from './connections.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
-import { createEngineCarriers } from './engine-carrier.ts';
 import { auditEphemeral, isEphemeral } from './ephemeral.ts';
-import type { Outcome } from './forward.ts';
-import { hangUp } from '../http/linger-close.ts';
+import { createForwarders, type Forwarder, type Outcome, type ProxyRequest } from './forwarder.ts';
 import type { HeaderReject } from './headers.ts';
-import type { Recorder, RecordingFailure } from './recording.ts';
-import { Refusal, refusalBytes } from './refusal.ts';
-import { carriedHere, requestOf } from './server-carrier.ts';
+import type { Recorder, Recording, RecordingFailure } from './recording.ts';
+import { answerRefusal, Refusal } from './refusal.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
-import { isPlainUpgrade, protocolIn, upgrade } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
 
+/** As much of a request as says where it was meant to go, and where it comes from. */
+export interface RequestHead {
+  readonly url: string | undefined;
+  readonly rawHeaders: readonly string[];
+}
+
 export interface ProxyDeps {
-  /** The connection that a socket is. */
-  connectionOf(socket: Socket): TailnetConnection | undefined;
   /** Who is at the other end of a connection; rejects with an error that has a `status` and says by `expose` what may be told. */
-  caller(connection: TailnetConnection | undefined): Promise<ProxyCaller>;
+  caller(connection: TailnetConnection): Promise<ProxyCaller>;
   /** Throws where a request is not meant for this server, or comes from a foreign web page. */
-  refuseForeignRequest(request: ProxyRequest): void;
+  refuseForeignRequest(request: RequestHead): void;
   /** From the reconciler's cache. */
   session(name: string): ProxySession | undefined;
   /** The session's own ServiceAccount token. */
@@ -61,7 +57,7 @@ export interface ProxyMetrics {
     readonly verb: string;
     readonly status: number;
     readonly seconds: number;
-    readonly by: Carrier['by'];
+    readonly by: Audited['by'];
   }): void;
   streams(open: number): void;
   /** Something could not be recorded, or not to its end. */
@@ -72,9 +68,9 @@ export interface ProxyMetrics {
 export interface Proxy {
   /** Whether it is for the Kubernetes API, by its path or its token. */
   handles(request: Pick<ProxyRequest, 'url' | 'rawHeaders'>): boolean;
-  request(req: IncomingMessage, res: ServerResponse): void;
-  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** For requests that the engine asks about. */
+  /** Answers a request that did not come by TLS. */
+  refuse(req: IncomingMessage, res: ServerResponse): void;
+  /** For all others. */
   readonly decider: Decider;
   /** Ends everything that the session has open; the number of streams. */
   cut(uid: string, reason: string): number;
@@ -86,12 +82,11 @@ export interface Proxy {
   drain(): void;
   /** Resolves when the engine carries nothing any more, or the signal aborts. */
   idle(signal: AbortSignal): Promise<void>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 export function createProxy(deps: ProxyDeps): Proxy {
   const streams = new Streams();
-  const connections = new Connections();
   const admission = createAdmission(deps);
 
   const register = (request: ProxyRequest, entry: Entry, admitted: Admitted, cut: Cut): (() => void) => {
@@ -111,7 +106,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     };
   };
 
-  const begin = ({ method }: ProxyRequest, by: Carrier['by'], isUpgrade: boolean): Entry => ({
+  const begin = (method: string, by: Audited['by'], isUpgrade: boolean): Entry => ({
     requestId: deps.newRequestId(),
     by,
     who: {},
@@ -146,42 +141,53 @@ export function createProxy(deps: ProxyDeps): Proxy {
     return answer;
   };
 
-  const serve = async (carrier: Carrier): Promise<void> => {
-    const { request } = carrier;
-    const entry = begin(request, carrier.by, false);
+  const recordingOf = (
+    { request }: Forwarder,
+    entry: Entry,
+    headers: Record<string, string>,
+  ): Recording | undefined => {
+    const protocol = request.upgrade?.protocol;
+    if (protocol !== undefined) return deps.recorder?.begin({ ...entry, protocol }, headers);
+    deps.recorder?.pass(entry);
+    return undefined;
+  };
+
+  const serve = async (forwarder: Forwarder): Promise<void> => {
+    const { request } = forwarder;
+    const entry = begin(request.method, 'engine', request.upgrade !== undefined);
     let isSettled = false;
     let remove = (): void => {};
     const fail = (error: unknown): void => {
       if (isSettled) return;
       isSettled = true;
       remove();
-      carrier.refuse(refused(entry, error), entry.requestId);
+      forwarder.refuse(refused(entry, error), entry.requestId);
     };
-    carrier.onGone(() => {
+    forwarder.onGone(() => {
       if (isSettled) return;
       isSettled = true;
       remove();
       ended(entry, nothing);
     });
     try {
-      carrier.begin();
-      const admitted = await admission.admit(request, false, entry);
+      const admitted = await admission.admit(request, entry);
       if (isSettled) return;
-      deps.recorder?.pass(entry);
       // Until it is forwarded, there is only the answer to cut.
       let cut: Cut = (...how) => fail(cutBefore(...how));
       remove = register(request, entry, admitted, (...how) => cut(...how));
-      if (isEphemeral(entry.what)) await auditEphemeral(carrier, entry, deps);
+      if (isEphemeral(entry.what)) await auditEphemeral(forwarder, entry, deps);
       if (isSettled) return;
       const headers = await admission.authorize(admitted, entry.requestId);
       if (isSettled) return;
-      cut = carrier.forward({
+      const recording = recordingOf(forwarder, entry, headers);
+      cut = forwarder.forward({
         path: admitted.path,
         headers,
         withCookies: admitted.withCookies,
         uid: admitted.session.uid,
         isWatch: entry.what.verb === 'watch',
         isStream: entry.what.isStream,
+        ...(recording === undefined ? {} : { recording }),
         requestId: entry.requestId,
         onStart: (status) => {
           if (entry.what.isStream) auditStart(deps.log, entry, status);
@@ -199,81 +205,30 @@ export function createProxy(deps: ProxyDeps): Proxy {
     }
   };
 
-  const serveUpgrade = async (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const request = requestOf(req, deps);
-    const entry = begin(request, 'server', true);
-    let isSettled = false;
-    let remove = (): void => {};
-    let endTap = (): void => {};
-    const fail = (error: unknown): void => {
-      if (isSettled) return;
-      isSettled = true;
-      remove();
-      endTap();
-      hangUp(socket, refusalBytes(refused(entry, error), { requestId: entry.requestId, close: true }));
-    };
-    const onGone = (): void => {
-      socket.destroy();
-      if (isSettled) return;
-      isSettled = true;
-      remove();
-      endTap();
-      ended(entry, nothing);
-    };
-    // Until somebody else listens.
-    socket.on('error', onGone).on('end', onGone).on('close', onGone);
+  /** On a port without TLS, which the engine does not ask about. */
+  const refuse = (req: IncomingMessage, res: ServerResponse): void => {
+    const { method = '', url, rawHeaders } = req;
+    const entry = begin(method, 'server', false);
+    const close = !req.complete;
+    const answer = (error: unknown): void =>
+      answerRefusal(res, refused(entry, error), { requestId: entry.requestId, close });
     try {
-      // Its bytes would get into the answer that is owed.
-      if (connections.isBusy(req.socket)) throw new Refusal(400, 'an upgrade must wait for the answer before it');
-      const protocol = protocolIn(req.headers.upgrade);
-      const admitted = await admission.admit(request, true, entry);
-      if (isSettled) return;
-      if (protocol === undefined || !isPlainUpgrade(req)) {
-        throw new Refusal(400, 'a connection can be upgraded to websocket or SPDY/3.1, and to nothing else');
-      }
-      let cut: Cut = (...how) => fail(cutBefore(...how));
-      remove = register(request, entry, admitted, (...how) => cut(...how));
-      const headers = await admission.authorize(admitted, entry.requestId);
-      if (isSettled) return;
-      const tap = deps.recorder?.begin({ ...entry, protocol }, headers);
-      endTap = () => tap?.end();
-      cut = upgrade({
-        req,
-        socket,
-        head,
-        upstream: deps.upstream,
-        path: admitted.path,
-        headers,
-        protocol,
-        withCookies: admitted.withCookies,
-        ...(tap === undefined ? {} : { tap }),
-        requestId: entry.requestId,
-        onStart: (status) => auditStart(deps.log, entry, status),
-        onEnd: (outcome) => {
-          remove();
-          admission.answered(admitted, outcome);
-          ended(entry, outcome);
-        },
-      });
-      isSettled = true;
-      socket.off('error', onGone).off('end', onGone).off('close', onGone);
+      deps.refuseForeignRequest({ url, rawHeaders });
+      answer(new Refusal(403, 'the Kubernetes API is served over https alone'));
     } catch (error) {
-      fail(error);
+      answer(error);
     }
   };
 
-  const engines = createEngineCarriers(deps.upstream, (carrier) => void serve(carrier));
-  const here = { ...deps, connections };
+  const forwarders = createForwarders(deps.upstream, (forwarder) => void serve(forwarder));
 
   return {
     handles: isForKubernetes,
-    request: (req, res) => void serve(carriedHere(req, res, here)),
-    upgrade: (req, socket, head) => void serveUpgrade(req, socket, head),
-    decider: engines.decider,
+    refuse,
+    decider: forwarders.decider,
     cut(uid, reason) {
       const count = streams.cut(uid, reason);
-      deps.upstream.forget(uid);
-      engines.forget(uid);
+      forwarders.forget(uid);
       return count;
     },
     recheck: () => streams.recheck(),
@@ -281,13 +236,12 @@ export function createProxy(deps: ProxyDeps): Proxy {
       return streams.total;
     },
     drain() {
-      engines.drain();
+      forwarders.drain();
       streams.drain();
     },
-    idle: (signal) => engines.idle(signal),
-    async close() {
+    idle: (signal) => forwarders.idle(signal),
+    close() {
       streams.cutAll('tka is being restarted');
-      await deps.upstream.close();
       accounts.settle();
     },
   };

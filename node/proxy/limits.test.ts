@@ -2,7 +2,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Duplex } from 'node:stream';
-import { bodyOf, createFixture, type Fixture, statusOf, until } from './fixture.ts';
+import { bodyOf, createFixture, type Fixture, statusOf, until } from './testing/fixture.ts';
 
 const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
 const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';

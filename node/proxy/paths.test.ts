@@ -1,6 +1,6 @@
 /** Request targets as raw bytes: what leaves for the API server lies under its root, and is what the caller wrote. */
 import test from 'ava';
-import { bodyOf, createFixture, statusOf } from './fixture.ts';
+import { bodyOf, createFixture, statusOf } from './testing/fixture.ts';
 
 const refused: readonly string[] = [
   '/k8s//api',

@@ -1,21 +1,16 @@
 import test from 'ava';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import * as fc from 'fast-check';
-import { createFixture, statusOf, until } from './fixture.ts';
 import { createRecorder, type Upgraded } from './recording.ts';
-import { begun, input, linesIn, offers, output, setup, stream, unbounded } from './testing/recordings.ts';
+import { ask } from './testing/asked.ts';
+import { createFixture } from './testing/fixture.ts';
+import { offers, setup, stream, unbounded } from './testing/recordings.ts';
 
-test("a recording is asciicast v2 with who, what and each piece of output, and its file is its owner's alone", async (t) => {
-  const { recorder, directory, lines } = setup(t);
+test("a recording begins as asciicast v2 with who and what, and its file is its owner's alone", (t) => {
+  const { recorder, directory, lines } = setup(t, 'closed', { maxBytes: 10_000 });
   const headers = offers();
-  const tap = begun(recorder, headers);
+  const recording = recorder.begin(stream, headers);
   t.is(headers['sec-websocket-extensions'], undefined);
-  tap.toCaller(Buffer.concat([output(1, 'out'), output(2, 'err'), output(3, '{"status":"Success"}')]));
-  tap.fromCaller(input(4, '{"Width":120,"Height":40}'));
-  tap.end();
-  await until(() => lines().length === 4);
   t.like(lines()[0], {
     version: 2,
     width: 80,
@@ -23,75 +18,24 @@ test("a recording is asciicast v2 with who, what and each piece of output, and i
     timestamp: 1767323046,
     title: 'alice@example.com a b',
     command: 'sh -c ls',
+    tka: { session: 'alice', namespace: 'a', pod: 'b', subresource: 'exec', requestId: 'request-1' },
   });
-  t.deepEqual(lines().slice(1), [
-    [0.5, 'o', 'out'],
-    [1, 'o', 'err'],
-    [1.5, 'r', '120x40'],
-  ]);
-  const [name = ''] = readdirSync(directory);
-  t.is(name, '2026-01-02T03-04-06-178Z-alice-request-1.cast');
-  t.is(statSync(join(directory, name)).mode & 0o777, 0o600);
+  const path = join(directory, '2026-01-02T03-04-06-178Z-alice-request-1.cast');
+  t.deepEqual(recording?.order, { path, maxBytes: 10_000 - statSync(path).size, required: true });
+  t.is(statSync(path).mode & 0o777, 0o600);
   t.is(statSync(directory).mode & 0o777, 0o700);
 });
 
-test('what is typed is never in the file', async (t) => {
-  const { recorder, directory, lines } = setup(t);
-  const tap = begun(recorder);
-  const secret = 'hunter2';
-  tap.fromCaller(input(0, secret));
-  tap.fromCaller(input(4, '{"Width":1,'));
-  tap.fromCaller(input(0, `"Height":1}${secret}`));
-  // A first frame without a byte, then one that goes on.
-  tap.fromCaller(Buffer.from([0x02, 0x00]));
-  tap.fromCaller(Buffer.concat([Buffer.from([0x80, secret.length + 1, 0]), Buffer.from(secret)]));
-  tap.fromCaller(input(4, `{"Width":80,"Height":24,"x":"${secret}"}`));
-  tap.fromCaller(input(4, secret.repeat(1000)));
-  tap.fromCaller(input(9, secret));
-  tap.toCaller(output(1, 'end'));
-  tap.end();
-  await until(() => lines().length > 1);
-  const text = readFileSync(join(directory, readdirSync(directory)[0] ?? ''), 'utf8');
-  t.false(text.includes(secret));
-  t.is(lines().length, 2);
-});
-
-test('text in several bytes is whole wherever it is cut', async (t) => {
-  const { recorder, directory, lines } = setup(t);
-  const tap = begun(recorder);
-  const text = 'grün €uro 🦀\r\n\x1b[31mrot\x1b[0m';
-  const bytes = Buffer.from(text);
-  fc.assert(
-    fc.property(fc.array(fc.nat(bytes.length), { maxLength: 5 }), fc.nat(200), (cuts, chunk) => {
-      const at = [...new Set([0, ...cuts, bytes.length])].sort((a, b) => a - b);
-      const stdout = Buffer.concat(
-        at.slice(1).flatMap((end, i) => [output(1, bytes.subarray(at[i], end)), output(2, '')]),
-      );
-      for (let from = 0; from < stdout.length; from += chunk + 1) tap.toCaller(stdout.subarray(from, from + chunk + 1));
-    }),
-    { numRuns: 50 },
-  );
-  tap.end();
-  await until(
-    () => lines().length > 1 && readFileSync(join(directory, readdirSync(directory)[0] ?? ''), 'utf8').endsWith('\n'),
-  );
-  const events = lines().slice(1) as [number, string, string][];
-  await until(
-    () =>
-      (linesIn(directory).slice(1) as [number, string, string][]).map(([, , data]) => data).join('') ===
-      text.repeat(50),
-  );
-  t.true(events.every(([, type]) => type === 'o'));
-});
-
+const spdy = (versions?: string): Record<string, string> =>
+  versions === undefined ? {} : { 'x-stream-protocol-version': versions };
 const unrecorded: readonly [title: string, more: Partial<Upgraded>, headers: Record<string, string>][] = [
-  ['SPDY', { protocol: 'SPDY/3.1' }, {}],
   ['no subprotocol', {}, {}],
   ['one that cannot be read', {}, offers('base64.channel.k8s.io')],
   ['a tunnel', {}, offers('SPDY/3.1+portforward.k8s.io')],
+  ['a protocol of SPDY that cannot be read', { protocol: 'SPDY/3.1' }, spdy('portforward.k8s.io')],
 ];
 for (const [title, more, headers] of unrecorded) {
-  test(`an exec with ${title} is refused, or goes on with a warning`, (t) => {
+  test(`an exec with ${title} is refused, or continues with a warning`, (t) => {
     const closed = setup(t, 'closed');
     t.throws(() => closed.recorder.begin({ ...stream, ...more }, { ...headers }), {
       name: 'Refusal',
@@ -104,15 +48,18 @@ for (const [title, more, headers] of unrecorded) {
 }
 
 test('the API server is offered no protocol that could not be read', (t) => {
-  const { recorder } = setup(t);
-  const headers = offers('base64.channel.k8s.io, v5.channel.k8s.io,channel.k8s.io');
-  recorder.begin(stream, headers)?.end();
-  t.is(headers['sec-websocket-protocol'], 'v5.channel.k8s.io, channel.k8s.io');
-});
-
-test('a protocol that nobody offered ends the stream', (t) => {
-  const { recorder } = setup(t);
-  t.throws(() => recorder.begin(stream, offers())?.begin('base64.channel.k8s.io'));
+  for (const [protocol, headers, left] of [
+    [
+      'websocket',
+      offers('base64.channel.k8s.io, v5.channel.k8s.io,channel.k8s.io'),
+      'v5.channel.k8s.io, channel.k8s.io',
+    ],
+    ['SPDY/3.1', spdy('v4.channel.k8s.io, portforward.k8s.io'), 'v4.channel.k8s.io'],
+    ['SPDY/3.1', spdy(), undefined],
+  ] as const) {
+    setup(t).recorder.begin({ ...stream, protocol }, headers);
+    t.is(headers['sec-websocket-protocol'] ?? headers['x-stream-protocol-version'], left);
+  }
 });
 
 const recorded: readonly [what: Partial<Upgraded['what']>, isRecorded: boolean][] = [
@@ -125,98 +72,74 @@ const recorded: readonly [what: Partial<Upgraded['what']>, isRecorded: boolean][
 for (const [what, isRecorded] of recorded) {
   test(`${what.resource ?? ''}/${what.subresource ?? ''}${what.path ?? ''} is ${isRecorded ? '' : 'not '}recorded`, (t) => {
     const { recorder } = setup(t);
-    const tap = recorder.begin({ ...stream, what: { ...stream.what, ...what } }, offers());
-    tap?.end();
-    t.is(tap !== undefined, isRecorded);
+    t.is(recorder.begin({ ...stream, what: { ...stream.what, ...what } }, offers()) !== undefined, isRecorded);
   });
 }
 
 test('a directory that cannot be written refuses an exec before it runs, and tells the caller no path', (t) => {
-  const { recorder, root, directory } = setup(t);
+  const { recorder, root, directory, failures } = setup(t);
   writeFileSync(directory, 'a file');
   const error = t.throws(() => recorder.begin(stream, offers()), { name: 'Refusal' });
   t.false(error?.message.includes(root));
-  const open = createRecorder({
-    directory,
-    fail: 'open',
-    ...unbounded,
-    log: { warn: () => undefined },
-    now: () => new Date(),
-  });
+  t.deepEqual(failures, ['unwritable']);
+  const log = { warn: () => undefined };
+  const open = createRecorder({ directory, fail: 'open', ...unbounded, log, now: () => new Date() });
   t.is(open.begin(stream, offers()), undefined);
 });
 
 test('a recording that is there already is not written over', (t) => {
   const { directory } = setup(t);
-  const recorder = createRecorder({
-    directory,
-    fail: 'closed',
-    ...unbounded,
-    log: { warn: () => undefined },
-    now: () => new Date(0),
-  });
-  recorder.begin(stream, offers())?.end();
+  const log = { warn: () => undefined };
+  const recorder = createRecorder({ directory, fail: 'closed', ...unbounded, log, now: () => new Date(0) });
+  recorder.begin(stream, offers());
   t.throws(() => recorder.begin(stream, offers()), { name: 'Refusal' });
 });
 
-for (const fail of ['closed', 'open'] as const) {
-  test(`bytes that are no frames: the stream ${fail === 'closed' ? 'ends' : 'goes on, with a warning'}`, (t) => {
-    const { recorder, warnings } = setup(t, fail);
-    const tap = begun(recorder);
-    const pass = (): void => tap.toCaller(Buffer.from([0xff, 0xff, 0xff]));
-    if (fail === 'closed') t.throws(pass);
-    else t.notThrows(pass);
-    t.deepEqual(warnings, ['a recording has failed']);
-    tap.end();
-  });
+test('a disk that is full refuses a command before it runs, and leaves no empty file', (t) => {
+  const full = { createFile: (path: string) => (writeFileSync(path, ''), openSync('/dev/full', 'w')) };
+  const closed = setup(t, 'closed', full);
+  t.throws(() => closed.recorder.begin(stream, offers()), { message: /the server cannot write the recording/ });
+  t.deepEqual([closed.failures, readdirSync(closed.directory)], [['disk_full'], []]);
+  const open = setup(t, 'open', full);
+  t.is(open.recorder.begin(stream, offers()), undefined);
+  t.deepEqual([open.warnings, open.failures], [['a stream is not recorded'], ['disk_full']]);
+});
 
-  test(`a disk that is too slow: the stream ${fail === 'closed' ? 'ends' : 'goes on'}`, (t) => {
-    const { recorder, directory, warnings } = setup(t, fail);
-    const tap = begun(recorder);
-    // More than the disk takes in one turn of the loop, as from one that is slow.
-    const big = output(1, Buffer.alloc(60_000, 'x'));
-    const flood = (): void => {
-      for (let i = 0; i < 400; i += 1) tap.toCaller(big);
-    };
-    if (fail === 'closed') t.throws(flood, { message: 'the disk is too slow' });
-    else t.notThrows(flood);
-    t.deepEqual(warnings, ['a recording has failed']);
-    tap.end();
-    t.is(readdirSync(directory).length, 1);
+const asking = {
+  target: '/k8s/api/v1/namespaces/a/pods/b/exec?command=sh',
+  upgrade: ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Protocol', 'v5.channel.k8s.io, x'],
+} as const;
+
+for (const fail of ['closed', 'open'] as const) {
+  test(`a recording that fails on the way is told once, and its stream ${fail === 'closed' ? 'is cut' : 'continues'}`, async (t) => {
+    const { recorder, directory, warnings, failures } = setup(t, fail);
+    await using at = await createFixture({ deps: { recorder } });
+    const asked = await ask(at, asking);
+    t.deepEqual(asked.records, [
+      {
+        path: join(directory, readdirSync(directory)[0] ?? ''),
+        maxBytes: asked.records[0]?.maxBytes,
+        required: fail === 'closed',
+      },
+    ]);
+    t.is(asked.forwarded[0]?.headers['sec-websocket-protocol'], 'v5.channel.k8s.io');
+    asked.events?.begun(101);
+    asked.events?.unrecorded('too_large', 'it has reached recording.maxMegabytes');
+    t.deepEqual([warnings, failures], [['a recording has failed'], ['too_large']]);
+    t.deepEqual(
+      asked.cuts.map(({ reason }) => reason),
+      fail === 'closed' ? ['it could not be recorded any more'] : [],
+    );
+    asked.end(101);
   });
 }
 
-test('through the proxy: an exec is recorded while its bytes pass, and a stream that cannot be recorded any more is ended with a word', async (t) => {
-  const { recorder, directory, lines } = setup(t);
-  const opened = Promise.withResolvers<Duplex>();
-  await using at = await createFixture({
-    apiServer: {
-      upgrade(_req, socket) {
-        socket.on('error', () => undefined);
-        socket.write(
-          'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n',
-        );
-        opened.resolve(socket);
-      },
-    },
-    deps: { recorder },
-  });
-  const asking = (more: string): string =>
-    `${at.head('GET', '/k8s/api/v1/namespaces/a/pods/b%2Fexec?command=sh', 'alice')}Connection: Upgrade\r\nUpgrade: ${more}\r\n\r\n`;
-  const refused = await at.ask('alice', asking('SPDY/3.1'));
-  t.is(statusOf(refused), 403);
-  t.is(at.upstream.length, 0);
-  const wire = await at.dial(
-    'alice',
-    asking('websocket\r\nSec-WebSocket-Protocol: v5.channel.k8s.io, base64.channel.k8s.io'),
-  );
-  const far = await opened.promise;
-  t.regex(at.upstream[0]?.bytes() ?? '', /sec-websocket-protocol: v5\.channel\.k8s\.io\r\n/i);
-  far.write(output(1, 'hello'));
-  await wire.until(/hello/);
-  await until(() => readdirSync(directory).length === 1 && lines().length === 2);
-  t.deepEqual((lines()[1] as unknown[]).slice(1), ['o', 'hello']);
-  wire.send(Buffer.from([0xff, 0xff, 0xff]));
-  t.regex(await wire.closed, /it could not be recorded any more/);
-  await until(() => at.proxy.open === 0 && at.upstream[0]?.isClosed === true);
+test('nothing is recorded of a port-forward, nor where nothing is to be', async (t) => {
+  const { recorder } = setup(t);
+  await using at = await createFixture({ deps: { recorder } });
+  const forwarding = await ask(at, { ...asking, target: '/k8s/api/v1/namespaces/a/pods/b/portforward' });
+  t.deepEqual([forwarding.forwarded.length, forwarding.records], [1, []]);
+  await using without = await createFixture();
+  const asked = await ask(without, asking);
+  t.deepEqual([asked.forwarded.length, asked.records], [1, []]);
 });

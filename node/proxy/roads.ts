@@ -6,7 +6,7 @@ import type { Attributes } from './attributes.ts';
 import { isKubeletRead, isKubeletTerminal } from './kubelet.ts';
 
 /**
- * `terminal`: its streams can be recorded, over websocket; `unreadable`: it runs something, or may, and cannot be recorded;
+ * `terminal`: its streams can be recorded; `unreadable`: it runs something, or may, and cannot be recorded;
  * undefined: none, or one that is no terminal (`pods/portforward`, the applications behind `pods/proxy` and `services/proxy`).
  */
 export function roadOf(what: Attributes, isUpgrade: boolean): 'terminal' | 'unreadable' | undefined {

@@ -3,7 +3,7 @@
  * tka's own API with one. Which request is which: classify.test.ts; with a tailnet and kubectl: e2e/proxy/root.ts.
  */
 import test from 'ava';
-import { bodyOf, createFixture, type Fixture, statusOf, turns } from './fixture.ts';
+import { bodyOf, createFixture, type Fixture, statusOf, turns } from './testing/fixture.ts';
 
 /** What stands for tka's own API in the fixture. */
 const own = /not the proxy/;

@@ -1,6 +1,6 @@
 /** The API server's 401: the session's token is not used again, so that the next request goes with another. */
 import test from 'ava';
-import { createFixture, serviceAccountToken, statusOf, turns, until } from './fixture.ts';
+import { createFixture, serviceAccountToken, statusOf, turns, until } from './testing/fixture.ts';
 import { ask } from './testing/asked.ts';
 
 const refusing = {

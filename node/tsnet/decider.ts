@@ -2,13 +2,13 @@
  * What a program has to do with requests that the engine forwards by itself: decide about each, hear what became of it, and
  * stop it. Types alone; decisions.ts speaks to the engine.
  */
+import type { RecordingFailure } from './decisions-protocol.ts';
+export type { RecordingFailure } from './decisions-protocol.ts';
 import type { TailnetConnection } from './node.ts';
 
 /** Where requests are forwarded to, and by what rules their answers come back. */
 export interface ForwardSettings {
   readonly match: RequestMatch;
-  /** A request with a body whose path, decoded, has one of these in it is not asked about but handed over. */
-  readonly readHere: readonly string[];
   /** Scheme, host and port. */
   readonly server: string;
   /** PEM; absent: the system's roots. */
@@ -58,6 +58,10 @@ export interface AskedRequest {
   /** Name, value, name, value; as sent. */
   readonly rawHeaders: readonly string[];
   readonly hasBody: boolean;
+  /** Asks for the body, once, before `forward` or `answer`. */
+  read(most: number): void;
+  /** Of an upgrade; before `forward`. */
+  record(order: RecordOrder): void;
   forward(order: ForwardOrder): void;
   answer(answer: OwnAnswer): void;
   /** Of one that is forwarded. */
@@ -79,6 +83,15 @@ export interface ForwardOrder {
   readonly close: boolean;
 }
 
+/** What a terminal shows is appended to a file, in asciicast v2. */
+export interface RecordOrder {
+  readonly path: string;
+  /** To append. */
+  readonly maxBytes: number;
+  /** The stream must not continue without it: one whose recording fails waits for a cut. */
+  readonly required: boolean;
+}
+
 export interface OwnAnswer {
   readonly status: number;
   /** Head and body. */
@@ -90,12 +103,20 @@ export interface OwnAnswer {
 export interface CutOrder {
   /** For a request that has no answer yet. */
   readonly answer: OwnAnswer;
-  /** Of an answer in JSON lines, whose end is in order then. Absent: it must be seen to be cut. */
-  readonly lastWord?: string;
+  /** An answer in JSON lines ends in order, with the last word; any other must be seen to be cut. */
+  readonly inOrder: boolean;
+  /** On an upgraded connection: the Status for its error stream. */
+  readonly lastWord: string;
+  /** For the close frame of a websocket. */
+  readonly reason: string;
 }
 
 export interface RequestEvents {
   begun(status: number): void;
+  /** As it was asked for; undefined: longer. */
+  body(bytes: Buffer | undefined): void;
+  /** Its recording has failed, or ends early. */
+  unrecorded(failure: RecordingFailure, reason: string): void;
   /**
    * The server does not answer; `isSent`: it may have acted on the request; `isInvalid`: its answer is not valid HTTP.
    * Returns what the caller hears.

@@ -7,10 +7,12 @@
  * object with a `type`, but for the three that each request needs, `ask`, `forward` and `ended`: those are fields with U+001F
  * between them, the name first, flags as 0 or 1, in the order in which they are here, lists last. Node begins with
  * `settings`. The engine tells of each caller's connection (`opened`, at last `closed`), and asks
- * for each plain request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
- * `answer`, with one of its own. A decision is good for that one request. Each question has an end (`ended`), always; before it
- * come at most one each of `begun` (if wanted), `failed` and `moved`, which Node answers with `answer` and `location`. Node may
- * `cut` what it has let forward, `hangUp` on a caller, `forget` a pool, and `drain`. What names a request or connection that
+ * for each request on it (`ask`, numbered over all connections). Node answers each question once: `forward`, or
+ * `answer`, with one of its own; it may `read` the `body` first. A decision is good for that one request. Each question has an end
+ * (`ended`), always; before it
+ * come at most one each of `begun` (if wanted), `unrecorded`, `failed` and `moved`, of which Node answers the last two with
+ * `answer` and `location`. An upgrade is forwarded like any other request; Node may want it recorded (`record`, before `forward`). Node
+ * may `cut` what it has let forward, `hangUp` on a caller, `forget` a pool, and `drain`. What names a request or connection that
  * has ended meanwhile is ignored. The end of the channel ends every connection that it was asked for: nothing is forwarded that
  * Node cannot stop. The credentials in `ask` and `forward` are kept by neither side for longer than the request.
  */
@@ -45,8 +47,25 @@ const failed = z.object({
 /** The answer has a Location, which is Node's to write. */
 const moved = z.object({ type: z.literal('moved'), request: number, location: z.string() });
 
+/** Answers `read`. */
+const body = z.object({
+  type: z.literal('body'),
+  request: number,
+  /** Null: longer. */
+  body: z.base64().nullable(),
+});
+/** A recording has failed. One that is required waits for a cut. */
+const unrecorded = z.object({
+  type: z.literal('unrecorded'),
+  request: number,
+  failure: z.enum(['unreadable', 'unwritable', 'disk_full', 'disk_slow', 'too_large']),
+  /** For the log. */
+  reason: z.string(),
+});
+
 /** Those that are JSON. */
-export const jsonMessage = z.discriminatedUnion('type', [opened, closed, begun, failed, moved]);
+export const jsonMessage = z.discriminatedUnion('type', [opened, closed, begun, body, failed, moved, unrecorded]);
+export type RecordingFailure = z.infer<typeof unrecorded>['failure'];
 
 export interface AskMessage {
   readonly type: 'ask';
@@ -79,8 +98,6 @@ export interface SettingsMessage {
   readonly type: 'settings';
   /** Which requests are asked about; any other is handed over. */
   readonly match: RequestMatch;
-  /** A request with a body whose path, decoded, has one of these in it is handed over. */
-  readonly readHere: readonly string[];
   /** Scheme, host and port. */
   readonly server: string;
   /** Empty: the system's roots. */
@@ -128,10 +145,32 @@ export interface LocationMessage {
   readonly location: string;
 }
 
+/** Asks for the body before anything is decided; it is forwarded as it was read. */
+export interface ReadMessage {
+  readonly type: 'read';
+  readonly request: number;
+  /** Bytes. */
+  readonly most: number;
+}
+
+/**
+ * Comes before the `forward` of an upgrade: what the caller's terminal shows is appended to the file at `path`, in asciicast v2.
+ * `required`: the stream must not continue without it.
+ */
+export interface RecordMessage {
+  readonly type: 'record';
+  readonly request: number;
+  readonly path: string;
+  /** To append. */
+  readonly maxBytes: number;
+  readonly required: boolean;
+}
+
 /**
  * Ends both sides. The answer is for a request that has none yet; the last word for one whose answer is under way, without a
  * length, in JSON lines, between two of them: then it ends in order, with that line. Without `inOrder`, and in any other
- * case, it must be seen to be cut.
+ * case, it must be seen to be cut. On an upgraded connection the last word is the Status for its error stream, and the reason is for a
+ * websocket's close frame.
  */
 export interface CutMessage {
   readonly type: 'cut';
@@ -140,6 +179,7 @@ export interface CutMessage {
   readonly answer: string;
   readonly inOrder: boolean;
   readonly lastWord: string;
+  readonly reason: string;
 }
 
 export type DecisionAnswer =
@@ -147,6 +187,8 @@ export type DecisionAnswer =
   | ForwardMessage
   | AnswerMessage
   | LocationMessage
+  | ReadMessage
+  | RecordMessage
   | CutMessage
   | { readonly type: 'hangUp'; readonly connection: number }
   | { readonly type: 'forget'; readonly pool: string }

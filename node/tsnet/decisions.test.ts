@@ -56,6 +56,12 @@ class Asked implements Decider, RequestEvents {
   closed(): void {
     this.told.push('closed');
   }
+  body(bytes: Buffer | undefined): void {
+    this.told.push({ body: bytes?.toString() });
+  }
+  unrecorded(failure: string, reason: string): void {
+    this.told.push({ unrecorded: [failure, reason] });
+  }
   begun(status: number): void {
     this.told.push({ begun: status });
   }
@@ -155,10 +161,14 @@ test('a question reaches the decider with its connection, and the decision the e
   const evil = { accept: 'a\x1fauthorization\x1fb' };
   t.throws(() => asked?.forward({ ...order, headers: evil }), { message: /is not plain/ });
   t.throws(() => asked?.forward({ ...order, headers: {}, path: '/\nanswer' }), { message: /is not plain/ });
-  asked?.cut({ answer: { status: 401, text: 'no', close: true } });
-  t.deepEqual(await hear(), { type: 'cut', request: 2, status: 401, answer: 'no', inOrder: false, lastWord: '' });
-  asked?.cut({ answer: { status: 401, text: 'no', close: true }, lastWord: '' });
-  t.like(await hear(), { inOrder: true, lastWord: '' });
+  const words = { inOrder: true, lastWord: '{}', reason: 'over' };
+  asked?.cut({ answer: { status: 401, text: 'no', close: true }, ...words });
+  t.deepEqual(await hear(), { type: 'cut', request: 2, status: 401, answer: 'no', ...words });
+  asked?.read(9);
+  t.deepEqual(await hear(), { type: 'read', request: 2, most: 9 });
+  const recording = { path: '/r/x.cast', maxBytes: 5, required: true };
+  asked?.record(recording);
+  t.deepEqual(await hear(), { type: 'record', request: 2, ...recording });
   asked?.answer({ status: 403, text: 'HTTP/1.1 403', close: false });
   t.deepEqual(await hear(), { type: 'answer', request: 2, status: 403, answer: 'HTTP/1.1 403', close: false });
 });
@@ -176,6 +186,15 @@ test('what becomes of a request is told once, and in order', async (t) => {
   say(ended, ended, { type: 'begun', request: 2, status: 200 });
   await taken();
   t.deepEqual(decider.told, [{ begun: 200 }, { ended: [200, 1, 2] }]);
+});
+
+test('a body arrives as it was read, or as one that is longer; a recording that fails is told', async (t) => {
+  const { decider, say, taken } = await start(t);
+  const bodyOf = (body: string | null): object => ({ type: 'body', request: 2, body });
+  say(opened, ask, bodyOf(Buffer.from('grün').toString('base64')), bodyOf(''), bodyOf(null));
+  say({ type: 'unrecorded', request: 2, failure: 'disk_full', reason: 'x' });
+  await taken();
+  t.deepEqual(decider.told, [{ body: 'grün' }, { body: '' }, { body: undefined }, { unrecorded: ['disk_full', 'x'] }]);
 });
 
 test('a connection that is destroyed here is hung up on there; a pool is forgotten, the engine drained', async (t) => {

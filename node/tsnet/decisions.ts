@@ -58,16 +58,11 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, opened
       hasBody,
       forward: ({ path, headers: forwarded, withCookies, pool, added, tellBegun, close }) =>
         send({ type: 'forward', request, tellBegun, close, withCookies, path, pool, added, headers: flat(forwarded) }),
+      read: (most) => send({ type: 'read', request, most }),
+      record: (order) => send({ type: 'record', request, ...order }),
       answer: (answer) => sendAnswer(request, answer),
-      cut: ({ answer, lastWord }) =>
-        send({
-          type: 'cut',
-          request,
-          status: answer.status,
-          answer: answer.text,
-          inOrder: lastWord !== undefined,
-          lastWord: lastWord ?? '',
-        }),
+      cut: ({ answer: { status, text }, inOrder, lastWord, reason }) =>
+        send({ type: 'cut', request, status, answer: text, inOrder, lastWord, reason }),
     };
     decider.decide(asked, (events) => requests.set(request, events));
   };
@@ -84,6 +79,12 @@ export function serveDecisions(socket: Socket, { decider, connectionFrom, opened
       }
       case 'begun':
         return requests.get(message.request)?.begun(message.status);
+      case 'body':
+        return requests
+          .get(message.request)
+          ?.body(message.body === null ? undefined : Buffer.from(message.body, 'base64'));
+      case 'unrecorded':
+        return requests.get(message.request)?.unrecorded(message.failure, message.reason);
       case 'failed': {
         const events = requests.get(message.request);
         log('debug', `a request was not answered by the server: ${message.reason}`);

@@ -11,7 +11,7 @@
 import * as z from 'zod';
 import type { Identity } from './node.ts';
 
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;
 /** A Secret's worth of state in base64, and the rest of `start`. */
 export const MAX_LINE = 2 << 20;
 

@@ -158,7 +158,7 @@ export const definitions = {
     type: 'counter',
     help: 'Commands in containers that could not be recorded completely.',
     labels: { reason: ['unreadable', 'unwritable', 'disk_full', 'disk_slow', 'too_large'] },
-    note: 'With `recording.fail: closed` they were refused, or ended. unreadable: SPDY, another protocol or another way than exec and attach; too_large: `recording.maxMegabytes`.',
+    note: 'With `recording.fail: closed` they were refused, or ended. unreadable: another protocol or another way than exec and attach; too_large: `recording.maxMegabytes`.',
   },
   tka_header_reject_total: {
     type: 'counter',

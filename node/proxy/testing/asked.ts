@@ -1,6 +1,13 @@
 /** Requests as the engine asks about them, without an engine. */
-import type { AskedRequest, CutOrder, ForwardOrder, OwnAnswer, RequestEvents } from '../../tsnet/decider.ts';
-import { connectionOf, type Fixture, turns } from '../fixture.ts';
+import type {
+  AskedRequest,
+  CutOrder,
+  ForwardOrder,
+  OwnAnswer,
+  RecordOrder,
+  RequestEvents,
+} from '../../tsnet/decider.ts';
+import { connectionOf, type Fixture, turns } from './fixture.ts';
 
 export interface Question {
   readonly method?: string;
@@ -8,6 +15,8 @@ export interface Question {
   readonly as?: string;
   readonly session?: string;
   readonly headers?: readonly string[];
+  /** Besides the usual ones. */
+  readonly upgrade?: readonly string[];
   readonly hasBody?: boolean;
 }
 
@@ -22,6 +31,9 @@ export class Asked implements AskedRequest {
   readonly forwarded: ForwardOrder[] = [];
   readonly answered: OwnAnswer[] = [];
   readonly cuts: CutOrder[] = [];
+  readonly records: RecordOrder[] = [];
+  /** How much of the body was asked for. */
+  asksFor: number | undefined;
   events: RequestEvents | undefined;
 
   constructor(at: Fixture, { method = 'GET', target = '/k8s/api/v1/pods', as = 'alice', ...more }: Question = {}) {
@@ -39,8 +51,15 @@ export class Asked implements AskedRequest {
       'a',
       'X-Other',
       'b',
+      ...(more.upgrade ?? []),
     ];
     at.proxy.decider.decide(this, (events) => (this.events = events));
+  }
+  read(most: number): void {
+    this.asksFor = most;
+  }
+  record(order: RecordOrder): void {
+    this.records.push(order);
   }
   forward(order: ForwardOrder): void {
     this.forwarded.push(order);

@@ -41,10 +41,14 @@ func (r answerRules) comesBack(name string, withCookies bool) bool {
 
 // begin readies an answer's head; an error is for one that must not be relayed.
 func (x *exchange) begin(response *http.Response, rules answerRules) error {
-	if err := checkAnswer(response); err != nil {
+	isSwitch := response.StatusCode == http.StatusSwitchingProtocols && x.protocol() != ""
+	if err := checkAnswer(response, isSwitch); err != nil {
 		// One without a body is idle already, and must not be used again either.
 		x.pool.transport.CloseIdleConnections()
 		return err
+	}
+	if isSwitch {
+		return x.beginStream(response)
 	}
 	location, err := x.location(response)
 	if err != nil {
@@ -68,12 +72,16 @@ func (x *exchange) begin(response *http.Response, rules answerRules) error {
 		header.Set("Connection", "close")
 	}
 	response.Trailer = nil
-	x.status = response.StatusCode
-	if x.order.TellBegun {
-		x.on.channel.send(begunMessage{Type: "begun", Request: x.q.id, Status: x.status})
-	}
+	x.tellBegun(response.StatusCode)
 	response.Body = &answerBody{ReadCloser: response.Body, x: x, response: response, endsInNewline: true}
 	return nil
+}
+
+func (x *exchange) tellBegun(status int) {
+	x.status = status
+	if x.order.TellBegun {
+		x.on.channel.send(begunMessage{Type: "begun", Request: x.q.id, Status: status})
+	}
 }
 
 // invalidAnswer is for bytes that are not a valid answer, as opposed to no answer.
@@ -82,8 +90,8 @@ type invalidAnswer struct{ error }
 func (i invalidAnswer) Unwrap() error { return i.error }
 
 // checkAnswer refuses what another reader might understand differently. net/http keeps names with spaces in them as they are.
-func checkAnswer(response *http.Response) error {
-	if response.StatusCode < 200 {
+func checkAnswer(response *http.Response, isSwitch bool) error {
+	if response.StatusCode < 200 && !isSwitch {
 		return invalidAnswer{fmt.Errorf("an answer of %d", response.StatusCode)}
 	}
 	if len(response.Header["Location"]) > 1 {

@@ -21,7 +21,6 @@ func answers(t *testing.T, answer string) http.HandlerFunc {
 	}
 }
 
-// One list with node/proxy/answers.test.ts.
 var malformedAnswers = map[string]string{
 	"a space before the colon of a length":   "HTTP/1.1 200 OK\r\nContent-Length : 5\r\nContent-Length: 2\r\n\r\nok",
 	"a space before the colon of a location": "HTTP/1.1 302 Found\r\nLocation : https://evil.example/\r\nContent-Length: 0\r\n\r\n",

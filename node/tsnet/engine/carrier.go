@@ -1,8 +1,8 @@
 package main
 
 // The HTTP server of a listener that Node.js decides for. Requests for the Kubernetes API are put to Node.js and, if let through,
-// carried to the API server from here (exchange.go); every other request, and every upgrade, is carried to Node.js over the private
-// socket (handed.go). A caller's connection belongs to the decision channel that it was opened on and ends with it: nothing is
+// carried to the API server from here (exchange.go, stream.go); every other request is carried to Node.js over the private socket
+// (handed.go). A caller's connection belongs to the decision channel that it was opened on and ends with it: nothing is
 // forwarded that Node.js cannot stop.
 
 import (
@@ -131,14 +131,13 @@ func (c *callerConnection) serve(w http.ResponseWriter, r *http.Request) {
 			panic(reason)
 		}
 	}()
-	isUpgrade := len(r.Header["Upgrade"]) > 0
 	switch {
 	case r.URL.Host != "" || !strings.HasPrefix(r.RequestURI, "/"):
 		// Of absolute form, or `*`: a server of its own site is asked by path.
 		http.Error(w, "the request target must be a path", http.StatusBadRequest)
-	case isUpgrade:
-		c.handUpgrade(w, r)
-	case c.channel.settings.Match.matches(r) && !c.channel.settings.isReadByNode(r):
+	case len(r.Header["Upgrade"]) > 0 && r.ContentLength != 0:
+		http.Error(w, "an upgrade request must not have a body", http.StatusBadRequest)
+	case c.channel.settings.Match.matches(r):
 		c.exchange(w, r)
 	default:
 		c.hand.toNode.ServeHTTP(w, r)
@@ -147,7 +146,7 @@ func (c *callerConnection) serve(w http.ResponseWriter, r *http.Request) {
 
 // note follows the server's states: a connection that is to end does so before its next request.
 func (c *callerConnection) note(state http.ConnState) {
-	c.isActive.Store(state == http.StateActive)
+	c.isActive.Store(state == http.StateActive || state == http.StateHijacked)
 	if state == http.StateClosed || state == http.StateHijacked {
 		close(c.served)
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -57,5 +60,117 @@ func halfClose(t *testing.T, w *wire) {
 	t.Helper()
 	if err := w.Conn.(halfCloser).CloseWrite(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Before it is decided about, nothing is said that would make the caller send its body.
+func TestABodyIsNotAskedForBeforeItsRequestIsDecidedAbout(t *testing.T) {
+	f := startFixture(t, echo)
+	asked := make(chan askMessage, 1)
+	f.decide = func(_ *fakeChannel, ask askMessage) { asked <- ask }
+	channel := f.openChannel()
+	expect := "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+	w := f.dial(head("POST", "/k8s/x", "alice") + expect)
+	ask := <-asked
+	channel.send("answer", answerMessage{Request: ask.Request, Status: 401, Answer: "HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\nno"})
+	if text := w.rest(); !strings.HasPrefix(text, "HTTP/1.1 401 ") {
+		t.Errorf("%q", text)
+	}
+	w = f.dial(head("POST", "/k8s/x", "alice") + expect)
+	channel.send("forward", orderOf(<-asked))
+	if response := w.head("POST"); response.StatusCode != http.StatusContinue {
+		t.Errorf("%d", response.StatusCode)
+	}
+	w.send("abc")
+	if _, body := w.answer("POST"); body != "POST /x token of alice abc" {
+		t.Error(body)
+	}
+	if text := f.connections()[0].text(); strings.Contains(strings.ToLower(text), "expect") {
+		t.Errorf("the server was sent %q", text)
+	}
+}
+
+func TestWhatFollowsARefusedRequestWithALargeBodyIsNotRead(t *testing.T) {
+	f := startFixture(t, echo)
+	f.decide = func(c *fakeChannel, ask askMessage) {
+		c.send("answer", answerMessage{Request: ask.Request, Status: 401, Answer: "HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\nno"})
+	}
+	const size = 2_000_000
+	w := f.dial(head("POST", "/k8s/x", "alice") + fmt.Sprintf("Content-Length: %d\r\n\r\n", size))
+	go func() {
+		_, _ = io.WriteString(w.Conn, strings.Repeat("x", size)+head("DELETE", "/k8s/smuggled", "alice")+"\r\n")
+	}()
+	if response, body := w.answer("POST"); response.StatusCode != 401 || body != "no" || !response.Close {
+		t.Errorf("%d %q", response.StatusCode, body)
+	}
+	w.rest()
+	if f.questions() != 1 || len(f.connections()) > 0 {
+		t.Errorf("%d questions", f.questions())
+	}
+}
+
+func TestWhatFollowsARequestDoesNotGetIntoItsAnswer(t *testing.T) {
+	release := make(chan struct{})
+	f := startFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half ")
+		w.(http.Flusher).Flush()
+		<-release
+		_, _ = io.WriteString(w, "whole")
+	})
+	w := f.dial(head("GET", "/k8s/x", "alice") + "\r\nrubbish\r\n\r\n")
+	response := w.head("GET")
+	close(release)
+	if body, err := io.ReadAll(response.Body); string(body) != "half whole" || err != nil {
+		t.Errorf("%q %v", body, err)
+	}
+	if rest := w.rest(); !strings.HasPrefix(rest, "HTTP/1.1 400 ") {
+		t.Errorf("then %q", rest)
+	}
+}
+
+func TestALengthThatIsHeldExactlyIsForwardedDigitForDigit(t *testing.T) {
+	f := startFixture(t, echo)
+	f.dial(head("POST", "/k8s/x", "alice") + "Content-Length: 9007199254740991\r\n\r\nabc")
+	eventually(t, "it arrives", func() bool {
+		return len(f.connections()) == 1 && strings.Contains(f.connections()[0].text(), "Content-Length: 9007199254740991\r\n")
+	})
+}
+
+// Whatever two sessions do at once, each answer is its own.
+func TestEachAnswerIsItsOwnWhateverSessionsDoAtOnce(t *testing.T) {
+	f := startFixture(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/early") {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		text := r.Header.Get("Authorization") + " " + r.RequestURI
+		// The answer's size differs, so that a shifted one would not fit.
+		_, _ = io.WriteString(w, text+" "+strings.Repeat("x", len(text)*7919%3000))
+	})
+	var group sync.WaitGroup
+	for i := range 200 {
+		session := []string{"alice", "bob"}[i%2]
+		kind := []string{"get", "post", "early", "gone", "get"}[i%5]
+		path := fmt.Sprintf("/%s/%d", kind, i)
+		text := head("GET", "/k8s"+path, session) + "Connection: close\r\n\r\n"
+		if kind == "post" || kind == "early" {
+			text = head("POST", "/k8s"+path, session) + "Connection: close\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 20_000)
+		}
+		w := f.dial("")
+		group.Go(func() {
+			_, _ = io.WriteString(w.Conn, text)
+			if kind == "gone" {
+				w.Close()
+				return
+			}
+			if answer := w.rest(); !strings.Contains(answer, "token of "+session+" "+path+" ") {
+				t.Errorf("%s %s: %.200q", session, path, answer)
+			}
+		})
+	}
+	group.Wait()
+	for _, c := range f.connections() {
+		if text := c.text(); strings.Contains(text, "token of alice") && strings.Contains(text, "token of bob") {
+			t.Error("two sessions on one connection")
+		}
 	}
 }

@@ -37,6 +37,9 @@ type fixture struct {
 	decide func(*fakeChannel, askMessage)
 	asked  []askMessage
 	ended  chan endedMessage
+	// read is told of bodies that were asked for.
+	read       func(*fakeChannel, bodyMessage)
+	unrecorded chan unrecordedMessage
 }
 
 // recorded is a connection to the server, and what came on it.
@@ -141,7 +144,7 @@ func startFor(t *testing.T, handler http.HandlerFunc, begin func(*httptest.Serve
 	f := &fixture{
 		t: t, channels: make(chan *fakeChannel, 8), handed: make(chan net.Conn, 8), preambles: make(chan preamble, 8),
 		identity: identity{NodeID: "n1", NodeKey: "k1", Tags: []string{}, Capabilities: map[string][]string{}},
-		ended:    make(chan endedMessage, 1024),
+		ended:    make(chan endedMessage, 1024), unrecorded: make(chan unrecordedMessage, 8),
 	}
 	f.server = httptest.NewUnstartedServer(handler)
 	f.server.Listener = recordingListener{f.server.Listener, f}
@@ -198,7 +201,7 @@ func (f *fixture) serveNode(node net.Listener) {
 
 func (f *fixture) serveChannel(c *fakeChannel) {
 	c.send("settings", settingsMessage{
-		Match: requestMatch{Paths: []string{"/k8s"}, BearerPrefix: "tka_"}, ReadHere: []string{"/ephemeralcontainers"}, InsecureSkipVerify: true, Server: f.server.URL, Withheld: []string{"set-cookie", "connection"},
+		Match: requestMatch{Paths: []string{"/k8s"}, BearerPrefix: "tka_"}, InsecureSkipVerify: true, Server: f.server.URL, Withheld: []string{"set-cookie", "connection"},
 		WithheldPrefixes: []string{"access-control-"}, Added: []string{"x-protect", "yes"},
 	})
 	f.channels <- c
@@ -233,6 +236,14 @@ func (f *fixture) serveChannel(c *fakeChannel) {
 			var ended endedMessage
 			_, _ = fmt.Sscan(strings.Join(fields[1:], " "), &ended.Request, &ended.Status, &ended.SentBytes, &ended.ReceivedBytes)
 			f.ended <- ended
+		case "body":
+			var body bodyMessage
+			_ = json.Unmarshal(lines.Bytes(), &body)
+			f.read(c, body)
+		case "unrecorded":
+			var unrecorded unrecordedMessage
+			_ = json.Unmarshal(lines.Bytes(), &unrecorded)
+			f.unrecorded <- unrecorded
 		case "failed":
 			var failed forwardFailedMessage
 			_ = json.Unmarshal(lines.Bytes(), &failed)

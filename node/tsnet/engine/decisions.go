@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -141,6 +139,12 @@ func (d *decisions) take(message any) error {
 		d.answer(message.Request, message)
 	case *locationMessage:
 		d.answer(message.Request, message)
+	case *readMessage:
+		d.answer(message.Request, message)
+	case *recordMessage:
+		if q := d.question(message.Request); q != nil {
+			q.setRecord(message)
+		}
 	case *cutMessage:
 		if q := d.question(message.Request); q != nil {
 			q.setCut(message)
@@ -177,16 +181,6 @@ func (d *decisions) question(id uint32) *question {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.questions[id]
-}
-
-// isReadByNode is for requests whose bodies Node.js has to read. What cannot be decoded is Node.js's to refuse.
-func (s *settingsMessage) isReadByNode(r *http.Request) bool {
-	if r.ContentLength == 0 {
-		return false
-	}
-	path, _, _ := strings.Cut(r.RequestURI, "?")
-	decoded, err := url.PathUnescape(path)
-	return err != nil || slices.ContainsFunc(s.ReadHere, func(part string) bool { return strings.Contains(decoded, part) })
 }
 
 // drain ends the connections that owe no answer; the others end with theirs.

@@ -32,6 +32,10 @@ func decodeDecision(line []byte) (any, error) {
 		message = &answerMessage{}
 	case "location":
 		message = &locationMessage{}
+	case "read":
+		message = &readMessage{}
+	case "record":
+		message = &recordMessage{}
 	case "cut":
 		message = &cutMessage{}
 	case "hangUp":

@@ -1,14 +1,17 @@
 package main
 
-// One request for the Kubernetes API: put to Node.js, and answered with its words or carried to the API server by httputil.ReverseProxy.
+// One request for the Kubernetes API: put to Node.js, and answered with its words or carried to the API server by httputil.ReverseProxy;
+// what becomes of one that is upgraded is in stream.go.
 // The slower side sets the pace. Whatever ends early (the caller, the API server, a cut) ends the other side too.
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
@@ -38,22 +41,28 @@ type exchange struct {
 	q     *question
 	order *forwardMessage
 
-	pool   *pool
-	cancel context.CancelFunc // of what is under way with the API server
+	pool      *pool
+	cancel    context.CancelFunc // of what is under way with the API server
+	recording *recording         // of an upgrade
+	stream    *stream            // once it is upgraded
 
 	status   int
 	received int64 // bytes of the answer's body, by the caller
 	body     countedBody
+	whole    []byte      // the body, where Node.js has read it
 	isSent   atomic.Bool // the API server may have seen the request
+
+	isCut chan struct{} // closed with cut
 
 	mu  sync.Mutex
 	cut *cutMessage
+	far net.Conn // to the API server
 }
 
 type exchangeKey struct{}
 
 func (c *callerConnection) exchange(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, on: c, in: r}
+	x := &exchange{ResponseWriter: w, on: c, in: r, isCut: make(chan struct{})}
 	x.body = countedBody{ReadCloser: r.Body, x: x}
 	x.armWrite()
 	x.q = c.channel.ask(c, r)
@@ -62,6 +71,10 @@ func (c *callerConnection) exchange(w http.ResponseWriter, r *http.Request) {
 		c.channel.sendSoon(endedMessage{Request: x.q.id, Status: x.status, SentBytes: x.body.read.Load(), ReceivedBytes: x.received})
 	}()
 	decision, err := x.reply()
+	if read, ok := decision.(*readMessage); ok {
+		x.readBody(read.Most)
+		decision, err = x.reply()
+	}
 	if err != nil || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -102,10 +115,21 @@ func (x *exchange) forward() {
 	defer cancel()
 	defer context.AfterFunc(pool.context, cancel)()
 	x.pool, x.cancel = pool, cancel
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { x.isSent.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(info httptrace.GotConnInfo) { x.setFar(info.Conn) },
+		WroteHeaders: func() { x.isSent.Store(true) },
+	})
 	x.q.whenCut(x.onCut)
+	if order := x.q.recordOrder(); order != nil {
+		x.record(order)
+		defer x.recording.end()
+	}
 	request := x.in.WithContext(ctx)
-	if request.ContentLength != 0 {
+	switch {
+	case x.whole != nil:
+		request.TransferEncoding = nil
+		request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(x.whole)), int64(len(x.whole))
+	case request.ContentLength != 0:
 		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(bodyTimeout))
 		request.Body = &x.body
 	}
@@ -130,8 +154,8 @@ func newForwarder(server *url.URL, rules answerRules, buffers *bufferPool) *http
 			for i := 0; i+1 < len(x.order.Headers); i += 2 {
 				r.Out.Header.Add(x.order.Headers[i], asBytes(x.order.Headers[i+1]))
 			}
-			// Not every server agrees about where such a body ends.
-			r.Out.Close = r.In.ContentLength != 0 && (r.In.Method == http.MethodGet || r.In.Method == http.MethodHead)
+			// Not every server agrees about where such a body, or the answer to a HEAD, ends.
+			r.Out.Close = r.In.Method == http.MethodHead || r.In.ContentLength != 0 && r.In.Method == http.MethodGet
 		},
 		ModifyResponse: func(response *http.Response) error { return of(response.Request.Context()).begin(response, rules) },
 		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { of(r.Context()).answerFailure(err) },
@@ -150,6 +174,9 @@ func (x *exchange) roundTrip(r *http.Request) (*http.Response, error) {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, " ") || !isWritable(path) {
 		return nil, errNotWritable
 	}
+	if x.protocol() != "" {
+		return x.pool.upgrades.RoundTrip(r)
+	}
 	return x.pool.transport.RoundTrip(r)
 }
 
@@ -159,7 +186,7 @@ func (x *exchange) answerFailure(err error) {
 		x.answerOwn(cut.Status, cut.Answer)
 		return
 	}
-	if x.in.Context().Err() != nil || x.body.isBroken.Load() {
+	if x.in.Context().Err() != nil || x.body.isBroken.Load() || x.stream != nil {
 		panic(http.ErrAbortHandler) // the caller has gone
 	}
 	isSent := x.isSent.Load()
@@ -195,7 +222,7 @@ func (x *exchange) answerOwn(status int, text string) {
 	for name, values := range answer.Header {
 		header[name] = values
 	}
-	if answer.Close || x.isUnread() || x.on.channel.draining() {
+	if answer.Close || x.isUnread() || x.on.channel.draining() || x.order != nil && x.order.Close {
 		header.Set("Connection", "close")
 	}
 	x.armWrite()
@@ -203,15 +230,13 @@ func (x *exchange) answerOwn(status int, text string) {
 	_, _ = io.Copy(x.ResponseWriter, answer.Body)
 }
 
-// isUnread reports whether the request's body has not been read to its end.
-func (x *exchange) isUnread() bool { return x.in.ContentLength != 0 && !x.body.isOver.Load() }
-
 // onCut ends what is under way: the API server's side at once, the caller's within cutWithin.
 func (x *exchange) onCut(cut *cutMessage) {
 	x.mu.Lock()
 	x.cut = cut
 	_ = x.on.SetWriteDeadline(time.Now().Add(cutWithin))
 	x.mu.Unlock()
+	close(x.isCut)
 	x.cancel()
 }
 
@@ -252,26 +277,3 @@ func (x *exchange) Write(p []byte) (int, error) {
 }
 
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-// countedBody is the request's.
-type countedBody struct {
-	io.ReadCloser
-	x        *exchange
-	read     atomic.Int64
-	isOver   atomic.Bool
-	isBroken atomic.Bool
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.read.Add(int64(n))
-	switch {
-	case errors.Is(err, io.EOF):
-		b.isOver.Store(true)
-		// What is read from now on is the caller's going.
-		_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(time.Time{})
-	case err != nil:
-		b.isBroken.Store(true)
-	}
-	return n, err
-}

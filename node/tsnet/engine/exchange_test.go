@@ -295,3 +295,128 @@ func TestAnAnswerThatBreaksOffIsNotWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsArriveAsTheyAreWritten(t *testing.T) {
+	next := make(chan string)
+	f := startFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.(http.Flusher).Flush()
+		for event := range next {
+			_, _ = io.WriteString(w, event)
+			w.(http.Flusher).Flush()
+		}
+	})
+	w := f.dial(head("GET", "/k8s/watch", "alice") + "\r\n")
+	response := w.head("GET")
+	for _, event := range []string{"{\"type\":\"ADDED\"}\n", "{\"type\":\"MODI", "FIED\"}\n"} {
+		next <- event
+		got := make([]byte, len(event))
+		if _, err := io.ReadFull(response.Body, got); string(got) != event || err != nil {
+			t.Errorf("%q %v", got, err)
+		}
+	}
+	close(next)
+	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || err != nil {
+		t.Errorf("%q %v", rest, err)
+	}
+}
+
+func TestAServerThatDoesNotReadHoldsTheCallerBack(t *testing.T) {
+	f := startFixture(t, server)
+	w := f.dial(head("POST", "/k8s/silent", "alice") + fmt.Sprintf("Content-Length: %d\r\n\r\n", 1<<30))
+	var sent atomic.Int64
+	go func() {
+		block := make([]byte, 64<<10)
+		for {
+			n, err := w.Conn.Write(block)
+			sent.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}()
+	last := int64(-1)
+	eventually(t, "it stands still", func() bool {
+		time.Sleep(100 * time.Millisecond)
+		now := sent.Load()
+		defer func() { last = now }()
+		return now > 0 && now == last
+	})
+	if last > 64<<20 {
+		t.Errorf("%d bytes were taken from the caller", last)
+	}
+}
+
+func TestABodyOfAnyMethodArrivesWhole(t *testing.T) {
+	body := strings.Repeat("configmap", 120_000)
+	f := startFixture(t, func(w http.ResponseWriter, r *http.Request) {
+		got, _ := io.ReadAll(r.Body)
+		fmt.Fprint(w, string(got) == body)
+	})
+	chunks := ""
+	for at := 0; at < len(body); at += 100_000 {
+		part := body[at:min(len(body), at+100_000)]
+		chunks += fmt.Sprintf("%x\r\n%s\r\n", len(part), part)
+	}
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		for _, framed := range []string{fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body), "Transfer-Encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n"} {
+			w := f.dial("")
+			go func() { _, _ = io.WriteString(w.Conn, head(method, "/k8s/x", "alice")+framed) }()
+			if _, answer := w.answer(method); answer != "true" {
+				t.Errorf("%s: %q", method, answer)
+			}
+			if ended := <-f.ended; ended.SentBytes != int64(len(body)) {
+				t.Errorf("%+v", ended)
+			}
+		}
+	}
+}
+
+func TestALongAnswerThatComesBeforeTheWholeBodyArrivesWhole(t *testing.T) {
+	const size = 8_000_000
+	f := startFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprintf(connection, "HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+		_, _ = io.Copy(io.Discard, connection)
+	})
+	w := f.dial(head("POST", "/k8s/x", "alice") + "Content-Length: 3000000\r\n\r\nhalf")
+	if response, body := w.answer("POST"); response.StatusCode != 413 || len(body) != size || !response.Close {
+		t.Errorf("%d, %d bytes", response.StatusCode, len(body))
+	}
+}
+
+func TestAServerThatBreaksOffDuringAnUploadIsToldToTheCaller(t *testing.T) {
+	f := startFixture(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 500))
+		if connection, _, err := w.(http.Hijacker).Hijack(); err == nil {
+			connection.(*recorded).Conn.Close()
+		}
+	})
+	w := f.dial(head("POST", "/k8s/x", "alice") + "Content-Length: 3000000\r\n\r\n" + strings.Repeat("x", 1000))
+	if response, body := w.answer("POST"); response.StatusCode != 502 || body != "sent" {
+		t.Errorf("%d %q", response.StatusCode, body)
+	}
+}
+
+// What a server sends unasked, on a connection that it keeps, answers no other request.
+func TestBytesThatTheServerSendsUnaskedAnswerNoRequest(t *testing.T) {
+	smuggled := "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"
+	f := startFixture(t, answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst"+smuggled))
+	for range 20 {
+		w := f.dial(head("GET", "/k8s/x", "alice") + "Connection: close\r\n\r\n")
+		if _, body := w.answer("GET"); body != "first" {
+			t.Error(body)
+		}
+	}
+	f = startFixture(t, answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"+smuggled))
+	w := f.dial("")
+	for range 20 {
+		w.send(head("HEAD", "/k8s/x", "alice") + "\r\n")
+		if response, _ := w.answer("HEAD"); response.ContentLength != 60 {
+			t.Errorf("%d", response.ContentLength)
+		}
+	}
+}

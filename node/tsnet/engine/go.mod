@@ -3,6 +3,7 @@ module tka.specht-labs.de/engine
 go 1.26.6
 
 require (
+	github.com/moby/spdystream v0.5.1
 	gvisor.dev/gvisor v0.0.0-20260224225140-573d5e7127a8
 	tailscale.com v1.102.5
 )

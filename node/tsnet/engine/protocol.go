@@ -10,7 +10,7 @@ package main
 // Secrets travel in `start`, `proxy` and `save` alone, bytes as base64. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
 
 const (
-	protocolVersion = 7
+	protocolVersion = 8
 	maxLine         = 2 << 20 // a Secret's worth of state in base64, and the rest of `start`
 )
 

@@ -77,7 +77,7 @@ func TestGrantsKeepTheirTextThroughTheEncoder(t *testing.T) {
 func TestTheTwinHasTheSameContract(t *testing.T) {
 	compareTwins(t, "protocol.go", "../protocol.ts", `One JSON object a line`, `The end of stdin ends the engine\.`)
 	twin, _ := os.ReadFile("../protocol.ts")
-	if !strings.Contains(string(twin), "PROTOCOL_VERSION = 7;") || protocolVersion != 7 {
+	if !strings.Contains(string(twin), "PROTOCOL_VERSION = 8;") || protocolVersion != 8 {
 		t.Error("the versions differ")
 	}
 }

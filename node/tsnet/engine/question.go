@@ -5,11 +5,25 @@ import "sync"
 // question is one request from when it is asked about until it has ended.
 type question struct {
 	id      uint32
-	answers chan any // forwardMessage, answerMessage, locationMessage
+	answers chan any // forwardMessage, answerMessage, readMessage, locationMessage
 
-	mu    sync.Mutex
-	cut   *cutMessage
-	onCut func(*cutMessage)
+	mu     sync.Mutex
+	record *recordMessage
+	cut    *cutMessage
+	onCut  func(*cutMessage)
+}
+
+func (q *question) setRecord(message *recordMessage) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.record = message
+}
+
+// recordOrder is nil for what is not recorded.
+func (q *question) recordOrder() *recordMessage {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.record
 }
 
 func (q *question) setCut(message *cutMessage) {

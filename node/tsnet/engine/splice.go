@@ -99,8 +99,18 @@ func letItClose(connection net.Conn) {
 	_, _ = io.Copy(io.Discard, connection)
 }
 
+type deadlineWriter interface {
+	io.Writer
+	SetWriteDeadline(time.Time) error
+}
+
+type deadlineReader interface {
+	io.Reader
+	SetReadDeadline(time.Time) error
+}
+
 // copyAdaptive copies until from ends; nil means that it ended in order.
-func copyAdaptive(to, from net.Conn, buffers bufferSource) error {
+func copyAdaptive(to deadlineWriter, from deadlineReader, buffers bufferSource) error {
 	small := make([]byte, smallBuffer)
 	var large *[largeBuffer]byte
 	release := func() {

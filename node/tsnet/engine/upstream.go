@@ -21,6 +21,7 @@ const (
 	dialUpstreamTimeout = 10 * time.Second
 	// An answer may be as late as a webhook of the cluster makes it.
 	answerTimeout  = 5 * time.Minute
+	upgradeTimeout = time.Minute
 	maxAnswerHead  = 64 << 10
 	idleUpstream   = 30 * time.Second
 	maxIdlePerPool = 64
@@ -38,6 +39,7 @@ type upstream struct {
 
 type pool struct {
 	transport *http.Transport
+	upgrades  *http.Transport // each on a connection of its own
 	context   context.Context // of everything under way; ends with the pool
 	cancel    context.CancelFunc
 
@@ -82,6 +84,9 @@ func (u *upstream) newPool() *pool {
 		// HTTP/2 was measured slower, and one connection would be shared by all requests of a session.
 		Protocols: http1(),
 	}}
+	p.upgrades = p.transport.Clone()
+	p.upgrades.MaxIdleConnsPerHost = -1
+	p.upgrades.ResponseHeaderTimeout = upgradeTimeout
 	p.context, p.cancel = context.WithCancel(context.Background())
 	return p
 }

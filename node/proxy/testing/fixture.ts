@@ -1,6 +1,5 @@
 /**
- * The proxy behind the server that the tailnet's listeners use, on a loopback port; callers, sessions and the API server are
- * stand-ins. The API server's is a real HTTP server, or a bare socket, and remembers each connection's bytes.
+ * The proxy behind a stand-in for the engine, on a loopback port; callers, sessions and the API server are stand-ins too. The API server's is a real HTTP server, or a bare socket, and remembers each connection's bytes.
  *
  * Callers speak in bytes, so that they can say what no HTTP client would. In one file, because each part is of use only to the
  * others.
@@ -11,13 +10,13 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { refuseForeignRequest } from '../http/origin.ts';
-import { createTailnetServer } from '../http/server.ts';
-import type { TailnetConnection } from '../tsnet/node.ts';
-import type { ProxyCaller, ProxySession } from './decision.ts';
-import { createProxy, type Proxy, type ProxyDeps } from './index.ts';
-import { createSessionKeys, type SessionKeys } from './session-key.ts';
-import { createUpstream } from './upstream.ts';
+import { refuseForeignRequest } from '../../http/origin.ts';
+import type { TailnetConnection } from '../../tsnet/node.ts';
+import type { ProxyCaller, ProxySession } from '../decision.ts';
+import { createProxy, type Proxy, type ProxyDeps } from '../index.ts';
+import { createSessionKeys, type SessionKeys } from '../session-key.ts';
+import { createUpstream } from '../upstream.ts';
+import { createStandInEngine } from './stand-in-engine.ts';
 
 export interface StandIn {
   /** A request, as an HTTP server reads it; absent: answered with `{}`. */
@@ -30,7 +29,6 @@ export interface StandIn {
 export interface FixtureOptions {
   readonly apiServer?: StandIn;
   readonly limits?: ProxyDeps['limits'];
-  readonly timeouts?: Parameters<typeof createTailnetServer>[1];
   readonly deps?: Partial<ProxyDeps>;
 }
 
@@ -97,9 +95,8 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
   };
   let requests = 0;
   const proxy = createProxy({
-    connectionOf: (socket) => connectionOf(names.get(socket.remotePort ?? 0) ?? ''),
     caller(connection) {
-      const caller = callers.get(connection?.remoteAddress ?? '');
+      const caller = callers.get(connection.remoteAddress);
       if (caller !== undefined) return Promise.resolve(caller);
       return Promise.reject(Object.assign(new Error('nobody can say who is calling'), { status: 503, expose: true }));
     },
@@ -126,22 +123,9 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
     newRequestId: () => `request-${(requests += 1)}`,
     ...options.deps,
   });
-  const isProxied = ({ url = '', rawHeaders }: IncomingMessage): boolean => proxy.handles({ url, rawHeaders });
-  const web = createTailnetServer(
-    {
-      request: (req, res) => (isProxied(req) ? proxy.request(req, res) : void res.writeHead(404).end('not the proxy')),
-      upgrade: (req, socket, head) => proxy.upgrade(req, socket, head),
-      isProxied,
-    },
-    options.timeouts,
+  const { server: front } = createStandInEngine(proxy, (socket) =>
+    connectionOf(names.get(socket.remotePort ?? 0) ?? ''),
   );
-  // As the tailnet's listeners hand over their connections.
-  const accepted = new Set<Socket>();
-  const front = createServer({ allowHalfOpen: true }, (socket) => {
-    accepted.add(socket.once('close', () => accepted.delete(socket)));
-    web.server.emit('connection', socket);
-  });
-  web.server.emit('listening');
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
   const wires: Wire[] = [];
@@ -181,9 +165,9 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
       ),
     async [Symbol.asyncDispose]() {
       for (const wire of wires) wire.socket.destroy();
-      await proxy.close();
-      web.server.closeAllConnections();
-      await stop(front, [...accepted]);
+      proxy.close();
+      front.closeAllConnections();
+      await stop(front, []);
       await stop(
         apiServer,
         upstream.map(({ socket }) => socket),

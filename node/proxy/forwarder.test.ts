@@ -1,6 +1,6 @@
 /** Requests that the engine asks about: the same decisions as for those that are read here, and what becomes of them. */
 import test from 'ava';
-import { bodyOf, createFixture, type Fixture, serviceAccountToken, statusOf, turns } from './fixture.ts';
+import { bodyOf, createFixture, type Fixture, serviceAccountToken, statusOf, turns } from './testing/fixture.ts';
 import { ask, Asked, type Question } from './testing/asked.ts';
 
 const watch = '/k8s/api/v1/pods?watch=true';
@@ -121,7 +121,7 @@ test('a cut reaches the engine, with a last word for a watch alone', async (t) =
   t.is(cut?.answer.status, 401);
   t.like(JSON.parse(cut?.lastWord ?? ''), { type: 'ERROR', object: { code: 401, message: 'the session has ended' } });
   t.regex(cut?.lastWord ?? '', /\n$/);
-  t.is(reading.cuts[0]?.lastWord, undefined);
+  t.deepEqual([cut?.inOrder, reading.cuts[0]?.inOrder], [true, false]);
   watching.end();
   await turns();
   t.like(at.log.at(-1), { phase: 'end', cut: 'the session has ended' });
@@ -218,4 +218,59 @@ test('what cannot be forwarded is answered at once, and counted once', async (t)
   await turns();
   t.is(at.served.length, 1);
   t.is(at.proxy.open, 0);
+});
+
+const over = 'the session has ended (logout): run `tka login`';
+const losses: readonly [title: string, lose: (at: Fixture) => void, isLost: boolean][] = [
+  ['whose grant is gone', (at) => change(at, { covers: () => false }), true],
+  ["whose node is another user's now", (at) => change(at, { subject: 'another' }), true],
+  ['whose session is over', (at) => void at.sessions.delete('alice'), true],
+  ['whose caller cannot be identified now', (at) => void at.callers.delete('alice'), false],
+  ['that is as it was', () => undefined, false],
+];
+for (const [title, lose, isLost] of losses) {
+  test(`a stream ${title} ${isLost ? 'ends' : 'continues'} at the next look`, async (t) => {
+    await using at = await createFixture();
+    const asked = await ask(at, { target: watch });
+    lose(at);
+    await at.proxy.recheck();
+    t.is(asked.cuts.length, isLost ? 1 : 0);
+  });
+}
+
+function change(at: Fixture, to: object): void {
+  const caller = at.callers.get('alice');
+  if (caller !== undefined) at.callers.set('alice', { ...caller, ...to });
+}
+
+test("a cut leaves other sessions' streams alone", async (t) => {
+  await using at = await createFixture();
+  const [alice, bob] = [await ask(at, { target: watch }), await ask(at, { target: watch, as: 'bob', session: 'bob' })];
+  t.is(at.proxy.cut('uid-of-alice', over), 1);
+  t.deepEqual([alice.cuts.length, bob.cuts.length], [1, 0]);
+});
+
+test('a token that cannot be had is an answer, and no bug is told to the caller', async (t) => {
+  await using at = await createFixture({ deps: { token: () => Promise.reject(new Error('secret detail')) } });
+  const [answer] = (await ask(at)).answered;
+  t.is(answer?.status, 502);
+  t.regex(String(bodyOf(answer?.text ?? '')['message']), /request-1/);
+  t.notRegex(answer?.text ?? '', /secret detail/);
+});
+
+for (const length of ['9007199254740993', '18446744073709551615'])
+  test(`a length of ${length} is refused, and never forwarded as another number`, async (t) => {
+    await using at = await createFixture();
+    const headers = ['Host', 'tka', 'Authorization', `Bearer ${at.token('alice')}`, 'Content-Length', length];
+    const asked = await ask(at, { method: 'POST', headers, hasBody: true });
+    t.deepEqual([asked.forwarded.length, asked.answered[0]?.status], [0, 413]);
+  });
+
+test('a session that comes back under its name does not get the connections of the one before', async (t) => {
+  await using at = await createFixture();
+  const first = await ask(at);
+  const session = at.sessions.get('alice');
+  if (session !== undefined) at.sessions.set('alice', { ...session, uid: 'another-uid' });
+  const second = await ask(at);
+  t.deepEqual([first.forwarded[0]?.pool, second.forwarded[0]?.pool], ['uid-of-alice', 'another-uid']);
 });
