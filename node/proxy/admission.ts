@@ -17,7 +17,7 @@ import {
   refuseInexactLength,
 } from './headers.ts';
 import type { ProxyDeps } from './index.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from './status-error.ts';
 import { isToApplication, targetOf } from './target.ts';
 
 /** A request and what is known of it so far. */

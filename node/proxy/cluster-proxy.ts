@@ -23,7 +23,7 @@ import type { ClusterEndpoint } from '../kubernetes/connection.ts';
 import type { ProxyCaller, ProxySession } from './decision.ts';
 import { createProxy, type Proxy, type ProxyMetrics } from './index.ts';
 import { createRecorder } from './recording.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from './status-error.ts';
 import type { SessionKeys } from './session-key.ts';
 import { createUpstream } from './upstream.ts';
 

@@ -5,7 +5,7 @@
  * is the caller's, the caller's own node is granted the session's role and scope now, and the session is neither over nor being
  * ended. Whatever of that does not hold is one and the same 401: nobody learns which sessions there are.
  */
-import { Refusal } from './refusal.ts';
+import { Refusal } from './status-error.ts';
 import { readToken, type SessionKeys } from './session-key.ts';
 
 export interface ProxyCaller {

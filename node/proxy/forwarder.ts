@@ -14,7 +14,7 @@ import type { TailnetConnection } from '../tsnet/node.ts';
 import { kubernetesRequests, prefixOf } from './classify.ts';
 import { answerRules, ownLocation } from './headers.ts';
 import type { Recording } from './recording.ts';
-import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './refusal.ts';
+import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './status-error.ts';
 import type { Cut } from './streams.ts';
 import { type Upgrade, upgradeIn } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';

@@ -6,7 +6,7 @@
  * identities that a caller brings besides the session's token are refused, not dropped: whoever sends them expects them
  * to count.
  */
-import { Refusal } from './refusal.ts';
+import { Refusal } from './status-error.ts';
 
 /** What a Kubernetes client has to say to the API server, and what pods behind it need to serve a page. */
 const forwarded: ReadonlySet<string> = new Set([

@@ -17,7 +17,7 @@ import { auditEphemeral, isEphemeral } from './ephemeral.ts';
 import { createForwarders, type Forwarder, type Outcome, type ProxyRequest } from './forwarder.ts';
 import type { HeaderReject } from './headers.ts';
 import type { Recorder, Recording, RecordingFailure } from './recording.ts';
-import { answerRefusal, Refusal } from './refusal.ts';
+import { answerRefusal, Refusal } from './status-error.ts';
 import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
 import type { Upstream } from './upstream.ts';

@@ -12,7 +12,7 @@ import { join, resolve } from 'node:path';
 import type { RecordingFailure, RecordOrder } from '../tsnet/decider.ts';
 import type { Attributes } from './attributes.ts';
 import type { AuditSubject } from './audit.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from './status-error.ts';
 import { roadOf } from './roads.ts';
 import type { UpgradeProtocol } from './upgrade.ts';
 

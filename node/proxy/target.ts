@@ -6,7 +6,7 @@
  * and `services/proxy` an empty segment is the application's own business, and allowed.
  */
 import { prefixOf } from './classify.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from './status-error.ts';
 
 /** Path and query for the API server, starting with a slash. Throws Refusal. */
 export function targetOf(url: string): string {

@@ -10,7 +10,7 @@ import {
   NodeClosedError,
   ProtocolMismatchError,
 } from './errors.ts';
-import { start, until } from './node-fixture.ts';
+import { start, until } from './testing/node-fixture.ts';
 
 // One after another: twenty engines that start at once on a busy machine do not greet in time.
 const test = anyTest.serial;

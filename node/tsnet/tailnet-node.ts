@@ -14,7 +14,7 @@ import { serveDecisions } from './decisions.ts';
 import type { Engine } from './engine.ts';
 import { engineEnvironment } from './environment.ts';
 import { EngineGoneError, JoinRefusedError, NodeClosedError } from './errors.ts';
-import { keep, namingStore, startFields } from './keeping.ts';
+import { keep, namingStore, startFields } from './state-store.ts';
 import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
 import { LoopbackProxy } from './loopback-proxy.ts';
@@ -29,7 +29,7 @@ import type {
   TailnetProxy,
 } from './node.ts';
 import type { DecisionsPreamble, EngineEvent, EngineRequest, Preamble } from './protocol.ts';
-import { askIdentities, askIdentity, UNKNOWN } from './questions.ts';
+import { askIdentities, askIdentity, UNKNOWN } from './whois.ts';
 import { RecentCallers } from './recent-callers.ts';
 import { FIRST_STATE, stateFrom } from './states.ts';
 import { Supervisor, type SupervisorTimings } from './supervisor.ts';

@@ -44,7 +44,7 @@ type (
 		Capabilities []string          `json:"capabilities"`
 		SocketPath   string            `json:"socketPath"` // where accepted connections are handed over
 		Nonce        string            `json:"nonce"`      // goes into each preamble
-		Callers      []string          `json:"callers"`    // addresses that a former engine served of late; see greet
+		Callers      []string          `json:"callers"`    // addresses that a former engine served of late; see rehandshake
 		Lost         []lostMessage     `json:"lost"`       // connections that ended with a former engine; see reset
 	}
 

@@ -223,7 +223,7 @@ func (t *tailnet) publishLocked() {
 	}
 	if next.Ready && (t.sent == nil || !t.sent.Ready) {
 		system := t.server.Sys()
-		go greet(t.context, t.local, system.Engine.Get(), t.callers, func(caller netip.Addr) {
+		go rehandshake(t.context, t.local, system.Engine.Get(), t.callers, func(caller netip.Addr) {
 			reset(caller, t.lost, system.Tun.Get().InjectOutbound)
 		})
 	}

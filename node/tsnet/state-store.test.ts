@@ -1,7 +1,7 @@
 import test from 'ava';
 import { EngineGoneError, JoinError } from './errors.ts';
 import type { StateStore, TailnetNode } from './node.ts';
-import { start, until } from './node-fixture.ts';
+import { start, until } from './testing/node-fixture.ts';
 
 /** A store that keeps what it is told when it is let. */
 function store(values: Readonly<Record<string, string>> = {}) {

@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
-import { PROTOCOL_VERSION } from './protocol.ts';
+import { PROTOCOL_VERSION } from '../protocol.ts';
 
 interface Request {
   readonly type: string;

@@ -1,8 +1,8 @@
 /** A tailnet node with a fake engine, for tests of what the node makes of it. */
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import type { NodeOptions, NodeState } from './node.ts';
-import { EmbeddedNode, type NodeDependencies } from './tailnet-node.ts';
+import type { NodeOptions, NodeState } from '../node.ts';
+import { EmbeddedNode, type NodeDependencies } from '../tailnet-node.ts';
 
 const TIMINGS: NodeDependencies['timings'] = {
   heartbeatMs: 20,
