@@ -225,6 +225,10 @@ func (x *exchange) answerOwn(status int, text string) {
 	if answer.Close || x.isUnread() || x.on.channel.draining() || x.order != nil && x.order.Close {
 		header.Set("Connection", "close")
 	}
+	if x.isUnread() {
+		// The server would wait for the rest of the body before it closes.
+		_ = x.on.SetReadDeadline(time.Now().Add(lingerEnded))
+	}
 	x.armWrite()
 	x.ResponseWriter.WriteHeader(answer.StatusCode)
 	_, _ = io.Copy(x.ResponseWriter, answer.Body)

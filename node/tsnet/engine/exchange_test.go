@@ -321,8 +321,10 @@ func TestEventsArriveAsTheyAreWritten(t *testing.T) {
 }
 
 func TestAServerThatDoesNotReadHoldsTheCallerBack(t *testing.T) {
-	f := startFixture(t, server)
-	w := f.dial(head("POST", "/k8s/silent", "alice") + fmt.Sprintf("Content-Length: %d\r\n\r\n", 1<<30))
+	release := make(chan struct{})
+	f := startFixture(t, func(http.ResponseWriter, *http.Request) { <-release })
+	defer close(release)
+	w := f.dial(head("POST", "/k8s/x", "alice") + fmt.Sprintf("Content-Length: %d\r\n\r\n", 1<<30))
 	var sent atomic.Int64
 	go func() {
 		block := make([]byte, 64<<10)
