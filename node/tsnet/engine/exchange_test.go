@@ -395,9 +395,12 @@ func TestAServerThatBreaksOffDuringAnUploadIsToldToTheCaller(t *testing.T) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 500))
 		if connection, _, err := w.(http.Hijacker).Hijack(); err == nil {
 			connection.(*recorded).Conn.Close()
+			connection.(*recorded).once.Do(func() { close(connection.(*recorded).closed) })
 		}
 	})
 	w := f.dial(head("POST", "/k8s/x", "alice") + "Content-Length: 3000000\r\n\r\n" + strings.Repeat("x", 1000))
+	eventually(t, "the server breaks off", func() bool { return len(f.connections()) == 1 && isClosed(f.connections()[0]) })
+	go func() { _, _ = io.WriteString(w.Conn, strings.Repeat("x", 2_999_000)) }()
 	if response, body := w.answer("POST"); response.StatusCode != 502 || body != "sent" {
 		t.Errorf("%d %q", response.StatusCode, body)
 	}
@@ -420,5 +423,14 @@ func TestBytesThatTheServerSendsUnaskedAnswerNoRequest(t *testing.T) {
 		if response, _ := w.answer("HEAD"); response.ContentLength != 60 {
 			t.Errorf("%d", response.ContentLength)
 		}
+	}
+}
+
+func isClosed(r *recorded) bool {
+	select {
+	case <-r.closed:
+		return true
+	default:
+		return false
 	}
 }
