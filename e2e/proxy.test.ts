@@ -18,6 +18,7 @@ import type { Entry } from './proxy/caller.ts';
 import { forgedRequests } from './proxy/forged-requests.ts';
 import { whatIsCounted } from './proxy/metrics.ts';
 import { podStreams } from './proxy/pod-streams.ts';
+import { apiAtTheRoot } from './proxy/root.ts';
 import { Running } from './proxy/running.ts';
 import { credentialsIn, logged, logOf } from './proxy/server-log.ts';
 import { stolenCredentials } from './proxy/stolen-credentials.ts';
@@ -110,16 +111,6 @@ test.serial('kubectl get -w shows what happens when it happens', async (t) => {
   t.is(watching.stderr, '');
 });
 
-test.serial('kubectl proxy serves the API to a local client', async (t) => {
-  // Without the flag kubectl leaves the path of the server's URL out, whoever the server is.
-  await person(alice);
-  const serving = new Running(t, stack, alice, ['kubectl', 'proxy', '--port=0', '--append-server-path']);
-  const [, port] = /:(\d+)$/.exec(await serving.says(/^Starting to serve on/)) ?? [];
-  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/namespaces/default/configmaps`);
-  t.is(answer.status, 200);
-  t.like(await answer.json(), { kind: 'ConfigMapList' });
-});
-
 test.serial("a client library's informer hears of what is added, changed and deleted", async (t) => {
   await person(bob);
   const script = join(import.meta.dirname, 'proxy/informer.ts');
@@ -204,6 +195,7 @@ podStreams(test, {
   listening: () => Promise.resolve('pod'),
   ticking: () => Promise.resolve('pod'),
 });
+apiAtTheRoot(() => stack, alice);
 stolenCredentials(() => stack, { alice, bob, rules });
 forgedRequests(() => stack, bob);
 applications(

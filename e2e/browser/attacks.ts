@@ -110,6 +110,7 @@ export function browserAttacks(stackOf: () => Stack, user: string, standIn: () =
         ['/api/v1alpha1/whoami', {}],
         ['/api/v1alpha1/login', { method: 'POST' }],
         ['/k8s/version', { headers: { authorization: 'Bearer tka_a_b' } }],
+        ['/version', { headers: { authorization: 'Bearer tka_a_b' } }],
       ] as const) {
         const answer = String(await page.run(fetching(path, options)));
         t.regex(answer, /^basic 421 .*has no such name/s, `${scheme} ${path}`);
@@ -118,41 +119,45 @@ export function browserAttacks(stackOf: () => Stack, user: string, standIn: () =
     t.is(await sessionsOf(stack), '');
   });
 
-  test.serial('a page cannot ride a session: no frame, no websocket, not with the token either', async (t) => {
-    const { page, host, stack, caller } = await open();
-    const entry = await caller.login();
-    const url = `https://${host}/k8s/version`;
-    const framing = `new Promise((resolve) => {
-      const frame = document.createElement('iframe');
-      frame.src = '${url}';
-      frame.onload = () => { try { resolve(frame.contentDocument?.body?.innerText ?? 'unreadable'); } catch { resolve('unreadable'); } };
-      document.body.append(frame);
-    })`;
-    t.is(await page.run(framing), 'unreadable');
-    await page.open(url);
-    t.regex(String(await page.run('document.body.innerText')), /"code":401|"code": 401/);
-    await page.open('http://evil.example/');
-    const withToken = { headers: { authorization: `Bearer ${entry.token}` } };
-    t.regex(String(await page.run(fetching(url, withToken))), /^TypeError/);
-
-    const since = Date.now();
-    const exec = `wss://${host}/k8s/api/v1/namespaces/default/pods/pod/exec?command=cat&stdin=true&stdout=true`;
-    const bearer = `base64url.bearer.authorization.k8s.io.${Buffer.from(entry.token).toString('base64url')}`;
-    for (const protocols of [['v5.channel.k8s.io'], ['v5.channel.k8s.io', bearer]]) {
-      const connecting = `new Promise((resolve) => {
-        const socket = new WebSocket('${exec}', ${JSON.stringify(protocols)});
-        socket.onopen = () => resolve('open');
-        socket.onclose = ({ code }) => resolve('closed ' + code);
+  for (const prefix of ['', '/k8s'])
+    test.serial(
+      `a page cannot ride a session at ${prefix || 'the root'}: no frame, no websocket, not with the token either`,
+      async (t) => {
+        const { page, host, stack, caller } = await open();
+        const entry = await caller.login();
+        const url = `https://${host}${prefix}/version`;
+        const framing = `new Promise((resolve) => {
+        const frame = document.createElement('iframe');
+        frame.src = '${url}';
+        frame.onload = () => { try { resolve(frame.contentDocument?.body?.innerText ?? 'unreadable'); } catch { resolve('unreadable'); } };
+        document.body.append(frame);
       })`;
-      t.is(await page.run(connecting), 'closed 1006');
-    }
-    await refusals(stack, since, 2);
-    t.deepEqual(
-      logOf(stack, since).filter(({ event, result }) => event === 'k8s' && result !== 'refused'),
-      [],
+        t.is(await page.run(framing), 'unreadable');
+        await page.open(url);
+        t.regex(String(await page.run('document.body.innerText')), /"code":401|"code": 401/);
+        await page.open('http://evil.example/');
+        const withToken = { headers: { authorization: `Bearer ${entry.token}` } };
+        t.regex(String(await page.run(fetching(url, withToken))), /^TypeError/);
+
+        const since = Date.now();
+        const exec = `wss://${host}${prefix}/api/v1/namespaces/default/pods/pod/exec?command=cat&stdin=true&stdout=true`;
+        const bearer = `base64url.bearer.authorization.k8s.io.${Buffer.from(entry.token).toString('base64url')}`;
+        for (const protocols of [['v5.channel.k8s.io'], ['v5.channel.k8s.io', bearer]]) {
+          const connecting = `new Promise((resolve) => {
+          const socket = new WebSocket('${exec}', ${JSON.stringify(protocols)});
+          socket.onopen = () => resolve('open');
+          socket.onclose = ({ code }) => resolve('closed ' + code);
+        })`;
+          t.is(await page.run(connecting), 'closed 1006');
+        }
+        await refusals(stack, since, 2);
+        t.deepEqual(
+          logOf(stack, since).filter(({ event, result }) => event === 'k8s' && result !== 'refused'),
+          [],
+        );
+        t.is((await caller.ask(entry, '/version')).status, 200, 'and whose session it is goes on');
+      },
     );
-    t.is((await caller.ask(entry, '/version')).status, 200, 'and whose session it is goes on');
-  });
 
   const address = ownAddress();
   const [withAddress, why] =

@@ -52,6 +52,17 @@ export function applications(stackOf: () => Stack, user: string, standIn: () => 
       t.deepEqual(second?.headers['x-csrf-token'], 'x');
       t.deepEqual(comparable(second?.headers), comparable(first?.headers));
       t.notRegex(JSON.stringify(second), /tka_|1\.2\.3\.4|bearer|root/i);
+
+      // Without the last slash the API server redirects to itself, and so to where the request came from.
+      const unslashed = `/api/v1/namespaces/default/pods/application:${site.port}/proxy`;
+      for (const [url, prefix] of [
+        [entry.url, '/k8s'],
+        [origin, ''],
+      ] as const) {
+        const redirect = await caller.ask({ ...entry, url }, unslashed);
+        t.is(redirect.status, 301, redirect.body);
+        t.is(redirect.headers.location, `${prefix}${unslashed}/`);
+      }
     },
   );
 
