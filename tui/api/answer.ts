@@ -3,7 +3,7 @@ import { exitCodes, PassingError, RefusedError, UnreachableError, UserError } fr
 import { printable } from '../terminal/output.ts';
 import type { Answer, Transport } from './transport.ts';
 
-/** Something answers, and it is no tka server, or one that has no such call yet. */
+/** The answer is not from a tka server, or from one without such a call. */
 export class NotTkaError extends UserError {
   readonly status: number;
 

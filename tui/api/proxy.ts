@@ -49,7 +49,7 @@ export async function tunnelAgent(server: URL, proxy: URL): Promise<Agent | unde
 export interface KubectlProxy {
   /** For `proxy-url` in the cluster's entry. */
   readonly url?: string;
-  /** What the user has to do by hand. */
+  /** What the user has to do. */
   readonly warning?: string;
 }
 

@@ -42,7 +42,7 @@ export function locate(root: Command, words: readonly string[]): Position {
     } else {
       const next = operands.length === 0 ? find(command, word) : undefined;
       if (next !== undefined) command = next;
-      // `help` is no command of the tree: what follows it are names of commands.
+      // `help` is not declared as a command: command names follow it.
       else if (!(command === root && word === 'help')) operands.push(word);
     }
   }

@@ -1,6 +1,6 @@
 /**
  * What fits into a row, by the width of the terminal. A row never wraps. As it gets narrower, first the bar shrinks and names
- * are cut, then the context goes; below 60 columns there are no columns any more, only lines that are cut.
+ * are cut, then the context goes; below 60 columns there are no columns, only cut lines.
  */
 import type { Glyphs } from '../terminal/theme.ts';
 

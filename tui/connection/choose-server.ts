@@ -33,7 +33,7 @@ export interface ChooseOptions {
 
 export type ChooseFlags = GlobalFlags & { readonly kubeconfig?: string };
 
-/** Throws a usage error where there is no telling, UnreachableError or TailnetError where none is found. */
+/** Throws a usage error if it is ambiguous, UnreachableError or TailnetError if none is found. */
 export async function chooseServer(runtime: Runtime, flags: ChooseFlags, options: ChooseOptions): Promise<Chosen> {
   if (flags.cluster !== undefined && flags.server === undefined) return byName(runtime, flags, flags.cluster, options);
   const named = await namedServer(runtime, flags);

@@ -1,4 +1,4 @@
-/** An API whose calls are watched: what waits long says so, the first answer is noticed, and a failure is explained. */
+/** An API whose calls are observed: slow calls are reported, the first answer is noticed, and failures are explained. */
 import type { Api } from '../api/api.ts';
 import { NotTkaError } from '../api/answer.ts';
 import { UnreachableError, type UserError } from '../errors.ts';
@@ -11,7 +11,7 @@ export interface Observer {
   readonly onWait: () => void;
   readonly onAnswer: () => void;
   readonly explain: (error: UnreachableError) => Promise<UnreachableError>;
-  /** The server has no such call, or is no tka server. */
+  /** The server has no such call, or is not a tka server. */
   readonly explainAbsent: (error: NotTkaError) => Promise<UserError>;
 }
 

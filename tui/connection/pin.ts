@@ -12,7 +12,7 @@ export interface Pin {
   name(cluster: string): void;
 }
 
-/** What is known of the server from now on. That it cannot be written is no reason to stop. */
+/** The server's pin. If it cannot be written, that is a warning. */
 export function createPin(
   { env }: Pick<Runtime, 'env'>,
   { server, network, judged: { peer, pin, elsewhere } }: Target,

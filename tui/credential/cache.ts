@@ -3,7 +3,7 @@
  * where others can write to the cache.
  * Beside each, `<session>.until` has one line for prompts: when the session ends, in epoch seconds, its role, its cluster.
  *
- * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked by hand for the
+ * kubectl runs the plugin at every invocation, so reading one loads nothing but node:fs. The shape is checked without a schema for the
  * same reason. An invalid file counts as absent: the next login rewrites it.
  */
 import { readFileSync, rmSync } from 'node:fs';

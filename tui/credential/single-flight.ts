@@ -1,6 +1,6 @@
 /**
- * One of many processes does the work, the others take its result: a lock file, made exclusively, names its holder. Who waits
- * takes over where the holder is dead, or has not been done for longer than any holder may be. Without a place for the lock each does
+ * One of many processes does the work, the others take its result: a lock file, created exclusively, names its holder. A waiter
+ * takes over if the holder is dead, or has held it for longer than any holder may. If no lock can be created, each does
  * the work itself.
  */
 import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
@@ -51,7 +51,7 @@ function take(path: string, pid: number): ReturnType<typeof takeLock> {
   return directory === undefined ? 'impossible' : takeLock(path, JSON.stringify(ownerOf(pid)));
 }
 
-/** Ours alone: it may have been taken from us for being slow. */
+/** Only our own: a slow holder may have lost the lock. */
 function release(path: string, pid: number): void {
   ifSystemAllows(() => {
     if (holderOf(path)?.pid === pid) unlinkSync(path);
@@ -65,7 +65,7 @@ function isLeft(path: string, staleMs: number): boolean {
   return stat !== undefined && Date.now() - stat.mtimeMs > staleMs;
 }
 
-/** Another may be removing it too, and have its own in place already: what was moved away by mistake goes back. */
+/** Another process may have replaced it already: a lock that was moved away by mistake is restored. */
 function remove(path: string, pid: number, staleMs: number): void {
   const aside = `${path}.${pid}`;
   ifSystemAllows(() => {

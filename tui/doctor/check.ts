@@ -47,7 +47,7 @@ export async function examine({ run }: Check, facts: Facts): Promise<Finding> {
   }
 }
 
-/** Undefined where finding it out has failed, which the check whose matter it is tells. */
+/** Undefined if it could not be determined; the responsible check reports that. */
 export async function ifKnown<T>(fact: Promise<T>): Promise<T | undefined> {
   try {
     return await fact;

@@ -1,4 +1,4 @@
-/** Whether the entries that tka made are still whole: a context without its user, or a plugin that is not there any more. */
+/** Whether the entries that tka wrote are complete: no context without a user, no plugin that is missing. */
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { OwnContext } from '../kubeconfig/entries.ts';

@@ -10,7 +10,7 @@ const versions: readonly (readonly [string, string, readonly string[] | undefine
   ['0.3.1', '0.4.0', undefined, 'warning', /may be incompatible/],
   ['1.0.0', '2.0.0', undefined, 'warning', /may be incompatible/],
   ['2.0.0', 'v1.4.0', undefined, 'warning', /may be incompatible/],
-  ['1.0.0', '3.0.0', ['v1'], 'failed', /does not speak v1alpha1/],
+  ['1.0.0', '3.0.0', ['v1'], 'failed', /no longer speaks v1alpha1/],
 ];
 for (const [own, server, api, state, finding] of versions) {
   test(`command ${own} and server ${server}, which speaks ${api?.join() ?? 'as all did'}: ${state}`, (t) => {

@@ -80,7 +80,7 @@ export const machineChecks: readonly Check[] = [
   },
 ];
 
-/** The first whose plugins are of client.authentication.k8s.io/v1 without a word about it. */
+/** The first release that supports plugins of client.authentication.k8s.io/v1 without a warning. */
 const oldestKubectl = 26;
 
 function isOpenToOthers(path: string): boolean {

@@ -80,10 +80,9 @@ export const serverChecks: readonly Check[] = [
 /** `api`: what the server speaks; one that says nothing speaks what all did before it could say. */
 export function compareVersions(own: string, server: string, api: readonly string[] = [spoken]): ReturnType<typeof ok> {
   if (!api.includes(spoken)) {
-    return failed(
-      `the server (${server}) does not speak ${spoken} any more, which is what this command (${own}) speaks`,
-      ['Update the command.'],
-    );
+    return failed(`the server (${server}) no longer speaks ${spoken}, which this command (${own}) speaks`, [
+      'Update the command.',
+    ]);
   }
   const [ownAge, serverAge] = [own, server].map(compatibility);
   if (ownAge === undefined || serverAge === undefined || ownAge === serverAge)

@@ -54,6 +54,6 @@ export function isOurs(path: string): boolean {
 function xdg(env: Environment, variable: string, fallback: string): string {
   const value = env[variable];
   if (value !== undefined && isAbsolute(value)) return value;
-  // Under a file that is no directory nothing is found, and nothing can be made, by root neither.
+  // Below a device file nothing is found and nothing can be created, not even by root.
   return join(knownHome(env) ?? '/dev/null', fallback);
 }

@@ -1,7 +1,7 @@
 /**
- * Whose a private directory is: a process, told from a later one with the same number by when it started.
+ * The owner of a private directory: a process, distinguished from a later one with the same PID by its start time.
  *
- * Where the file system is shared (a container, a home on the network), numbers of other machines mean nothing here: such
+ * On a shared file system (a container, a network home), PIDs of other machines mean nothing here: such
  * owners are `unknown`, and only they end what is theirs.
  */
 import { readFileSync, readlinkSync } from 'node:fs';

@@ -15,7 +15,7 @@ const reasons: Readonly<Record<string, string>> = {
   ELOOP: 'too many levels of symbolic links',
 };
 
-/** The system's word itself where there are no better ones. */
+/** The error code itself if there is no description. */
 export function reasonOf(code: string): string {
   return reasons[code] ?? code;
 }

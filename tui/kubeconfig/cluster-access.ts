@@ -26,7 +26,7 @@ export interface ClusterAccess {
   readonly namespace?: string;
 }
 
-/** Throws UserError where a server's kubeconfig is no plain way to a cluster. */
+/** Throws UserError if a server's kubeconfig is not a plain URL, CA and token. */
 export function readClusterAccess(kubeconfig: unknown, server: string): ClusterAccess {
   const result = kubeconfigSchema.safeParse(kubeconfig);
   if (!result.success) {

@@ -3,7 +3,7 @@
  *
  * An entry is ours if it carries our extension with the same server and session; kubectl keeps extensions when it rewrites a
  * file. Entries of others are never changed or removed: where one has the name we want, another name is taken. In ours, the
- * fields that a login determines are set, and the rest (a namespace chosen by hand, say) stays. Comments and unknown
+ * fields that a login determines are set, and the rest (for example a namespace that the user chose) stays. Comments and unknown
  * content stay everywhere.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -244,7 +244,7 @@ function put(entry: Entry, fields: Fields, marker: Marker): void {
   entry.file.changed = true;
 }
 
-/** After `put`. What a login wrote it may remove again; what was set by hand it may not. */
+/** After `put`. A login may remove what a login wrote, not what the user set. */
 function recordProxy({ file, index, body }: Entry, proxyUrl: unknown): void {
   const { document } = file;
   if (ourExtension(body['extensions'])['proxyUrl'] === proxyUrl) return;

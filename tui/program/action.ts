@@ -47,7 +47,7 @@ export interface ReadFlags {
   readonly flags: GlobalFlags;
   /** The shell that runs this, by its integration, keeps its environment. */
   readonly leavesShell: boolean;
-  /** What the former flags that were given do not do any more. */
+  /** What given deprecated flags no longer do. */
   readonly notes: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** The commands that say what there is, and what the caller may have of it. */
+/** The commands about clusters and the caller's rights there. */
 import type { Command } from 'commander';
 import type { GlobalFlags } from '../flags.ts';
 import { example, lazily, type Program } from './action.ts';

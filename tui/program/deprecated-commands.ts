@@ -53,7 +53,7 @@ function declareReauthenticate(program: Command, act: Act): void {
     );
 }
 
-/** Here, or at the server any more. */
+/** Here or at the server. */
 function hasNoSession(error: unknown): boolean {
   if (error instanceof RefusedError) return error.code === 'not_logged_in' || error.status === 404;
   return error instanceof UserError && error.exitCode === exitCodes.denied && error.name === 'NoSessionError';

@@ -48,7 +48,7 @@ export async function runProgram(runtime: Runtime, given: readonly string[]): Pr
     }
     return exitCode;
   } catch (error) {
-    // Commander has said what was wrong; only asking for help is no mistake.
+    // Commander has reported the error; only a request for help is not one.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     throw error;
   }

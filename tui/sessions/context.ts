@@ -192,7 +192,7 @@ async function clusterFields(
   };
 }
 
-/** Removes the `proxy-url` of a login before; one that was set by hand stays. */
+/** Removes the `proxy-url` of an earlier login; one that the user set stays. */
 function staleProxy(before: OwnEntries | undefined): Fields {
   const { proxyUrl, loginsProxyUrl } = before ?? {};
   return proxyUrl !== undefined && proxyUrl === loginsProxyUrl ? { 'proxy-url': undefined } : {};

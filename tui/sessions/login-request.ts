@@ -20,7 +20,7 @@ export async function readLoginRequest({
   return request.data;
 }
 
-/** Throws a usage error where it is no name of a namespace. */
+/** Throws a usage error if it is not a valid namespace name. */
 export function checkNamespace(namespace: string | undefined): void {
   if (namespace === undefined || isDnsLabel(namespace)) return;
   throw usageError(`--namespace ${JSON.stringify(namespace)} is not a valid namespace name`, [

@@ -1,4 +1,4 @@
-/** A login whose kubeconfig goes to stdout with the token in it: nothing on this machine changes but who is known as a server. */
+/** A login whose kubeconfig goes to stdout with the token in it: nothing on this machine changes but the known servers. */
 import { standaloneKubeconfig } from '../kubeconfig/standalone.ts';
 import { renderData } from '../terminal/structured-output.ts';
 import { usageError } from '../errors.ts';

@@ -125,7 +125,7 @@ async function document(output: OutputForm, reports: readonly ServerReport[]): P
   return output === 'yaml' ? `---\n${text}` : text;
 }
 
-/** That time passes is no change. */
+/** The passing of time is not a change. */
 function comparable(text: string): string {
   return text.replaceAll(/"?remainingSeconds"?: ?\d+/g, '');
 }

@@ -1,5 +1,5 @@
 /**
- * What killed shells have left is ended by the next start of a command: their sessions, as their own exit would have, and their
+ * The next command ends what killed shells have left: their sessions, as their own exit would have, and their
  * private files. Where nothing was left this costs a look into three directories and loads nothing.
  */
 import { removeLeftKubeconfigs } from './integration/environment.ts';

@@ -1,5 +1,5 @@
 /**
- * Whether a session ends with a shell: a pure decision over what the records and the kubeconfigs say.
+ * Whether a session ends with a shell: a pure function of the records and the kubeconfigs.
  *
  * It ends if a shell opened it and nothing else uses it. While another shell is logging in at the same server, it is
  * unknown whether it will use this session: a later command decides.

@@ -1,7 +1,7 @@
 /**
- * Where what belongs to a running shell lies: `sessions/<owner>` for `tka shell` and `tka exec`, `shells/<pid>` for logins in a
+ * Directories of running shells: `sessions/<owner>` for `tka shell` and `tka exec`, `shells/<pid>` for logins in a
  * shell with the integration. In `$XDG_RUNTIME_DIR/tka` where that is ours alone, else in `$XDG_CACHE_HOME/tka/run`. Directories
- * are 0700. Loads nothing: the search for what a crash has left is on the path of `tka login`.
+ * are 0700. Loads nothing: it is on the path of `tka login`.
  */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
@@ -54,7 +54,7 @@ export function makePrivateDirectory(path: string): void {
   );
 }
 
-/** With what is above it, up to the command's own: who writes there could put another in its place. */
+/** Including its parents, up to the command's own: a writer there could replace it. */
 function isPrivate(path: string): boolean {
   if (!isOurs(path)) return false;
   return basename(path) === 'tka' || path === dirname(path) || isPrivate(dirname(path));

@@ -1,5 +1,5 @@
 /**
- * How what a shell or a killed one has left is ended: decide under the lock, then revoke, then remove the directory. A session
+ * Ends what a shell has left: decide under the lock, then revoke, then remove the directory. A session
  * that cannot be revoked now stays recorded, without its kubeconfig, for a later command to try again.
  */
 import { resolve, sep } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * What a shell knows of the session that it is in: KUBECONFIG for kubectl, the rest for prompts and for `tka` itself.
+ * The session's variables in a shell: KUBECONFIG for kubectl, the rest for prompts and for `tka` itself.
  *
  * Names come from a server, so each is validated; an invalid one is left out.
  */

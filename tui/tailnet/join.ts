@@ -126,7 +126,7 @@ async function startNode({ env, stderr }: Runtime, settings: JoinSettings): Prom
 
 interface Waits {
   readonly signal: AbortSignal;
-  /** Aborts when there is no use in waiting longer. */
+  /** Aborts when waiting longer is useless. */
   readonly giveUp: AbortSignal;
 }
 

@@ -33,7 +33,7 @@ export async function routeTo(server: string, { env, network, peer, recorded }: 
 /** Whether no proxy is needed, nor would help. `own`: the addresses of this machine. */
 export function isDirect(url: string, network: Tailnet | undefined, own = ownAddresses): boolean {
   if (network === undefined || network.userspace === true || !isOfTailnet(new URL(url).hostname, network)) return false;
-  // A container may see its host's tailscaled, whose interface it has not.
+  // A container may see its host's tailscaled without having its interface.
   const here = new Set(own());
   return network.self.addresses.some((address) => here.has(address));
 }

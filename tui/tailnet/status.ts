@@ -1,6 +1,6 @@
 /**
- * What tailscaled's status says, as far as the command needs it, or why it says nothing. Read by hand, because the schema
- * library would cost a scripted login more than all its requests; what does not fit is left out, never guessed.
+ * What tailscaled's status says, as far as the command needs it, or why it says nothing. Read without a schema, because the
+ * library would cost a scripted login more than all its requests; invalid parts are left out, never guessed.
  */
 import { isIP } from 'node:net';
 import { fieldsOf } from '../files/json.ts';

@@ -88,7 +88,7 @@ async function askAboutChange(
   if (await interaction.confirm({ title: `The identity of ${server} has changed. Trust it anyway?`, details })) {
     return 'confirmed';
   }
-  throw denied(`${server} is not trusted any more, so nothing was done`);
+  throw denied(`${server} is no longer trusted, so nothing was done`);
 }
 
 function denied(message: string, advice: readonly string[] = []): UserError {

@@ -32,7 +32,7 @@ export function judge(server: string, known: readonly KnownServer[], tailnet: Ta
     ...(tailnet === undefined || here !== undefined || pin?.tailnet === undefined ? {} : { elsewhere: pin.tailnet }),
   };
   if (tailnet === undefined) return { trust: 'unverifiable', ...judged };
-  // A name that was a node's and is no node's any more resolves to whatever DNS says by now.
+  // A name that no node has any longer resolves to whatever DNS says.
   if (pin !== undefined) {
     return {
       trust: here !== undefined && peer !== undefined && isPinned(peer, here) ? 'pinned' : 'changed',

@@ -27,7 +27,7 @@ export function pressKey(state: HomeState, key: string, isAlone = true): HomeSta
     case 'filter':
       return inFilter(state, key);
     case 'confirm':
-      // A key among several is no confirmation: it may be part of a paste.
+      // One key of several at once does not confirm: it may be part of a paste.
       return inConfirm(state, isAlone ? key : '');
     case 'list':
       return isAlone || steps[key] !== undefined ? inList(without(state, 'notice'), key) : state;

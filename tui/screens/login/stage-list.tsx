@@ -15,7 +15,7 @@ import type { Styles } from '../../terminal/theme.ts';
 export interface StageListProps {
   readonly stages: readonly StageProgress[];
   readonly now: () => Date;
-  /** Nothing moves any more, or not while a question waits for its answer. */
+  /** Stops all animation, for example while a question waits for its answer. */
   readonly isStill?: boolean;
   readonly isOver?: boolean;
 }

@@ -68,7 +68,7 @@ export function removeLeftKubeconfigs(env: Runtime['env']): void {
 
 function shellDirectories(env: Runtime['env']): { directory: string; isGone: boolean }[] {
   return listDirectories(env, 'shells').map((directory) => {
-    // Between its making and its owner's line a directory has only its name to say whose it is.
+    // Until the owner is written, only the directory's name tells it.
     const owner = readOwner(directory) ?? ownerOf(Number(basename(directory)));
     return { directory, isGone: stateOf(owner) === 'dead' };
   });
