@@ -100,3 +100,13 @@ func TestATargetThatIsNoPathIsRefusedWhateverItsToken(t *testing.T) {
 		t.Errorf("%d questions, %d connections", f.questions(), len(f.connections()))
 	}
 }
+
+func TestAnHTTP2PrefaceIsRefusedAndItsConnectionClosed(t *testing.T) {
+	f := startFixture(t, http.NotFound)
+	if answer := f.dial("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").rest(); !strings.HasPrefix(answer, "HTTP/1.1 400 ") {
+		t.Errorf("%q", answer)
+	}
+	if f.questions() != 0 {
+		t.Error("it was asked about")
+	}
+}
