@@ -222,7 +222,7 @@ test.serial('two servers never share a Secret: the second waits, and one that wa
   await kubectl([...holding, 'tka.specht-labs.de/holder=tka-1/1', 'tka.specht-labs.de/renewed=now']);
   const from = stack.tka.readLog().length;
   await stack.startTka(run({ untilReady: false }));
-  await says(/Secret tka-system\/tka-0-state is in use by tka-1\/1: this server waits/, from);
+  await says(/Secret tka-system\/tka-0-state is in use by tka-1\/1: waiting until/, from);
   t.regex((await stack.tka.readyz()).body, /tka-0-state is in use by tka-1/);
   await kubectl([...holding, 'tka.specht-labs.de/holder-']);
   await ready();
