@@ -6,7 +6,7 @@
 import { attributesOf } from './attributes.ts';
 import type { Audited } from './audit.ts';
 import { decide, holds, type ProxyCaller, type ProxySession } from './decision.ts';
-import type { Outcome, ProxyRequest } from './forwarder.ts';
+import type { Outcome, ProxyRequest } from './request.ts';
 import {
   bearerTokenIn,
   forwardHeaders,
@@ -16,7 +16,7 @@ import {
   refuseForeignCredentials,
   refuseInexactLength,
 } from './headers.ts';
-import type { ProxyDeps } from './index.ts';
+import type { ProxyDeps } from './deps.ts';
 import { Refusal } from './status-error.ts';
 import { isToApplication, targetOf } from './target.ts';
 

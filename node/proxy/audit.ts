@@ -3,7 +3,7 @@
  * people and objects, never a credential. An exec's command line is the user's own words, and is what an audit is for.
  */
 import type { Attributes } from './attributes.ts';
-import type { Outcome } from './forwarder.ts';
+import type { Outcome } from './request.ts';
 
 export interface AuditSubject {
   readonly subject: string;

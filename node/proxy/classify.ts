@@ -9,8 +9,8 @@
  * Wide on purpose: what looks like a token is one here, and admission.ts refuses it. A request that is for the Kubernetes API in
  * error is refused there; none gets to tka's own API by looking like both.
  */
-import type { RequestMatch } from '../tsnet/decider.ts';
-import type { ProxyRequest } from './forwarder.ts';
+import type { RequestMatch } from '../tsnet/decisions-protocol.ts';
+import type { ProxyRequest } from './request.ts';
 
 /** Where kubeconfigs that were written before the API was served at the root have it. */
 export const prefix = '/k8s';

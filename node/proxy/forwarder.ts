@@ -10,37 +10,14 @@ import type {
   RecordingFailure,
   RequestEvents,
 } from '../tsnet/decider.ts';
-import type { TailnetConnection } from '../tsnet/node.ts';
+import type { Outcome, ProxyRequest } from './request.ts';
 import { kubernetesRequests, prefixOf } from './classify.ts';
 import { answerRules, ownLocation } from './headers.ts';
 import type { Recording } from './recording.ts';
 import { invalidAnswer, protectiveHeaders, Refusal, refusalBytes, statusObject } from './status-error.ts';
 import type { Cut } from './streams.ts';
-import { type Upgrade, upgradeIn } from './upgrade.ts';
+import { upgradeIn } from './upgrade.ts';
 import type { Upstream } from './upstream.ts';
-
-/** All that a decision is made from. */
-export interface ProxyRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly httpVersion: string;
-  /** Name, value, name, value; as sent. */
-  readonly rawHeaders: readonly string[];
-  readonly hasBody: boolean;
-  /** Absent: it asks for no other protocol. */
-  readonly upgrade: Upgrade | undefined;
-  readonly connection: TailnetConnection;
-}
-
-export interface Outcome {
-  /** 0 where the caller had gone before there was an answer. */
-  readonly status: number;
-  /** Bytes of bodies, from the caller's view. */
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
-  /** Why it ended early. */
-  readonly cut?: string;
-}
 
 export interface Decided {
   /** For the API server, base path included. */

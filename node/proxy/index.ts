@@ -7,63 +7,17 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Decider } from '../tsnet/decider.ts';
-import type { TailnetConnection } from '../tsnet/node.ts';
 import { type Admitted, createAdmission, type Entry, refusalOf } from './admission.ts';
 import { createAccounts } from './accounts.ts';
-import { type Audited, type AuditLog, auditEnd, auditRefused, auditStart } from './audit.ts';
+import { type Audited, auditEnd, auditRefused, auditStart } from './audit.ts';
 import { isForKubernetes } from './classify.ts';
-import type { ProxyCaller, ProxySession } from './decision.ts';
+import type { ProxyDeps } from './deps.ts';
 import { auditEphemeral, isEphemeral } from './ephemeral.ts';
-import { createForwarders, type Forwarder, type Outcome, type ProxyRequest } from './forwarder.ts';
-import type { HeaderReject } from './headers.ts';
-import type { Recorder, Recording, RecordingFailure } from './recording.ts';
+import { createForwarders, type Forwarder } from './forwarder.ts';
+import type { Outcome, ProxyRequest } from './request.ts';
+import type { Recording } from './recording.ts';
 import { answerRefusal, Refusal } from './status-error.ts';
-import type { SessionKeys } from './session-key.ts';
 import { type Cut, Streams } from './streams.ts';
-import type { Upstream } from './upstream.ts';
-
-/** As much of a request as says where it was meant to go, and where it comes from. */
-export interface RequestHead {
-  readonly url: string | undefined;
-  readonly rawHeaders: readonly string[];
-}
-
-export interface ProxyDeps {
-  /** Who is at the other end of a connection; rejects with an error that has a `status` and says by `expose` what may be told. */
-  caller(connection: TailnetConnection): Promise<ProxyCaller>;
-  /** Throws where a request is not meant for this server, or comes from a foreign web page. */
-  refuseForeignRequest(request: RequestHead): void;
-  /** From the reconciler's cache. */
-  session(name: string): ProxySession | undefined;
-  /** The session's own ServiceAccount token. */
-  token(session: ProxySession, withinMs: number): Promise<string>;
-  /** The API server did not accept this token: the next one of the session is another. */
-  tokenRefused(session: ProxySession, token: string): void;
-  readonly keys: SessionKeys;
-  readonly upstream: Upstream;
-  readonly limits: { readonly streamsPerSession: number; readonly streams: number };
-  readonly metrics: ProxyMetrics;
-  /** Absent: nothing is recorded. */
-  readonly recorder?: Recorder;
-  readonly log: AuditLog & { error(line: object, message: string): void };
-  now(): number;
-  newRequestId(): string;
-}
-
-export interface ProxyMetrics {
-  headerRejected(kind: HeaderReject | 'host' | 'origin' | 'target'): void;
-  /** A request is over; `seconds` from its head to its end. */
-  served(request: {
-    readonly verb: string;
-    readonly status: number;
-    readonly seconds: number;
-    readonly by: Audited['by'];
-  }): void;
-  streams(open: number): void;
-  /** Something could not be recorded, or not to its end. */
-  recordingFailed(reason: RecordingFailure): void;
-  bytes(direction: 'in' | 'out', count: number): void;
-}
 
 export interface Proxy {
   /** Whether it is for the Kubernetes API, by its path or its token. */

@@ -2,7 +2,7 @@ import test from 'ava';
 import { annotations } from '../../crd/tkasignin.ts';
 import { testSignin } from '../../reconciler/testing/signin.ts';
 import { alice, hour, identity, session, setup, type World } from '../testing/authorization.ts';
-import type { Identity } from '../tsnet/node.ts';
+import type { Identity } from '../tsnet/peer.ts';
 
 test('a session whose grant holds stays, and open streams are checked in each pass', async (t) => {
   const world = setup(t);

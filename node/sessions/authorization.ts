@@ -17,7 +17,7 @@ import { endOf } from '../../crd/parse.ts';
 import type { TkaSignin } from '../../crd/tkasignin.ts';
 import { inTurns } from '../../reconciler/queue/turns.ts';
 import { endOf as sessionEnd } from './sessions.ts';
-import type { Identity } from '../tsnet/node.ts';
+import type { Identity } from '../tsnet/peer.ts';
 import { createSessionActions } from './session-actions.ts';
 import { auditOf, judge, nodeOf, type VerdictDeps } from './verdict.ts';
 

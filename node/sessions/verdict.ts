@@ -4,7 +4,7 @@
  */
 import { annotations, type TkaSignin } from '../../crd/tkasignin.ts';
 import type { Caller } from '../http/state.ts';
-import type { Identity } from '../tsnet/node.ts';
+import type { Identity } from '../tsnet/peer.ts';
 
 export interface VerdictDeps {
   /** Throws where the identity must be refused. */

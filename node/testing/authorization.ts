@@ -6,7 +6,7 @@ import { annotations, type TkaSignin } from '../../crd/tkasignin.ts';
 import { type SigninOverrides, testSignin } from '../../reconciler/testing/signin.ts';
 import { type AuthorizationDeps, startAuthorization } from '../sessions/authorization.ts';
 import type { Caller } from '../http/state.ts';
-import type { Identity } from '../tsnet/node.ts';
+import type { Identity } from '../tsnet/peer.ts';
 
 const start = new Date('2026-01-01T00:00:00Z');
 export const hour = 3_600_000;

@@ -3,7 +3,8 @@
  * its start, and is destroyed when that changes.
  */
 import { pinIdentity } from './identity.ts';
-import type { Identity, NodeOptions, TailnetConnection } from './node.ts';
+import type { NodeOptions } from './node.ts';
+import type { Identity, TailnetConnection } from './peer.ts';
 import type { Preamble } from './protocol.ts';
 
 export type Accepted = Pick<Preamble, 'source' | 'destination' | 'tls' | 'identity'>;

@@ -2,9 +2,9 @@
  * What a program has to do with requests that the engine forwards by itself: decide about each, hear what became of it, and
  * stop it. Types alone; decisions.ts speaks to the engine.
  */
-import type { RecordingFailure } from './decisions-protocol.ts';
+import type { RecordingFailure, RequestMatch } from './decisions-protocol.ts';
 export type { RecordingFailure } from './decisions-protocol.ts';
-import type { TailnetConnection } from './node.ts';
+import type { TailnetConnection } from './peer.ts';
 
 /** Where requests are forwarded to, and by what rules their answers come back. */
 export interface ForwardSettings {
@@ -20,16 +20,6 @@ export interface ForwardSettings {
   readonly withheldPrefixes: readonly string[];
   /** To each answer: name, value, name, value. */
   readonly added: readonly string[];
-}
-
-/** Which requests are asked about; any other is handed over. */
-export interface RequestMatch {
-  /** A path that is one of these or below one, as written, */
-  readonly paths: readonly string[];
-  /** and neither one of these nor below one; */
-  readonly exceptPaths: readonly string[];
-  /** or any path, where a bearer token begins so. */
-  readonly bearerPrefix: string;
 }
 
 export interface Decider {

@@ -17,8 +17,17 @@
  * Node cannot stop. The credentials in `ask` and `forward` are kept by neither side for longer than the request.
  */
 import * as z from 'zod';
-import type { RequestMatch } from './decider.ts';
 import { endpoint, identity } from './protocol.ts';
+
+/** Which requests are asked about; any other is handed over. */
+export interface RequestMatch {
+  /** A path that is one of these or below one, as written, */
+  readonly paths: readonly string[];
+  /** and neither one of these nor below one; */
+  readonly exceptPaths: readonly string[];
+  /** or any path, where a bearer token begins so. */
+  readonly bearerPrefix: string;
+}
 
 const number = z.number().int().positive();
 

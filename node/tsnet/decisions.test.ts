@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { AskedRequest, Decider, ForwardingEngine, RequestEvents } from './decider.ts';
 import { serveDecisions } from './decisions.ts';
 import { createLineReader } from './lines.ts';
-import type { TailnetConnection } from './node.ts';
+import type { TailnetConnection } from './peer.ts';
 
 const settings = {
   readHere: [],

@@ -7,7 +7,8 @@ import { type AskMessage, type DecisionAnswer, type OpenedMessage } from './deci
 import { readDecisionLine, writeDecisionLine } from './decisions-lines.ts';
 import type { AskedRequest, Decider, ForwardingEngine, ForwardSettings, OwnAnswer, RequestEvents } from './decider.ts';
 import { createLineReader } from './lines.ts';
-import type { NodeOptions, TailnetConnection } from './node.ts';
+import type { NodeOptions } from './node.ts';
+import type { TailnetConnection } from './peer.ts';
 import { MAX_LINE } from './protocol.ts';
 
 export interface DecisionsDependencies {

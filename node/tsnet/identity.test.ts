@@ -1,7 +1,7 @@
 import test from 'ava';
 import { IdentityChangedError } from './errors.ts';
 import { FRESH_MS, pinIdentity } from './identity.ts';
-import type { Identity } from './node.ts';
+import type { Identity } from './peer.ts';
 
 const ALICE: Identity = {
   nodeId: 'n1',

@@ -4,7 +4,7 @@
  * at its start: once an answer names another node, node key or subject, it is destroyed and so says every question after.
  */
 import { IdentityChangedError } from './errors.ts';
-import type { Identity } from './node.ts';
+import type { Identity } from './peer.ts';
 
 export const FRESH_MS = 10_000;
 

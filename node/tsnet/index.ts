@@ -11,6 +11,7 @@ import { EmbeddedNode } from './tailnet-node.ts';
 export * from './errors.ts';
 export type * from './decider.ts';
 export type * from './node.ts';
+export type * from './peer.ts';
 
 /**
  * Throws an EngineNotFoundError; everything later is told by the node's state and `whenReady`. `environment` says where the

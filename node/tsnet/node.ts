@@ -4,6 +4,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Decider } from './decider.ts';
+import type { Identity, TailnetConnection } from './peer.ts';
 
 export interface NodeOptions {
   /** The name asked for on the tailnet; the control server may add a suffix. */
@@ -89,24 +90,6 @@ export interface NodeState {
   readonly restarts: number;
 }
 
-/** Why a caller must be refused whatever its grants. */
-export type Refusal = 'unknown' | 'funnel' | 'shared-in' | 'expired' | 'foreign-address' | 'router';
-
-/** Who is at a tailnet address, as the node's netmap has it now. */
-export interface Identity {
-  /** Stable node ID. */
-  readonly nodeId: string;
-  readonly nodeKey: string;
-  /** MagicDNS name without the trailing dot, or the host name. */
-  readonly nodeName: string;
-  /** Absent for a tagged node. */
-  readonly user?: { readonly id: string; readonly loginName: string; readonly displayName: string };
-  readonly tags: readonly string[];
-  readonly refusal?: Refusal;
-  /** By capability name, each grant's JSON text as the policy has it, unparsed. */
-  readonly capabilities: Readonly<Record<string, readonly string[]>>;
-}
-
 export interface TailnetListener {
   readonly port: number;
   /** Hands every connection of this listener to the server, as if it had accepted it. */
@@ -117,19 +100,6 @@ export interface TailnetListener {
 export interface TailnetProxy {
   /** `http://user:password@127.0.0.1:port`: a secret, because loopback is open to everybody on the machine. */
   readonly url: string;
-}
-
-/** One accepted tailnet connection. */
-export interface TailnetConnection {
-  /** Address and port of the peer. */
-  readonly remoteAddress: string;
-  readonly localPort: number;
-  readonly tls: boolean;
-  /**
-   * Who is calling. Taken at accept; asked again after a change among the peers, or 10 s. If the answer names another
-   * node, node key or user than at accept, the connection is destroyed and this rejects with an IdentityChangedError.
-   */
-  identity(): Promise<Identity>;
 }
 
 export interface TailnetNode {

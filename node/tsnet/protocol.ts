@@ -9,7 +9,7 @@
  * Secrets travel in `start`, `proxy` and `save` alone, bytes as base64. Numbers that may pass 2^53 (user ids) are strings. The end of stdin ends the engine.
  */
 import * as z from 'zod';
-import type { Identity } from './node.ts';
+import type { Identity } from './peer.ts';
 
 export const PROTOCOL_VERSION = 8;
 /** A Secret's worth of state in base64, and the rest of `start`. */

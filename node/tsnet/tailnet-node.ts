@@ -19,15 +19,8 @@ import { ListenerSet } from './listener-set.ts';
 import { type HandOver, openHandOver } from './listener.ts';
 import { LoopbackProxy } from './loopback-proxy.ts';
 import { LostConnections } from './lost-connections.ts';
-import type {
-  Identity,
-  NodeOptions,
-  NodeState,
-  TailnetConnection,
-  TailnetListener,
-  TailnetNode,
-  TailnetProxy,
-} from './node.ts';
+import type { NodeOptions, NodeState, TailnetListener, TailnetNode, TailnetProxy } from './node.ts';
+import type { Identity, TailnetConnection } from './peer.ts';
 import type { DecisionsPreamble, EngineEvent, EngineRequest, Preamble } from './protocol.ts';
 import { askIdentities, askIdentity, UNKNOWN } from './whois.ts';
 import { RecentCallers } from './recent-callers.ts';

@@ -5,7 +5,7 @@
 import { abortable } from './abortable.ts';
 import type { Engine } from './engine.ts';
 import { EngineGoneError } from './errors.ts';
-import type { Identity } from './node.ts';
+import type { Identity } from './peer.ts';
 import type { EngineRequest } from './protocol.ts';
 
 export const UNKNOWN: Identity = {

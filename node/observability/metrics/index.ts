@@ -14,7 +14,7 @@ import type { HttpMetrics } from '../../http/deps.ts';
 import type { MetricName } from './definitions.ts';
 import { bounded, definitions } from './definitions.ts';
 import { lagResolutionMs, watchEventLoop } from './event-loop.ts';
-import type { ProxyMetrics } from '../../proxy/index.ts';
+import type { ProxyMetrics } from '../../proxy/deps.ts';
 import type { NodeState } from '../../tsnet/node.ts';
 
 export interface MetricsSources {

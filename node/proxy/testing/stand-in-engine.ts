@@ -15,7 +15,7 @@ import type {
   RecordOrder,
   RequestEvents,
 } from '../../tsnet/decider.ts';
-import type { TailnetConnection } from '../../tsnet/node.ts';
+import type { TailnetConnection } from '../../tsnet/peer.ts';
 import type { Proxy } from '../index.ts';
 
 export interface StandInEngine {
