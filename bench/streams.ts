@@ -74,7 +74,8 @@ writeFileSync(
     'current-context': 'peer',
     clusters: [named('cluster', { server: `https://${peer.address}`, 'insecure-skip-tls-verify': true })],
     contexts: [named('context', { cluster: 'peer', user: 'peer' })],
-    users: [named('user', {})],
+    // kubectl would ask for a password.
+    users: [named('user', { token: 'unused' })],
   }),
 );
 
