@@ -72,7 +72,14 @@ writeFileSync(
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': 'peer',
-    clusters: [named('cluster', { server: `https://${peer.address}`, 'insecure-skip-tls-verify': true })],
+    clusters: [
+      named('cluster', {
+        server: `https://${peer.address}`,
+        // It has a certificate for its name alone.
+        'tls-server-name': 'peer.tail.test',
+        'insecure-skip-tls-verify': true,
+      }),
+    ],
     contexts: [named('context', { cluster: 'peer', user: 'peer' })],
     // kubectl would ask for a password.
     users: [named('user', { token: 'unused' })],
