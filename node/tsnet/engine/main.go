@@ -1,11 +1,12 @@
 // The engine of node/tsnet: Tailscale's own client in userspace, driven by a Node process over stdin and stdout
 // (protocol.go), handing accepted tailnet connections to it over a unix socket (listener.go). It reads what they carry only
-// on listeners that Node decides for, and there only plain requests (decided.go): each is forwarded if and as Node has
-// decided, and whatever else comes goes to Node unread. It ends when its stdin ends, so that no engine outlives its parent, however that one died.
+// on listeners that Node decides for: requests for the Kubernetes API are forwarded if and as Node has decided (carrier.go), all
+// others go to Node. It ends when its stdin ends, so that no engine outlives its parent, however that one died.
 package main
 
 import (
 	"fmt"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,6 +28,8 @@ func main() {
 	// A Ctrl-C or a service's stop reaches the whole process group; the parent decides what ends when, and the end of
 	// stdin tells. A parent that was killed breaks stdout too, before this process has tidied up.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+
+	log.SetOutput(unquotedLog{os.Stderr})
 
 	// The client may keep the netmap on disk and start with it; who may do what must come from the control server.
 	envknob.Setenv("TS_USE_CACHED_NETMAP", "false")
