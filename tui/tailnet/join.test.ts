@@ -8,7 +8,7 @@ import type { ExecFlags } from '../flags.ts';
 import { joinTailnet } from './join.ts';
 import type { Runtime } from '../runtime.ts';
 
-const fakeEngine = fileURLToPath(new URL('../../node/tsnet/fake-engine.ts', import.meta.url));
+const fakeEngine = fileURLToPath(new URL('../../node/tsnet/testing/fake-engine.ts', import.meta.url));
 
 interface Machine {
   readonly runtime: Runtime;
