@@ -176,8 +176,7 @@ func TestWhatIsLeftOfACharacterIsRecordedAtTheEnd(t *testing.T) {
 // What a recording cannot read ends a stream that must be recorded, before it passes, and any other goes on unrecorded.
 func TestARecordingThatFails(t *testing.T) {
 	extension := "\xc2\x01x"
-	opening := string(spdyOpening(t, "error", "stdin"))
-	syn := opening[:len(opening)/2]
+	syn := string(spdyOpening(t, "error"))
 	output := string(websocketFrame(websocketBinary, []byte("\x01"+strings.Repeat("x", 100))))
 	for title, c := range map[string]struct {
 		protocol, subprotocol string
