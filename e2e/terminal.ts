@@ -64,12 +64,12 @@ export class Terminal implements AsyncDisposable {
   private constructor(dir: string) {
     this.#dir = dir;
     // Acts when its input ends: because we close it, or because we are gone. A shell writes its history, and a command its
-    // state, on the hang-up: the terminal is closed when the last process of its session has ended.
+    // state, on the hang-up: the terminal is closed when the last process of its session has ended (a zombie has).
     const cleanUp = `cat >/dev/null
 session=$(tmux -S "$1/tmux" list-panes -F '#{pane_pid}' 2>/dev/null)
 tmux -S "$1/tmux" kill-server 2>/dev/null
 tries=0
-while [ -n "$session" ] && pgrep -s "$session" >/dev/null; do
+while [ -n "$session" ] && pgrep -r D,R,S,T -s "$session" >/dev/null; do
   [ $tries -lt 200 ] || pkill -KILL -s "$session"
   tries=$((tries + 1))
   sleep 0.05
