@@ -202,6 +202,22 @@ test('a token of another account than the session has now is not given again', a
   t.is(asked.length, 2);
 });
 
+for (const [account, mints] of [
+  ['account', 1],
+  ['another', 2],
+  [undefined, 2],
+] as const) {
+  test(`a token under way when the account is said to be ${account ?? 'gone'}: ${mints} in all`, async (t) => {
+    const { tokens, asked } = start({ seconds: (askedFor) => askedFor });
+    const signin = testSignin();
+    const underway = tokens.kept(signin, () => signal);
+    tokens.accountIs(signin.metadata.uid, account);
+    await underway;
+    await tokens.kept(signin, () => signal);
+    t.is(asked.length, mints);
+  });
+}
+
 test('a token that the API server refused is not given again, unless it is so new that it may become known there', async (t) => {
   const { tokens, asked, clock } = start({ seconds: (askedFor) => askedFor });
   const signin = testSignin();

@@ -52,10 +52,16 @@ interface Held extends SessionToken {
   readonly end: number;
 }
 
+interface Minting {
+  readonly token: Promise<Held>;
+  /** What the account was said to be meanwhile. */
+  account?: { readonly uid: string | undefined };
+}
+
 export function createTokens(deps: TokensDeps): Tokens {
   const { around = (mint) => mint() } = deps;
   const held = new Map<string, Held>();
-  const minting = new Map<string, Promise<Held>>();
+  const minting = new Map<string, Minting>();
   const obtain = async (signin: TkaSignin, isKept: boolean, deadline: () => AbortSignal): Promise<SessionToken> => {
     const { uid } = signin.metadata;
     for (;;) {
@@ -67,25 +73,28 @@ export function createTokens(deps: TokensDeps): Tokens {
       const underway = minting.get(uid);
       if (underway !== undefined) {
         // It may be for an end that has moved since, or for the other use: the result is checked again.
-        await withSignal(underway, deadline()).catch((error: unknown) => {
+        await withSignal(underway.token, deadline()).catch((error: unknown) => {
           if (!isKept || !(error instanceof SessionEndingError)) throw error;
         });
         continue;
       }
       // A session that was forgotten meanwhile keeps no token.
       const isWanted = (): boolean => minting.get(uid) === minted;
-      const minted: Promise<Held> = around(async () => await mint(deps, signin, isKept))
-        .then((token) => {
-          if (isWanted()) held.set(uid, token);
-          return token;
+      const token = around(async () => await mint(deps, signin, isKept))
+        .then((made) => {
+          const { account } = minted;
+          const isOfAccount = account === undefined || account.uid === accountClaim(made.token);
+          if (isWanted() && isOfAccount) held.set(uid, made);
+          return made;
         })
         .finally(() => {
           if (isWanted()) minting.delete(uid);
         });
+      const minted: Minting = { token };
       minting.set(uid, minted);
       // Callers that wait for it get its failure; all of them may have left.
-      minted.catch(() => undefined);
-      return publicPart(await withSignal(minted, deadline()));
+      token.catch(() => undefined);
+      return publicPart(await withSignal(token, deadline()));
     }
   };
   return {
@@ -94,7 +103,8 @@ export function createTokens(deps: TokensDeps): Tokens {
     accountIs(uid, accountUid) {
       const have = held.get(uid);
       // A token under way may be of either account.
-      minting.delete(uid);
+      const underway = minting.get(uid);
+      if (underway !== undefined) underway.account = { uid: accountUid };
       if (have !== undefined && accountUid !== accountClaim(have.token)) held.delete(uid);
     },
     refused(uid, token) {
