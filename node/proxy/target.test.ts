@@ -27,6 +27,10 @@ const forwarded: readonly [url: string, target: string][] = [
     '/api/v1/namespaces/a/pods/http%3Aweb%3A80/proxy/get/https:%2F%2Fa.example/',
   ],
   [
+    '/k8s/api/v1/namespaces/a/services/web/proxy/x?a=1;b=2&c=100%',
+    '/api/v1/namespaces/a/services/web/proxy/x?a=1;b=2&c=100%',
+  ],
+  [
     '/k8s/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',
     '/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',
   ],
@@ -87,6 +91,14 @@ for (const url of [...refused, ...refused.map((url) => url.slice('/k8s'.length))
   test(`${JSON.stringify(url)} is refused`, (t) => {
     t.throws(() => targetOf(url), { name: 'Refusal', message: /path/ });
   });
+}
+
+for (const query of ['command=true;&command=id', 'command=%zz&command=id', 'command=%4', 'command=%', 'command=id&;']) {
+  for (const path of ['/api/v1/namespaces/a/pods/b/exec', '/api/v1/nodes/n/proxy/run/a/b/c']) {
+    test(`${path}?${query}, which the API server reads otherwise than the audit, is refused`, (t) => {
+      t.throws(() => targetOf(`/k8s${path}?${query}`), { name: 'Refusal', message: /query/ });
+    });
+  }
 }
 
 for (const [target, is] of [

@@ -3,7 +3,7 @@
  *
  * It stays under the API server's root whatever the encoding: a segment that is or decodes to `.` or `..`, an empty one, a
  * backslash, a control character or anything else that two readers could understand differently is refused. Behind `pods/proxy`
- * and `services/proxy` an empty segment is the application's own business, and allowed.
+ * and `services/proxy` an empty segment is the application's own business, and allowed; so is its query.
  */
 import { prefixOf } from './classify.ts';
 import { Refusal } from './status-error.ts';
@@ -13,9 +13,12 @@ export function targetOf(url: string): string {
   const rest = url.slice(prefixOf(url).length);
   const target = rest === '' || rest.startsWith('?') ? `/${rest}` : rest;
   const [path = ''] = target.split('?', 1);
-  if (!path.startsWith('/') || !isPlain(path) || !isQuery(target.slice(path.length))) {
+  const query = target.slice(path.length);
+  if (!path.startsWith('/') || !isPlain(path) || !isQuery(query)) {
     throw new Refusal(400, 'the path of the request is not one that the API server could have');
   }
+  if (!isReadAlike(query) && !isToApplication(path))
+    throw new Refusal(400, 'the query of the request can be read in two ways: encode each `;` and `%` in it');
   return target;
 }
 
@@ -71,4 +74,9 @@ function decode(text: string): string {
 
 function isQuery(query: string): boolean {
   return /^(?:\?[\x21\x22\x24-\x7e]*)?$/.test(query);
+}
+
+/** The API server leaves out a parameter with a `;` or an invalid encoding: what it runs would not be what the audit shows. */
+function isReadAlike(query: string): boolean {
+  return /^(?:[^%;]|%[0-9A-Fa-f]{2})*$/.test(query);
 }
