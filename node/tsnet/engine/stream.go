@@ -92,6 +92,8 @@ func (x *exchange) beginStream(response *http.Response) error {
 		return err
 	}
 	response.Header = header
+	// Of its status line the code alone comes back: the rest is not checked.
+	response.Status, response.ProtoMajor, response.ProtoMinor, response.Close = "", 1, 1, false
 	response.Body = farSide{s}
 	x.stream = s
 	x.tellBegun(response.StatusCode)

@@ -125,6 +125,18 @@ func TestAnUpgradeIsForwardedAsItWasDecided(t *testing.T) {
 	}
 }
 
+func TestOfTheStatusLineOfAnUpgradeTheCodeAloneComesBack(t *testing.T) {
+	head := strings.TrimPrefix(switching(webSocket, "v5.channel.k8s.io"), "HTTP/1.1 101 Switching Protocols")
+	head = strings.Replace(head, "Connection: Upgrade", "Connection: Upgrade, close", 1)
+	f, far := startUpgrades(t, "HTTP/1.0 101 Fine\rSet-Cookie: a=b"+head)
+	w := f.dial(asking(webSocket))
+	_ = (<-far).Close()
+	got := w.rest()
+	if !strings.HasPrefix(got, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n") || strings.Contains(got, "Cookie") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestBytesBeforeTheAnswerToAnUpgradeReachTheServerBehindIt(t *testing.T) {
 	f, far := startUpgrades(t, "")
 	w := f.dial(asking(webSocket) + "early")
