@@ -134,14 +134,21 @@ func (c *callerConnection) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Host != "" || !strings.HasPrefix(r.RequestURI, "/"):
 		// Of absolute form, or `*`: a server of its own site is asked by path.
-		http.Error(w, "the request target must be a path", http.StatusBadRequest)
+		c.refuse(w, "the request target must be a path")
 	case len(r.Header["Upgrade"]) > 0 && r.ContentLength != 0:
-		http.Error(w, "an upgrade request must not have a body", http.StatusBadRequest)
+		c.refuse(w, "an upgrade request must not have a body")
 	case c.channel.settings.Match.matches(r):
 		c.exchange(w, r)
 	default:
 		c.hand.toNode.ServeHTTP(w, r)
 	}
+}
+
+func (c *callerConnection) refuse(w http.ResponseWriter, why string) {
+	// The server would wait for the body, before it answers and before it closes.
+	_ = c.SetReadDeadline(time.Now().Add(lingerEnded))
+	w.Header().Set("Connection", "close")
+	http.Error(w, why, http.StatusBadRequest)
 }
 
 // note follows the server's states: a connection that is to end does so before its next request.

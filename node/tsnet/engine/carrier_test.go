@@ -174,3 +174,22 @@ func TestEachAnswerIsItsOwnWhateverSessionsDoAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusedRequestWhoseBodyDoesNotComeIsAnsweredAndClosed(t *testing.T) {
+	f := startFixture(t, nil)
+	for _, text := range []string{
+		head("GET", "/k8s/exec", "alice") + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\n",
+		head("POST", "/k8s/exec", "alice") + "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n",
+		head("POST", "http://other/k8s/exec", "alice") + "Content-Length: 3\r\n\r\n",
+	} {
+		w := f.dial(text)
+		if response, _ := w.answer("GET"); response.StatusCode != http.StatusBadRequest || !response.Close {
+			t.Errorf("%q: %d %v", text, response.StatusCode, response.Close)
+		}
+		w.rest()
+		w.Close()
+	}
+	if f.questions() != 0 {
+		t.Error("Node.js was asked")
+	}
+}
