@@ -69,7 +69,10 @@ test('a choice is asked for until it is one', async (t) => {
   const person = terminal(t);
   const answer = interactionOf(person).choose({ title: 'Which?' }, choices);
   person.stdin.write('7\n');
-  while (!person.seen().includes('A number')) await new Promise(setImmediate);
+  for (let turn = 0; turn < 1000 && !person.seen().includes('Enter a number'); turn += 1) {
+    await new Promise(setImmediate);
+  }
+  t.regex(person.seen(), /Enter a number from 1 to 2, or nothing to cancel\./);
   person.stdin.write('2\n');
   t.is(await answer, 1);
   t.true(person.seen().startsWith('  1  prod         http://tka\n  2  development\nWhich? [1-2] '));
