@@ -155,7 +155,7 @@ export function browserAttacks(stackOf: () => Stack, user: string, standIn: () =
           logOf(stack, since).filter(({ event, result }) => event === 'k8s' && result !== 'refused'),
           [],
         );
-        t.is((await caller.ask(entry, '/version')).status, 200, 'and whose session it is goes on');
+        t.is((await caller.ask(entry, '/version')).status, 200, 'and the session still works');
       },
     );
 
@@ -163,7 +163,7 @@ export function browserAttacks(stackOf: () => Stack, user: string, standIn: () =
   const [withAddress, why] =
     address === undefined ? [test.serial.skip, ': no address but loopback'] : [test.serial, ''];
   withAddress(
-    `a page that a pod serves through tka runs nothing, keeps nothing and tells nobody where it was${why}`,
+    `a page that a pod serves through tka runs nothing, keeps nothing and leaks no address${why}`,
     async (t) => {
       if (address === undefined) return;
       const { page, host, names, evil, caller } = await open();

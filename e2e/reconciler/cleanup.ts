@@ -162,7 +162,7 @@ export function cleanupCases(world: () => World): void {
   });
 }
 
-/** As somebody with a token of tka's account: in the form that the admission policy lets through, for an account that no session has. */
+/** As the holder of a token of tka's account: in the form that the admission policy lets through, for an account that no session has. */
 async function forgeBinding(world: World, session: { readonly name: string; readonly uid: string }): Promise<void> {
   const name = `tka-${session.name}-deadbeef`;
   const own = {

@@ -80,7 +80,7 @@ for (const path of ['/api/v1alpha1/whoami', '/.well-known/tka', '/openapi.json',
 for (const path of ['/api/v1alpha1/login', '/api/v1/pods', '/', '/k8s/api'])
   for (const [title, status, headers] of [
     ['a wrong key', 401, () => ['Authorization: Bearer tka_alice_00000000000000000000000000000000']],
-    ['a token that is none', 401, () => ['Authorization: Bearer tka_']],
+    ['an invalid token', 401, () => ['Authorization: Bearer tka_']],
     ["another's token", 401, (at) => [`Authorization: Bearer ${at.token('bob')}`]],
     ['two tokens', 400, (at) => [`Authorization: Bearer ${at.token('alice')}`, `authorization: Bearer x`]],
     ['two tokens, ours last', 400, (at) => ['authorization: Basic eDp4', `AUTHORIZATION: bEaReR ${at.token('alice')}`]],

@@ -146,7 +146,7 @@ export const definitions = {
     type: 'counter',
     help: 'Requests through the proxy, by the process that carried them.',
     labels: { by: ['engine', 'server'] },
-    note: 'server: upgrades, and changes to ephemeral containers; engine: all others.',
+    note: 'server: refused on the port without TLS; engine: all others.',
   },
   tka_proxy_bytes_total: {
     type: 'counter',

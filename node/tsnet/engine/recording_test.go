@@ -173,7 +173,7 @@ func TestWhatIsLeftOfACharacterIsRecordedAtTheEnd(t *testing.T) {
 	want(t, eventsIn(t, path), "o a", "o \ufffd\ufffd")
 }
 
-// What a recording cannot read ends a stream that must be recorded, before it passes, and any other goes on unrecorded.
+// What a recording cannot read ends a stream that must be recorded, before it passes, and any other continues unrecorded.
 func TestARecordingThatFails(t *testing.T) {
 	extension := "\xc2\x01x"
 	syn := string(spdyOpening(t, "error"))
